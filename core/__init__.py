@@ -1,0 +1,1 @@
+"""What Tiebreak knows and does."""

@@ -1,0 +1,242 @@
+"""The words of the program: labels, roles, runs and the values that travel between layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+
+class Label(IntEnum):
+    """A judgement, in order of severity. Names are the truth; integers are read only when a caller says so."""
+
+    normal = 0
+    suspicious = 1
+    violation = 2
+
+    @property
+    def chinese(self) -> str:
+        return ("合规", "疑似", "违规")[self]
+
+
+LABEL_NAMES = tuple(label.name for label in Label)
+
+
+class Role(StrEnum):
+    moderator = "moderator"
+    lead = "lead"
+    analyst = "analyst"
+
+
+class Reason(StrEnum):
+    """Why a post is shown."""
+
+    uncertain = "uncertain"
+    audit = "audit"
+    likely_violation = "likely_violation"
+    exploration = "exploration"
+    disagreement = "disagreement"
+    hit = "hit"
+    random = "random"
+
+
+class Side(StrEnum):
+    """The side of the split that a distinct text stands on for good."""
+
+    train = "train"
+    evaluation = "evaluation"
+    audit = "audit"
+
+
+class SourceKind(StrEnum):
+    person = "person"
+    file = "file"
+
+
+class RunKind(StrEnum):
+    importing = "import"
+    training = "training"
+    scoring = "scoring"
+
+
+class RunStatus(StrEnum):
+    queued = "queued"
+    running = "running"
+    succeeded = "succeeded"
+    failed = "failed"
+    cancelled = "cancelled"
+
+
+OPEN_STATUSES = (RunStatus.queued, RunStatus.running)
+
+
+class LeaseOutcome(StrEnum):
+    """How a lease ended."""
+
+    decided = "decided"
+    skipped = "skipped"
+    returned = "returned"
+    expired = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a signed-in user, or the operator of the machine at the command line (user_id None)."""
+
+    user_id: int | None
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    id: int
+    name: str
+    role: Role
+    created_at: datetime
+    disabled_at: datetime | None
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.id, self.name, self.role)
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A one-time link that makes an account, or renews the password of one (user_id)."""
+
+    id: int
+    role: Role
+    user_id: int | None
+    expires_at: datetime
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in browser. The cookie holds the secret; the database only its hash."""
+
+    id: int
+    user: User
+    csrf: str
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One attempt at importing, training or scoring. `status` apart from `stage`; times in UTC."""
+
+    id: int
+    kind: RunKind
+    status: RunStatus
+    stage: str
+    done: int
+    total: int | None
+    message: str
+    error: str | None
+    config: dict[str, object]
+    result: dict[str, object]
+    created_by: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    heartbeat_at: datetime | None
+    pid: int | None
+    process_started: float | None
+    cancel_requested_at: datetime | None
+    published_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN_STATUSES
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """An immutable artefact; `folder` is relative to the versions folder of the installation."""
+
+    id: int
+    name: str
+    run_id: int | None
+    base: str
+    folder: str
+    manifest: dict[str, object]
+    metrics: dict[str, object]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    """A place in the queue: lower rank comes first."""
+
+    post_id: int
+    rank: int
+    reason: Reason
+    score: float | None
+    strategy: str
+    round_id: int
+    selection_probability: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The time-limited right of one moderator to decide one post."""
+
+    id: int
+    post_id: int
+    user_id: int
+    claimed_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    outcome: LeaseOutcome | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One judgement, append-only. label None takes back what it supersedes."""
+
+    id: int
+    post_id: int
+    text_id: int
+    source_id: int
+    label: Label | None
+    supersedes: int | None
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Probabilities in Label order for one distinct text by one model version."""
+
+    version_id: int
+    text_id: int
+    probabilities: tuple[float, float, float]
+
+    @property
+    def label(self) -> Label:
+        return Label(max(range(3), key=self.probabilities.__getitem__))
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """The unit to judge. `original` is what came in; the text for the model hangs on text_id."""
+
+    id: int
+    pid: str | None
+    text_id: int
+    text: str
+    original: str
+    author: str | None
+    hit_words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The lead's choices, versioned; read per use case."""
+
+    show_author: bool = False
+    lease_minutes: int = 10
+    prefetch: int = 10
+    shares: dict[str, float] = field(
+        default_factory=lambda: {"uncertain": 0.6, "likely_violation": 0.2, "audit": 0.1, "exploration": 0.1}
+    )

@@ -1,0 +1,1 @@
+"""All of torch, transformers, peft, accelerate, datasets and evaluate."""

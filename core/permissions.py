@@ -1,0 +1,38 @@
+"""Who may do what: the one table that services, pages and the README's table are made from."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from core.domain import Actor, Role
+from core.errors import NotAllowed
+
+
+class Permission(StrEnum):
+    label = "decide, undo, skip; own figures"
+    manage_imports = "import files; see rejected and raw lines"
+    manage_runs = "retrain, score, cancel runs"
+    promote = "promote a model version"
+    manage_users = "invite, disable, change roles"
+    manage_policy = "change the policy"
+    review = "settle what is listed for review"
+    look = "see distributions, versions and runs"
+    see_author = "see author names whatever the policy says"
+
+
+ROLES: dict[Role, frozenset[Permission]] = {
+    Role.moderator: frozenset({Permission.label}),
+    Role.lead: frozenset(Permission),
+    Role.analyst: frozenset({Permission.look}),
+}
+
+
+def may(actor: Actor, permission: Permission) -> bool:
+    return permission in ROLES[actor.role]
+
+
+def require(actor: Actor, permission: Permission) -> None:
+    """Raise NotAllowed unless the actor's role covers the permission."""
+    if not may(actor, permission):
+        allowed = ", ".join(role for role in Role if permission in ROLES[role])
+        raise NotAllowed(f"{actor.name} ({actor.role}) may not {permission.name.replace('_', ' ')}; ask a {allowed}.")

@@ -1,0 +1,1 @@
+"""Every line of SQL, the schema and its migrations."""

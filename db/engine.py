@@ -1,0 +1,133 @@
+"""The one place that knows the database's dialect: connections, transactions, backups and migrations."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+
+from core.errors import BadInput, Conflict
+
+BUSY_TIMEOUT_MS = 10_000
+
+
+def open_engine(database_url: str) -> Engine:
+    """Return an engine for a SQLite file: WAL, foreign keys on, our own BEGIN."""
+    engine = create_engine(database_url)
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _on_connect(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN is deferred and comes at unexpected moments
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "foreign_keys=ON",
+        "cache_size=-32000",
+        "temp_store=MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _on_begin(conn: Connection) -> None:
+    # BEGIN IMMEDIATE: a read that turns into a write fails at once, whatever busy_timeout says.
+    conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get("tiebreak_write") else "BEGIN")
+
+
+@contextmanager
+def write(engine: Engine) -> Iterator[Connection]:
+    """A writing transaction: commits at the end, rolls back on an exception."""
+    with engine.connect().execution_options(tiebreak_write=True) as conn, conn.begin():
+        yield conn
+
+
+@contextmanager
+def read(engine: Engine) -> Iterator[Connection]:
+    """A reading transaction: one consistent view, never waits for writers."""
+    with engine.connect() as conn, conn.begin():
+        yield conn
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def schema_version(engine: Engine) -> str | None:
+    with engine.connect() as conn:
+        return MigrationContext.configure(conn).get_current_revision()
+
+
+def newest_schema_version() -> str | None:
+    return ScriptDirectory.from_config(_alembic()).get_current_head()
+
+
+def migrate(engine: Engine, *, backups_dir: Path) -> Path | None:
+    """Create the database or bring it to the newest schema; returns the backup made before a migration, if any.
+
+    Raises Conflict when the database was written by a newer Tiebreak.
+    """
+    path = database_path(engine)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    current, newest = schema_version(engine), newest_schema_version()
+    if current == newest:
+        return None
+    known = {script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()}
+    if current is not None and current not in known:
+        raise Conflict(f"{path} has schema {current!r}, written by a newer Tiebreak than this one; update Tiebreak.")
+    saved = backup(engine, backups_dir=backups_dir, reason="before-migration") if current is not None else None
+    config = _alembic()
+    with write(engine) as conn:  # one writer: two processes that start at once migrate one after the other
+        config.attributes["connection"] = conn
+        command.upgrade(config, "head")
+    return saved
+
+
+def database_path(engine: Engine) -> Path:
+    return Path(str(engine.url.database))
+
+
+def backup(engine: Engine, *, backups_dir: Path, reason: str = "backup") -> Path:
+    """Copy the database as one consistent file while others go on writing; returns the copy's path."""
+    backups_dir.mkdir(parents=True, exist_ok=True)
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    target = backups_dir / f"tiebreak-{stamp}-{reason}.db"
+    partial = target.with_suffix(".partial")
+    with closing(sqlite3.connect(database_path(engine))) as origin, closing(sqlite3.connect(partial)) as copy:
+        origin.backup(copy)
+    partial.rename(target)
+    return target
+
+
+def restore(engine: Engine, *, source: Path, backups_dir: Path) -> Path | None:
+    """Put a backup in the database's place; what was there is backed up first (its path is returned)."""
+    if not source.is_file():
+        raise BadInput(f"{str(source)!r} is not a file; name one of the backups in {backups_dir}.")
+    with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as origin:
+        try:
+            intact = origin.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+            origin.execute("SELECT version_num FROM alembic_version")
+        except sqlite3.DatabaseError as err:
+            raise BadInput(f"{str(source)!r} is not a backup of Tiebreak ({err}).") from err
+        if not intact:
+            raise BadInput(f"{str(source)!r} is damaged (integrity check failed); choose another backup.")
+        path = database_path(engine)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        saved = backup(engine, backups_dir=backups_dir, reason="before-restore") if path.exists() else None
+        engine.dispose()
+        with closing(sqlite3.connect(path)) as target:
+            origin.backup(target)
+    return saved

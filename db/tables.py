@@ -1,0 +1,403 @@
+"""The schema. Integrity lives here first: constraints are named, times are UTC, labels are 0, 1, 2 in Label order."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC datetime, stored naive; a naive one is a programmer's error."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive datetime {value!r}; times are UTC-aware")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def _id() -> Column[int]:
+    return Column("id", Integer, primary_key=True)
+
+
+def _one_of(column: str, *values: str) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _ref(name: str, target: str, *, nullable: bool = False, **options: Any) -> Column[int]:
+    return Column(name, Integer, ForeignKey(target), nullable=nullable, **options)
+
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+user = Table(
+    "user",
+    metadata,
+    _id(),
+    Column("name", String(80), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("password_hash", String(200), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("disabled_at", UtcTime),
+    _one_of("role", "moderator", "lead", "analyst"),
+)
+
+invitation = Table(
+    "invitation",
+    metadata,
+    _id(),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    _ref("user_id", "user.id", nullable=True),  # set: renews this user's password
+    Column("is_first_lead", Boolean, nullable=False, default=False),  # dead once a lead exists
+    Column("created_by", String(80), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("used_at", UtcTime),
+    _one_of("role", "moderator", "lead", "analyst"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    _id(),
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    _ref("user_id", "user.id", index=True),
+    Column("csrf", String(64), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("last_seen_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+)
+
+signin_failure = Table(
+    "signin_failure",
+    metadata,
+    _id(),
+    Column("name", String(80), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("failed_at", UtcTime, nullable=False),
+    Index("ix_signin_failure_name_failed_at", "name", "failed_at"),
+    Index("ix_signin_failure_address_failed_at", "address", "failed_at"),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    _id(),
+    Column("happened_at", UtcTime, nullable=False, index=True),
+    Column("actor", String(80), nullable=False),
+    Column("action", String(80), nullable=False),
+    Column("details", JSON, nullable=False),
+)
+
+policy = Table(
+    "policy",
+    metadata,
+    _id(),
+    Column("document", JSON, nullable=False),
+    Column("set_by", String(80), nullable=False),
+    Column("set_at", UtcTime, nullable=False),
+)
+
+# --- runs -----------------------------------------------------------------------------------------------------------
+
+run = Table(
+    "run",
+    metadata,
+    _id(),
+    Column("kind", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("stage", String(32), nullable=False, default=""),
+    Column("done", BigInteger, nullable=False, default=0),
+    Column("total", BigInteger),
+    Column("message", Text, nullable=False, default=""),
+    Column("error", Text),
+    Column("traceback", Text),
+    Column("config", JSON, nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("created_by", String(80), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("heartbeat_at", UtcTime),
+    Column("pid", Integer),
+    Column("process_started", Float),  # a pid alone is reused by the system
+    Column("cancel_requested_at", UtcTime),
+    Column("published_at", UtcTime),  # imports: what it brought is visible from here on
+    _one_of("kind", "import", "training", "scoring"),
+    _one_of("status", "queued", "running", "succeeded", "failed", "cancelled"),
+    Index("uq_run_one_running_per_kind", "kind", unique=True, sqlite_where=text("status = 'running'")),
+)
+
+run_point = Table(
+    "run_point",
+    metadata,
+    _ref("run_id", "run.id", primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("loss", Float),
+    Column("macro_f1", Float),
+)
+
+# --- posts ----------------------------------------------------------------------------------------------------------
+
+distinct_text = Table(
+    "text",
+    metadata,
+    _id(),
+    Column("hash", String(32), nullable=False, unique=True),
+    Column("normal_hash", String(32), nullable=False, index=True),
+    Column("body", Text, nullable=False),  # the text for the model
+    Column("side", String(16), nullable=False),
+    _one_of("side", "train", "evaluation", "audit"),
+)
+
+post = Table(
+    "post",
+    metadata,
+    _id(),
+    Column("pid", String(64), unique=True),
+    Column("text_identity", String(32), unique=True),  # normal_hash, for a post that came without a pid
+    _ref("text_id", "text.id", index=True),
+    _ref("import_id", "run.id", index=True),
+    Column("original", Text, nullable=False),
+    Column("author", Text),
+    Column("author_id", Text),
+    Column("ip", Text),
+    Column("extra", JSON, nullable=False),
+    CheckConstraint("(pid IS NULL) <> (text_identity IS NULL)", name="one_identity"),
+)
+
+hit = Table(
+    "hit",
+    metadata,
+    _id(),
+    _ref("post_id", "post.id"),
+    _ref("import_id", "run.id", index=True),
+    Column("word", Text, nullable=False),  # '' when the export names none
+    Column("excerpt", Text, nullable=False),
+    Column("fingerprint", BigInteger, nullable=False),
+    UniqueConstraint("post_id", "word", "fingerprint"),
+)
+
+# What an import has read but not yet published. Swept away when the import ends in any way.
+staged_row = Table(
+    "staged_row",
+    metadata,
+    _ref("run_id", "run.id", primary_key=True),
+    Column("line", Integer, primary_key=True),
+    Column("key", String(80), nullable=False),  # 'pid:…' or 'text:…': rows of one post share it
+    Column("pid", String(64)),
+    Column("word", Text, nullable=False),
+    Column("excerpt", Text, nullable=False),
+    Column("fingerprint", BigInteger, nullable=False),
+    Column("author", Text),
+    Column("author_id", Text),
+    Column("ip", Text),
+    Column("label", Integer),
+    Column("extra", JSON, nullable=False),
+    Index("ix_staged_row_run_id_key", "run_id", "key", "line"),
+)
+
+staged_change = Table(
+    "staged_change",
+    metadata,
+    _ref("run_id", "run.id", primary_key=True),
+    _ref("post_id", "post.id", primary_key=True),
+    _ref("text_id", "text.id"),
+    Column("original", Text, nullable=False),
+)
+
+staged_decision = Table(
+    "staged_decision",
+    metadata,
+    _ref("run_id", "run.id", primary_key=True),
+    _ref("post_id", "post.id", primary_key=True),
+    _ref("text_id", "text.id"),
+    Column("label", Integer, nullable=False),
+)
+
+reject = Table(
+    "reject",
+    metadata,
+    _ref("run_id", "run.id", primary_key=True),
+    Column("file", Integer, primary_key=True),
+    Column("line", Integer, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("raw", Text, nullable=False),
+)
+
+# --- deciding -------------------------------------------------------------------------------------------------------
+
+source = Table(
+    "source",
+    metadata,
+    _id(),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(80), nullable=False),
+    _ref("user_id", "user.id", nullable=True),
+    _one_of("kind", "person", "file"),
+    UniqueConstraint("kind", "name"),
+)
+
+queue_round = Table(
+    "queue_round",
+    metadata,
+    _id(),
+    _ref("version_id", "model_version.id", nullable=True),
+    Column("strategy", String(40), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("published_at", UtcTime),
+)
+
+# The posts still to do, in order. A decision takes its entry out, undo puts it back.
+queue_entry = Table(
+    "queue_entry",
+    metadata,
+    _ref("round_id", "queue_round.id", primary_key=True),
+    Column("post_id", Integer, ForeignKey("post.id"), primary_key=True),
+    Column("rank", Integer, nullable=False),
+    Column("reason", String(20), nullable=False),
+    Column("score", Float),
+    Column("selection_probability", Float),
+    Index("ix_queue_entry_round_id_rank", "round_id", "rank"),
+    _one_of("reason", "uncertain", "audit", "likely_violation", "exploration", "disagreement", "hit", "random"),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    _id(),
+    _ref("post_id", "post.id", index=True),
+    _ref("user_id", "user.id"),
+    Column("claimed_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("outcome", String(16)),
+    Column("reason", String(20)),  # of the queue entry it was claimed from
+    Column("score", Float),
+    Column("rank", Integer),
+    Column("round_id", Integer, ForeignKey("queue_round.id")),
+    Column("selection_probability", Float),
+    CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="ended_with_outcome"),
+    _one_of("outcome", "decided", "skipped", "returned", "expired"),
+    Index("uq_lease_one_open_per_post", "post_id", unique=True, sqlite_where=text("ended_at IS NULL")),
+    Index("ix_lease_open_by_user", "user_id", sqlite_where=text("ended_at IS NULL")),
+    Index("ix_lease_open_by_expiry", "expires_at", sqlite_where=text("ended_at IS NULL")),
+)
+
+skip = Table(
+    "skip",
+    metadata,
+    _ref("post_id", "post.id", primary_key=True),
+    _ref("user_id", "user.id", primary_key=True),
+    Column("skipped_at", UtcTime, nullable=False),
+)
+
+decision = Table(
+    "decision",
+    metadata,
+    _id(),
+    _ref("post_id", "post.id", index=True),
+    _ref("text_id", "text.id"),
+    _ref("source_id", "source.id"),
+    Column("label", Integer),  # NULL takes back what it supersedes
+    _ref("supersedes", "decision.id", nullable=True, unique=True),
+    _ref("lease_id", "lease.id", nullable=True),
+    _ref("import_id", "run.id", nullable=True, index=True),
+    Column("press_id", String(64), unique=True),  # made by the browser: a press sent twice is one decision
+    Column("saw_model", Boolean, nullable=False, default=False),
+    Column("seconds", Float),  # from the card's first frame to the press
+    Column("decided_at", UtcTime, nullable=False),
+    CheckConstraint("label IS NULL OR label IN (0, 1, 2)", name="label"),
+    CheckConstraint("label IS NOT NULL OR supersedes IS NOT NULL", name="takes_back_something"),
+    Index("ix_decision_source_id_decided_at", "source_id", "decided_at"),
+)
+
+# --- models ---------------------------------------------------------------------------------------------------------
+
+model_version = Table(
+    "model_version",
+    metadata,
+    _id(),
+    Column("name", String(80), nullable=False, unique=True),
+    _ref("run_id", "run.id", nullable=True, unique=True),
+    Column("base", Text, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("manifest", JSON, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+# "Active" is a pointer beside the versions: the latest promotion. Rolling back is promoting again.
+promotion = Table(
+    "promotion",
+    metadata,
+    _id(),
+    _ref("version_id", "model_version.id"),
+    Column("promoted_by", String(80), nullable=False),
+    Column("promoted_at", UtcTime, nullable=False),
+)
+
+# Keyed by distinct text: copies are scored once, and a post whose text changed has no prediction until made again.
+prediction = Table(
+    "prediction",
+    metadata,
+    _ref("version_id", "model_version.id", primary_key=True),
+    _ref("text_id", "text.id", primary_key=True),
+    Column("p_normal", Float, nullable=False),
+    Column("p_suspicious", Float, nullable=False),
+    Column("p_violation", Float, nullable=False),
+    CheckConstraint("abs(p_normal + p_suspicious + p_violation - 1) < 0.001", name="sums_to_one"),
+    CheckConstraint("min(p_normal, p_suspicious, p_violation) >= 0", name="not_negative"),
+    sqlite_with_rowid=False,
+)
+Index("ix_prediction_text_id", prediction.c.text_id)
+
+# Exactly which decisions a training run used.
+snapshot_decision = Table(
+    "snapshot_decision",
+    metadata,
+    _ref("run_id", "run.id", primary_key=True),
+    _ref("decision_id", "decision.id", primary_key=True),
+    Column("side", String(16), nullable=False),
+    _one_of("side", "train", "evaluation", "audit"),
+)

@@ -1,0 +1,68 @@
+"""Fixtures: a real SQLite database with the real migrations, and people in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, insert, select
+
+from core.domain import Actor, Role
+from core.settings import Settings, read_settings
+from db.engine import migrate, open_engine, write
+from db.tables import source, user
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return read_settings({"TIEBREAK_HOME": str(tmp_path), "HF_HOME": str(tmp_path / "hf")})
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    engine = open_engine(settings.database_url)
+    migrate(engine, backups_dir=settings.backups_dir)
+    yield engine
+    engine.dispose()
+
+
+def add_user(engine: Engine, name: str, role: Role, *, now: datetime = NOW) -> Actor:
+    """A user without a usable password, and the source of that person's decisions."""
+    with write(engine) as conn:
+        values = {"name": name, "role": role, "password_hash": "!", "created_at": now}
+        user_id = conn.execute(insert(user).values(values).returning(user.c.id)).scalar_one()
+        conn.execute(insert(source).values(kind="person", name=name, user_id=user_id))
+    return Actor(user_id, name, role)
+
+
+def rows(engine: Engine, table: object, **where: object) -> list[dict[str, object]]:
+    """All rows of a table as dicts, in primary-key order, filtered by equality."""
+    with engine.connect() as conn:
+        query = select(table).order_by(*table.primary_key.columns)  # type: ignore[attr-defined,call-overload]
+        for name, value in where.items():
+            query = query.where(table.c[name] == value)  # type: ignore[attr-defined]
+        return [dict(row._mapping) for row in conn.execute(query)]
+
+
+@pytest.fixture
+def moderator(engine: Engine) -> Actor:
+    return add_user(engine, "mo", Role.moderator)
+
+
+@pytest.fixture
+def second_moderator(engine: Engine) -> Actor:
+    return add_user(engine, "mimi", Role.moderator)
+
+
+@pytest.fixture
+def lead(engine: Engine) -> Actor:
+    return add_user(engine, "lea", Role.lead)
+
+
+@pytest.fixture
+def analyst(engine: Engine) -> Actor:
+    return add_user(engine, "ana", Role.analyst)

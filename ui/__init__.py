@@ -1,0 +1,1 @@
+"""Where people meet Tiebreak: pages and the command line."""

@@ -1,0 +1,1 @@
+"""Starlette routes and the gate in front of Streamlit."""
