@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, delete, func, insert, select
+from sqlalchemy import Connection, Select, delete, func, insert, select, tuple_, update
 
 from core.domain import QueueEntry, Reason
-from db.tables import queue_entry, queue_round
+from db.posts import stands
+from db.tables import decision, queue_entry, queue_round
 
 
 def current_round(conn: Connection) -> int | None:
@@ -37,6 +38,23 @@ def add_entries(conn: Connection, entries: Sequence[QueueEntry]) -> None:
             for entry in entries
         ],
     )
+
+
+def publish_round(conn: Connection, round_id: int, *, now: datetime) -> None:
+    """Serve moderators from this round; what was decided while it was built is taken out of it."""
+    begun = select(queue_round.c.created_at).where(queue_round.c.id == round_id).scalar_subquery()
+    meanwhile = select(decision.c.post_id).where(decision.c.decided_at >= begun, stands())
+    conn.execute(
+        delete(queue_entry).where(queue_entry.c.round_id == round_id, queue_entry.c.post_id.in_(meanwhile))
+    )
+    conn.execute(update(queue_round).where(queue_round.c.id == round_id).values(published_at=now))
+
+
+def drop_entries_before(conn: Connection, round_id: int, *, limit: int) -> int:
+    """Remove some entries of earlier rounds; returns how many went."""
+    old = select(queue_entry.c.round_id, queue_entry.c.post_id).where(queue_entry.c.round_id < round_id).limit(limit)
+    gone = delete(queue_entry).where(tuple_(queue_entry.c.round_id, queue_entry.c.post_id).in_(old))
+    return conn.execute(gone).rowcount
 
 
 def entries_in_order(round_id: int) -> Select[tuple[int, int, str, float, int, float]]:

@@ -259,7 +259,6 @@ reject = Table(
     "reject",
     metadata,
     _ref("run_id", "run.id", primary_key=True),
-    Column("file", Integer, primary_key=True),
     Column("line", Integer, primary_key=True),
     Column("reason", Text, nullable=False),
     Column("raw", Text, nullable=False),

@@ -1,0 +1,45 @@
+# Everything lives in .venv and in this folder. PIP_INDEX_URL and HF_ENDPOINT are honoured where they are set.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: setup run quick test lint bench lock clean
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tiebreak needs Python 3.11 or newer; name one with PYTHON=python3.12 make ..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $(READY)
+
+run: setup
+	$(BIN)/tiebreak serve $(ARGS)
+
+quick: setup
+	$(PYTEST) -m "not training and not browser"
+
+test: setup
+	$(PYTEST)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m tests.benchmarks
+
+# Resolve anew: the newest versions that pyproject.toml allows.
+lock:
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet 'torch==2.13.0' && build/lock/bin/python -m pip install --quiet '.[test,dev]'
+	{ echo '# Exact versions that `make` installs. Made by `make lock` from pyproject.toml.'; \
+	  build/lock/bin/python -m pip freeze --exclude tiebreak | sed 's/^\(torch==[0-9.]*\)+.*/\1/'; } > requirements.lock
+	rm -rf build/lock
+
+clean:
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,86 @@
+"""Starting workers: each run is executed by a process of its own, which outlives page, browser and server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from core.domain import RunStatus
+from core.services.runs import fail_dead_runs
+from core.settings import PROJECT_DIR, Settings
+from db import runs
+from db.engine import read, write
+
+Launch = Callable[[Settings, int], "subprocess.Popen[bytes]"]
+
+
+def launch_worker(settings: Settings, run_id: int) -> subprocess.Popen[bytes]:
+    """Start `python -m core.worker RUN` in a session of its own, its output appended to the run's log."""
+    settings.logs_dir.mkdir(parents=True, exist_ok=True)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("STREAMLIT_")}
+    environ |= {
+        "TIEBREAK_HOME": str(settings.home),
+        "TIEBREAK_DATABASE_URL": settings.database_url,
+        "HF_HUB_CACHE": str(settings.hub_cache),
+    }
+    with log_path(settings, run_id).open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "core.worker", str(run_id)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environ,
+            cwd=PROJECT_DIR,
+        )
+
+
+def log_path(settings: Settings, run_id: int) -> Path:
+    return settings.logs_dir / f"run-{run_id}.log"
+
+
+class Supervisor:
+    """Starts queued runs, one at a time of each kind, and marks those as failed whose process died.
+
+    Holds only the child processes it started (a finished child stays a zombie until it is polled);
+    everything else is read from the database at each step, so any number of restarts is harmless.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings, *, launch: Launch = launch_worker) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._launch = launch
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+
+    def step(self, *, now: datetime) -> None:
+        for run_id, child in list(self._children.items()):
+            if child.poll() is not None:
+                del self._children[run_id]
+                self._fail_if_never_begun(run_id, child.returncode, now=now)
+        fail_dead_runs(self._engine, now=now)
+        for run_id in self._startable():
+            self._children[run_id] = self._launch(self._settings, run_id)
+
+    def _fail_if_never_begun(self, run_id: int, returncode: int, *, now: datetime) -> None:
+        """A worker that ended before it claimed its run would be started again for ever."""
+        with write(self._engine) as conn:
+            if runs.require_run(conn, run_id).status is RunStatus.queued and returncode != 0:
+                error = f"The worker could not start (exit code {returncode}); see {log_path(self._settings, run_id)}."
+                runs.finish_run(conn, run_id, status=RunStatus.failed, now=now, error=error)
+
+    def _startable(self) -> list[int]:
+        """The oldest queued run of each kind that has none running or starting."""
+        with read(self._engine) as conn:
+            waiting = runs.open_runs(conn)
+        busy = {found.kind for found in waiting if found.status is RunStatus.running or found.id in self._children}
+        first: dict[str, int] = {}
+        for found in waiting:
+            if found.kind not in busy:
+                first.setdefault(found.kind, found.id)
+        return list(first.values())

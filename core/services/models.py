@@ -1,0 +1,100 @@
+"""Model versions: list, compare on posts that neither was trained on, promote (and so roll back)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine
+
+from core.domain import Actor, Label, ModelVersion, Run, Side
+from core.errors import Conflict
+from core.metrics import Metrics, measure
+from core.permissions import Permission, require
+from core.services import scoring
+from db import audit, golds, models
+from db.engine import read, write
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    version: ModelVersion
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two versions on the same posts, none of which either was trained on. active is None before any promotion."""
+
+    candidate: ModelVersion
+    active: ModelVersion | None
+    posts: int
+    audit_posts: int
+    candidate_metrics: Metrics | None
+    active_metrics: Metrics | None
+
+
+def list_versions(engine: Engine, actor: Actor) -> list[VersionRow]:
+    """Newest first."""
+    require(actor, Permission.look)
+    with read(engine) as conn:
+        active = models.active_version(conn)
+        return [VersionRow(v, active is not None and v.id == active.id) for v in models.list_versions(conn)]
+
+
+def active_version(engine: Engine, actor: Actor) -> ModelVersion | None:
+    require(actor, Permission.look)
+    with read(engine) as conn:
+        return models.active_version(conn)
+
+
+def compare(engine: Engine, actor: Actor, name: str) -> Comparison:
+    """Stand a version beside the active one on the texts kept aside that both have scored."""
+    require(actor, Permission.look)
+    with read(engine) as conn:
+        candidate = models.require_version(conn, name)
+        active = models.active_version(conn)
+        aside = {g.text_id: g for g in golds.gold_posts(conn) if g.side is not Side.train}
+        said = _labels_said(conn, candidate, list(aside))
+        others = None if active is None else _labels_said(conn, active, list(aside))
+    common = [text_id for text_id in aside if text_id in said and (others is None or text_id in others)]
+    truth = [aside[text_id].label for text_id in common]
+    return Comparison(
+        candidate,
+        active,
+        len(common),
+        sum(aside[text_id].side is Side.audit for text_id in common),
+        measure(truth, [said[text_id] for text_id in common]) if common else None,
+        measure(truth, [others[text_id] for text_id in common]) if common and others is not None else None,
+    )
+
+
+def measure_version(engine: Engine, actor: Actor, name: str) -> Metrics | None:
+    """Figures of one version on all decided texts kept aside that it has scored; None without any."""
+    require(actor, Permission.look)
+    with read(engine) as conn:
+        version = models.require_version(conn, name)
+        aside = {g.text_id: g.label for g in golds.gold_posts(conn) if g.side is not Side.train}
+        said = _labels_said(conn, version, list(aside))
+    if not said:
+        return None
+    return measure([aside[text_id] for text_id in said], list(said.values()))
+
+
+def _labels_said(conn: Connection, version: ModelVersion, text_ids: list[int]) -> dict[int, Label]:
+    found = models.predictions_for(conn, version_id=version.id, text_ids=text_ids)
+    return {prediction.text_id: prediction.label for prediction in found}
+
+
+def promote(engine: Engine, actor: Actor, name: str, *, now: datetime) -> Run:
+    """Make a version the active one and put its scoring of the pool in line; returns the scoring run."""
+    require(actor, Permission.promote)
+    with write(engine) as conn:
+        version = models.require_version(conn, name)
+        active = models.active_version(conn)
+        if active is not None and active.id == version.id:
+            raise Conflict(f"Version {name} is the active one already.")
+        models.promote(conn, version.id, promoted_by=actor.name, now=now)
+        before = None if active is None else active.name
+        audit.record_action(conn, actor, "promote", details={"version": name, "instead_of": before}, now=now)
+        return scoring.put_in_line(conn, version, created_by=actor.name, now=now)

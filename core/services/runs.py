@@ -1,0 +1,93 @@
+"""Runs as people meet them: list, look at one, cancel; and the reconciliation of runs whose process died."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import psutil
+from sqlalchemy import Connection, Engine
+
+from core.domain import Actor, Run, RunKind, RunStatus
+from core.errors import Conflict
+from core.permissions import Permission, require
+from db import audit, runs
+from db.engine import read, write
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_EVERY_S = 2.0
+SILENT_FOR_TOO_LONG = timedelta(minutes=2)  # alive but hung; short enough to notice, long enough for a slow disk
+
+
+def list_runs(engine: Engine, actor: Actor, *, kind: RunKind | None = None, limit: int = 50) -> list[Run]:
+    require(actor, Permission.look)
+    with read(engine) as conn:
+        return runs.list_runs(conn, kind=kind, limit=limit)
+
+
+def show_run(engine: Engine, actor: Actor, run_id: int) -> Run:
+    require(actor, Permission.look)
+    with read(engine) as conn:
+        return runs.require_run(conn, run_id)
+
+
+def points_of(engine: Engine, actor: Actor, run_id: int) -> list[tuple[int, float | None, float | None]]:
+    """(step, loss, macro-F1) of a training run so far."""
+    require(actor, Permission.look)
+    with read(engine) as conn:
+        return runs.points_of(conn, run_id)
+
+
+def cancel_run(engine: Engine, actor: Actor, run_id: int, *, now: datetime) -> Run:
+    """Ask a run to stop: a queued one ends at once, a running one within a few steps. Asking twice is harmless."""
+    require(actor, Permission.manage_runs)
+    with write(engine) as conn:
+        found = runs.require_run(conn, run_id)
+        if not found.is_open:
+            raise Conflict(f"Run {run_id} has already ended ({found.status}); there is nothing to cancel.")
+        runs.request_cancel(conn, run_id, now=now)
+        if found.status is RunStatus.queued:
+            runs.finish_run(conn, run_id, status=RunStatus.cancelled, now=now)
+        audit.record_action(conn, actor, f"cancel {found.kind}", details={"run": run_id}, now=now)
+        return runs.require_run(conn, run_id)
+
+
+def is_alive(found: Run) -> bool:
+    """Whether the process that claimed the run still lives. A pid alone is reused; a zombie is dead."""
+    if found.pid is None:
+        return False
+    try:
+        process = psutil.Process(found.pid)
+        same = found.process_started is None or abs(process.create_time() - found.process_started) < 1.0
+        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def fail_dead_runs(
+    engine: Engine, *, now: datetime, is_alive: Callable[[Run], bool] = is_alive
+) -> list[Run]:
+    """Mark running runs as failed whose process is gone or has hung; returns them."""
+    with read(engine) as conn:
+        suspects = [found for found in runs.list_runs(conn, statuses=[RunStatus.running]) if _is_dead(found, now, is_alive)]
+    if not suspects:
+        return []
+    with write(engine) as conn:
+        return [found for found in suspects if _fail(conn, found, now)]
+
+
+def _is_dead(found: Run, now: datetime, is_alive: Callable[[Run], bool]) -> bool:
+    silent = found.heartbeat_at is None or now - found.heartbeat_at > SILENT_FOR_TOO_LONG
+    return not is_alive(found) or silent
+
+
+def _fail(conn: Connection, found: Run, now: datetime) -> bool:
+    logger.warning("run %s (%s): process %s is gone", found.id, found.kind, found.pid)
+    during = f" while {found.stage}" if found.stage else ""
+    error = (
+        f"The worker process {found.pid} ended without a word{during} (killed, out of memory, or the machine stopped). "
+        "Nothing that worked before was touched; start the run again."
+    )
+    return runs.finish_run(conn, found.id, status=RunStatus.failed, now=now, error=error)

@@ -1,0 +1,164 @@
+"""Retraining: what there is to learn from, the queued run, its snapshot, and the version that comes out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine
+
+from core.domain import LABEL_NAMES, Actor, Label, ModelVersion, Prediction, Run, RunKind, RunStatus, Side
+from core.errors import Conflict
+from core.permissions import Permission, require
+from db import audit, golds, models, runs, snapshots
+from db.engine import read, write
+
+LABELS_A_CLASS = 8  # below this a class cannot be learned, nor its absence noticed
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRequest:
+    """What the lead asks for; stored with the run. base: an encoder's name or path, None for the best there is."""
+
+    quick: bool = False
+    base: str | None = None
+    seed: int = 13
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCounts:
+    """Distinct texts with a gold label, by label name."""
+
+    train: dict[str, int]
+    held_out: dict[str, int]
+    since_last_run: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotText:
+    """One distinct text with its gold label. Copies of a text count once."""
+
+    text_id: int
+    text: str
+    label: Label
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    texts: tuple[SnapshotText, ...]
+    hash: str
+
+    def on(self, *sides: Side) -> list[SnapshotText]:
+        return [text for text in self.texts if text.side in sides]
+
+
+def count_labels(engine: Engine, actor: Actor) -> LabelCounts:
+    """What a run started now would learn from and be measured on."""
+    require(actor, Permission.look)
+    with read(engine) as conn:
+        found = list(golds.gold_posts(conn))
+        finished = runs.list_runs(conn, kind=RunKind.training, statuses=[RunStatus.succeeded], limit=1)
+        used = {d for run in finished for d, _ in snapshots.decisions_of_snapshot(conn, run.id)}
+    texts = _distinct(found)
+    new = _distinct([gold for gold in found if not used.intersection(gold.decision_ids)])
+    return LabelCounts(
+        _by_label(text for text in texts if text.side is Side.train),
+        _by_label(text for text in texts if text.side is not Side.train),
+        _by_label(new),
+    )
+
+
+def _by_label(texts: object) -> dict[str, int]:
+    counted = Counter(text.label.name for text in texts)  # type: ignore[attr-defined]
+    return {name: counted[name] for name in LABEL_NAMES}
+
+
+def queue_training(engine: Engine, actor: Actor, request: TrainingRequest, *, now: datetime) -> Run:
+    """Put a training run in line. Refused while another is open, and when there is too little to learn from."""
+    require(actor, Permission.manage_runs)
+    counts = count_labels(engine, actor)
+    refuse_too_few(counts.train)
+    with write(engine) as conn:
+        busy = runs.open_runs(conn, kind=RunKind.training)
+        if busy:
+            raise Conflict(f"Training run {busy[0].id} is {busy[0].status}; wait for it or cancel it first.")
+        added = runs.add_run(conn, kind=RunKind.training, config=asdict(request), created_by=actor.name, now=now)
+        audit.record_action(conn, actor, "retrain", details={"run": added.id} | asdict(request), now=now)
+        return added
+
+
+def refuse_too_few(train: dict[str, int]) -> None:
+    """Raise Conflict unless two classes have enough labels; the message says what is missing and how to get it."""
+    enough = [name for name, count in train.items() if count >= LABELS_A_CLASS]
+    if len(enough) >= 2:
+        return
+    have = ", ".join(f"{name} {count}" for name, count in train.items())
+    raise Conflict(
+        f"Training needs at least two classes with {LABELS_A_CLASS} or more labels; there are: {have} "
+        "(about a fifth of what is decided is kept aside for measuring). "
+        "Decide more posts on the Label page, or import a labelled file."
+    )
+
+
+def take_snapshot(engine: Engine, run_id: int) -> Snapshot:
+    """Fix what a run learns from and is measured on, and store which decisions these are."""
+    with write(engine) as conn:
+        found = list(golds.gold_posts(conn))
+        chosen = [(decision_id, gold.side) for gold in found for decision_id in gold.decision_ids]
+        snapshots.add_snapshot(conn, run_id, chosen)
+    texts = tuple(_distinct(found))
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(f"{text.text_id}\t{int(text.label)}\t{text.side}\n".encode())
+    return Snapshot(texts, digest.hexdigest())
+
+
+def _distinct(found: list[golds.GoldPost]) -> list[SnapshotText]:
+    """One entry a normalised text: the label of most of its posts; undecided between equals, the more severe."""
+    groups: dict[str, list[golds.GoldPost]] = {}
+    for gold in found:
+        groups.setdefault(gold.normal_hash, []).append(gold)
+    texts = []
+    for group in groups.values():
+        counted = Counter(gold.label for gold in group)
+        label = max(counted, key=lambda label: (counted[label], label))
+        texts.append(SnapshotText(group[0].text_id, group[0].text, label, group[0].side))
+    return texts
+
+
+def store_version(
+    engine: Engine,
+    *,
+    run: Run,
+    folder: str,
+    base: str,
+    manifest: dict[str, object],
+    metrics: dict[str, object],
+    predictions: list[Prediction],
+    name: str,
+    now: datetime,
+) -> ModelVersion:
+    """Record a finished version with its predictions for the texts that were kept aside.
+
+    predictions carry any version_id; they are stored under the new one.
+    """
+    with write(engine) as conn:
+        version = models.add_version(
+            conn, name=name, run_id=run.id, base=base, folder=folder, manifest=manifest, metrics=metrics, now=now
+        )
+        own = [Prediction(version.id, p.text_id, p.probabilities) for p in predictions]
+        models.add_predictions(conn, own)
+        return version
+
+
+def next_version_name(engine: Engine) -> str:
+    with read(engine) as conn:
+        return models.next_version_name(conn)
+
+
+def open_training_run(conn: Connection) -> Run | None:
+    found = runs.open_runs(conn, kind=RunKind.training)
+    return found[0] if found else None

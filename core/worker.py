@@ -1,0 +1,240 @@
+"""The worker: executes one run in a process of its own, with heartbeat, progress and a readable end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+from sqlalchemy import Engine
+
+from core import encoders
+from core.clock import utc_now
+from core.domain import Label, Prediction, Run, RunKind, RunStatus, Side
+from core.errors import Cancelled, Conflict, TiebreakError
+from core.metrics import measure
+from core.services import importing, queueing, scoring, training
+from core.services.runs import HEARTBEAT_EVERY_S
+from core.settings import Settings, read_settings
+from db import runs
+from db.engine import migrate, open_engine, read, write
+
+if TYPE_CHECKING:
+    from core.learning.training import TrainingProgress
+
+logger = logging.getLogger(__name__)
+
+TEXTS_PER_STEP = 512  # scored between two looks at the clock and one short transaction
+TEXTS_BEFORE_FIRST_RENEWAL = 2_048  # the first posts that a new version chose reach the queue early
+
+Listener = Callable[[Run], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the execution of a run gets: where things are, and the way to report and to learn of a cancellation."""
+
+    engine: Engine
+    settings: Settings
+    run: Run
+    pulse: Pulse
+    listen: Listener
+
+    def report(self, stage: str, done: int, total: int | None, message: str) -> None:
+        """Store progress; raises Cancelled when somebody asked the run to stop."""
+        if self.pulse.must_stop:
+            raise Cancelled(f"Run {self.run.id} was cancelled.")
+        with write(self.engine) as conn:
+            runs.report_progress(conn, self.run.id, stage=stage, done=done, total=total, message=message)
+        with read(self.engine) as conn:
+            self.listen(runs.require_run(conn, self.run.id))
+
+    def is_cancelled(self) -> bool:
+        return self.pulse.must_stop
+
+    def point(self, step: int, *, loss: float | None = None, macro_f1: float | None = None) -> None:
+        """Add a point to the run's curves."""
+        with write(self.engine) as conn:
+            runs.add_point(conn, self.run.id, step=step, loss=loss, macro_f1=macro_f1)
+
+
+class Pulse:
+    """Writes the heartbeat every two seconds from a thread of its own, and notices a cancellation."""
+
+    def __init__(self, engine: Engine, run_id: int) -> None:
+        self.must_stop = False
+        self._engine = engine
+        self._run_id = run_id
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+
+    def __enter__(self) -> Pulse:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(HEARTBEAT_EVERY_S):
+            with write(self._engine) as conn:
+                self.must_stop = runs.beat(conn, self._run_id, now=utc_now()) or self.must_stop
+
+
+def execute(settings: Settings, engine: Engine, run_id: int, *, listen: Listener = lambda run: None) -> Run:
+    """Claim a queued run, execute it in this process, and return it ended (whatever the end).
+
+    Raises Conflict when the run is not queued or another of its kind is running.
+    """
+    me = psutil.Process()
+    with write(engine) as conn:
+        found = runs.claim_run(conn, run_id, pid=me.pid, process_started=me.create_time(), now=utc_now())
+    if found is None:
+        raise Conflict(f"Run {run_id} cannot start: it is not queued, or another run of its kind is running.")
+    status, result, error, details = RunStatus.failed, {}, None, None
+    try:
+        with Pulse(engine, run_id) as pulse:
+            result = _task(found.kind)(Context(engine, settings, found, pulse, listen))
+        status = RunStatus.succeeded
+    except (Cancelled, KeyboardInterrupt):
+        status = RunStatus.cancelled
+    except TiebreakError as err:
+        error = str(err)
+    except Exception as err:
+        logger.exception("run %s failed", run_id)
+        error = f"Unexpected {type(err).__name__}: {err}. The log of run {run_id} tells more."
+        details = traceback.format_exc()
+    with write(engine) as conn:
+        runs.finish_run(conn, run_id, status=status, now=utc_now(), result=result, error=error, traceback=details)
+        ended = runs.require_run(conn, run_id)
+    listen(ended)
+    return ended
+
+
+def _task(kind: RunKind) -> Callable[[Context], dict[str, object]]:
+    return {RunKind.importing: import_posts, RunKind.training: train_version, RunKind.scoring: score_pool}[kind]
+
+
+def import_posts(context: Context) -> dict[str, object]:
+    """Import one file, then renew the queue so that its posts are in it, and have them scored."""
+    counts = importing.run_import(context.engine, context.run, report=context.report)
+    queueing.renew_queue(context.engine, now=utc_now())
+    scoring.queue_scoring_if_needed(context.engine, created_by=context.run.created_by, now=utc_now())
+    return counts
+
+
+def train_version(context: Context) -> dict[str, object]:
+    """Train on a snapshot; returns the new version's name and its metrics on what was kept aside."""
+    from core.learning import scoring as learned
+    from core.learning import training as learning
+
+    request = training.TrainingRequest(**context.run.config)  # type: ignore[arg-type]
+    context.report("preparing", 0, None, "taking a snapshot of the decisions")
+    snapshot = training.take_snapshot(context.engine, context.run.id)
+    encoder = encoders.resolve_encoder(request.base, **encoder_places(context.settings))
+    name = training.next_version_name(context.engine)
+    out_dir = context.settings.versions_dir / name
+    result = learning.train(
+        [learning.TrainingExample(t.text, int(t.label)) for t in snapshot.on(Side.train)],
+        [learning.TrainingExample(t.text, int(t.label)) for t in snapshot.on(Side.evaluation)],
+        config=learning.TrainingConfig(
+            base_path=encoder.path,
+            base_name=encoder.name,
+            quick=request.quick,
+            seed=request.seed,
+            snapshot_hash=snapshot.hash,
+        ),
+        out_dir=out_dir,
+        report=lambda progress: _report_training(context, progress),
+        is_cancelled=context.is_cancelled,
+    )
+    context.report("evaluating", 0, None, "scoring what was kept aside")
+    aside = snapshot.on(Side.evaluation, Side.audit)
+    classifier = learned.load_classifier(out_dir, base_path=encoder.path)
+    proba = classifier.probabilities([t.text for t in aside])
+    metrics = measure([t.label for t in aside], [Label(int(row.argmax())) for row in proba]) if aside else None
+    figures = {} if metrics is None else metrics.to_dict()
+    version = training.store_version(
+        context.engine,
+        run=context.run,
+        name=name,
+        folder=name,
+        base=encoder.name,
+        manifest=result.manifest,
+        metrics=figures,
+        predictions=_predictions(0, [t.text_id for t in aside], proba),
+        now=utc_now(),
+    )
+    return {"version": version.name, "metrics": figures, "warnings": list(result.warnings)}
+
+
+def _report_training(context: Context, progress: TrainingProgress) -> None:
+    context.report(progress.stage, progress.done, progress.total, progress.message)
+    if progress.loss is not None or progress.macro_f1 is not None:
+        context.point(progress.done, loss=progress.loss, macro_f1=progress.macro_f1)
+
+
+def score_pool(context: Context) -> dict[str, object]:
+    """Score what the version has not scored yet; the queue is renewed whenever the scored part has doubled."""
+    from core.learning import scoring as learned
+
+    version = scoring.version_to_score(context.engine, str(context.run.config["version"]))
+    total = scoring.count_unscored(context.engine, version)
+    context.report("preparing", 0, total, f"loading {version.name}")
+    encoder = encoders.resolve_encoder(version.base, **encoder_places(context.settings))
+    classifier = learned.load_classifier(context.settings.versions_dir / version.folder, base_path=encoder.path)
+    done, last, renew_at = 0, 0, TEXTS_BEFORE_FIRST_RENEWAL
+    while texts := scoring.unscored_texts(context.engine, version, after=last, limit=TEXTS_PER_STEP):
+        ids = [text_id for text_id, _ in texts]
+        proba = classifier.probabilities([text for _, text in texts])
+        scoring.store_predictions(context.engine, _predictions(version.id, ids, proba))
+        done, last = done + len(ids), ids[-1]
+        context.report("scoring", done, max(total, done), "")
+        if done >= renew_at and done < total:
+            queueing.renew_queue(context.engine, now=utc_now())
+            renew_at = done * 2
+    context.report("renewing the queue", done, done, "")
+    queueing.renew_queue(context.engine, now=utc_now())
+    return {"version": version.name, "scored": done}
+
+
+def _predictions(version_id: int, text_ids: list[int], proba: npt.NDArray[np.float32]) -> list[Prediction]:
+    """proba: (len(text_ids), 3), checked to be probabilities where they leave the model."""
+    if len(proba) and not (proba.min() >= 0 and np.abs(proba.sum(axis=1) - 1).max() < 1e-3):
+        raise TiebreakError("The model returned something that is not a probability; the version may be damaged.")
+    return [
+        Prediction(version_id, text_id, (float(row[0]), float(row[1]), float(row[2])))
+        for text_id, row in zip(text_ids, proba, strict=True)
+    ]
+
+
+def encoder_places(settings: Settings) -> dict[str, Path]:
+    return {
+        "models_dir": settings.models_dir,
+        "starter_dir": settings.starter_dir,
+        "hub_cache": settings.hub_cache,
+    }
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = read_settings(os.environ)
+    engine = open_engine(settings.database_url)
+    migrate(engine, backups_dir=settings.backups_dir)
+    ended = execute(settings, engine, int(sys.argv[1]))
+    sys.exit(0 if ended.status is RunStatus.succeeded else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Model versions, their promotions and their predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, exists, func, insert, select
+
+from core.domain import ModelVersion, Prediction
+from core.errors import NotFound
+from db.posts import is_visible
+from db.tables import distinct_text, model_version, post, prediction, promotion
+
+
+def _to_version(row: Row[Any]) -> ModelVersion:
+    return ModelVersion(**{name: row._mapping[name] for name in ModelVersion.__dataclass_fields__})
+
+
+def add_version(
+    conn: Connection,
+    *,
+    name: str,
+    run_id: int | None,
+    base: str,
+    folder: str,
+    manifest: dict[str, object],
+    metrics: dict[str, object],
+    now: datetime,
+) -> ModelVersion:
+    values = {
+        "name": name,
+        "run_id": run_id,
+        "base": base,
+        "folder": folder,
+        "manifest": manifest,
+        "metrics": metrics,
+        "created_at": now,
+    }
+    return _to_version(conn.execute(insert(model_version).values(values).returning(model_version)).one())
+
+
+def next_version_name(conn: Connection) -> str:
+    newest = conn.execute(select(func.max(model_version.c.id))).scalar() or 0
+    return f"v{newest + 1}"
+
+
+def list_versions(conn: Connection) -> list[ModelVersion]:
+    """Newest first."""
+    return [_to_version(row) for row in conn.execute(select(model_version).order_by(model_version.c.id.desc()))]
+
+
+def require_version(conn: Connection, name: str) -> ModelVersion:
+    row = conn.execute(select(model_version).where(model_version.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no model version {name!r}; `tiebreak models list` shows those there are.")
+    return _to_version(row)
+
+
+def active_version(conn: Connection) -> ModelVersion | None:
+    """The latest promoted version."""
+    latest = select(promotion.c.version_id).order_by(promotion.c.id.desc()).limit(1).scalar_subquery()
+    row = conn.execute(select(model_version).where(model_version.c.id == latest)).one_or_none()
+    return None if row is None else _to_version(row)
+
+
+def promote(conn: Connection, version_id: int, *, promoted_by: str, now: datetime) -> None:
+    conn.execute(insert(promotion).values(version_id=version_id, promoted_by=promoted_by, promoted_at=now))
+
+
+def add_predictions(conn: Connection, predictions: Sequence[Prediction]) -> None:
+    if not predictions:
+        return
+    conn.execute(
+        insert(prediction),
+        [
+            {
+                "version_id": p.version_id,
+                "text_id": p.text_id,
+                "p_normal": p.probabilities[0],
+                "p_suspicious": p.probabilities[1],
+                "p_violation": p.probabilities[2],
+            }
+            for p in predictions
+        ],
+    )
+
+
+def _unscored(version_id: int) -> Any:
+    """Distinct texts of visible posts that the version has not scored yet."""
+    has_post = exists().where(post.c.text_id == distinct_text.c.id, is_visible())
+    scored = exists().where(prediction.c.text_id == distinct_text.c.id, prediction.c.version_id == version_id)
+    return has_post & ~scored
+
+
+def unscored_texts(conn: Connection, *, version_id: int, after: int, limit: int) -> list[tuple[int, str]]:
+    """(text_id, text) of texts still to be scored, by id; `after` is the last id seen."""
+    query = select(distinct_text.c.id, distinct_text.c.body).where(distinct_text.c.id > after, _unscored(version_id))
+    return [(row.id, row.body) for row in conn.execute(query.order_by(distinct_text.c.id).limit(limit))]
+
+
+def count_unscored(conn: Connection, *, version_id: int) -> int:
+    counted = select(func.count()).select_from(distinct_text).where(_unscored(version_id))
+    return conn.execute(counted).scalar_one()
+
+
+def predictions_for(conn: Connection, *, version_id: int, text_ids: Sequence[int]) -> Iterator[Prediction]:
+    for start in range(0, len(text_ids), 500):
+        query = select(prediction).where(
+            prediction.c.version_id == version_id, prediction.c.text_id.in_(text_ids[start : start + 500])
+        )
+        for row in conn.execute(query):
+            yield Prediction(version_id, row.text_id, (row.p_normal, row.p_suspicious, row.p_violation))

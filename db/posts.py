@@ -1,0 +1,197 @@
+"""Posts and their hits. A post is visible once the import that brought it is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, insert, select
+
+from core.domain import Label, Post
+from core.errors import NotFound
+from db.tables import decision, distinct_text, hit, post, prediction, run
+
+
+@dataclass(frozen=True, slots=True)
+class NewPost:
+    """Exactly one of pid and text_identity is given."""
+
+    pid: str | None
+    text_identity: str | None
+    text_id: int
+    original: str
+    author: str | None
+    author_id: str | None
+    ip: str | None
+    extra: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NewHit:
+    post_id: int
+    word: str
+    excerpt: str
+    fingerprint: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPost:
+    """A post as an import meets it again; hits in the order in which they came."""
+
+    id: int
+    text_id: int
+    hits: tuple[tuple[str, int, str], ...]  # (word, fingerprint, excerpt)
+
+
+def is_visible() -> ColumnElement[bool]:
+    """The post's import is published; few imports, so the list is looked up once a query."""
+    return post.c.import_id.in_(select(run.c.id).where(run.c.published_at.is_not(None)))
+
+
+def is_decided() -> ColumnElement[bool]:
+    """Somebody's decision stands on the post (or on an earlier text of it)."""
+    return exists().where(decision.c.post_id == post.c.id, stands())
+
+
+def stands() -> ColumnElement[bool]:
+    """The decision gives a label and nothing supersedes it."""
+    later = decision.alias("later")
+    return decision.c.label.is_not(None) & ~exists().where(later.c.supersedes == decision.c.id)
+
+
+def known_by_pid(conn: Connection, pids: Sequence[str]) -> dict[str, KnownPost]:
+    query = select(post.c.pid.label("key"), post.c.id, post.c.text_id).where(post.c.pid.in_(pids))
+    return _with_hits(conn, conn.execute(query).all())
+
+
+def known_by_text(conn: Connection, normal_hashes: Sequence[str]) -> dict[str, KnownPost]:
+    """The first post with each normalised text."""
+    joined = select(distinct_text.c.normal_hash.label("key"), post.c.id, post.c.text_id).join_from(
+        distinct_text, post, post.c.text_id == distinct_text.c.id
+    )
+    query = joined.where(distinct_text.c.normal_hash.in_(normal_hashes)).order_by(post.c.id.desc())
+    return _with_hits(conn, conn.execute(query).all())  # the lowest id comes last and stays
+
+
+def _with_hits(conn: Connection, found: Sequence[Row[tuple[str, int, int]]]) -> dict[str, KnownPost]:
+    hits: dict[int, list[tuple[str, int, str]]] = {row.id: [] for row in found}
+    query = select(hit).where(hit.c.post_id.in_(list(hits))).order_by(hit.c.id)
+    for row in conn.execute(query):
+        hits[row.post_id].append((row.word, row.fingerprint, row.excerpt))
+    return {row.key: KnownPost(row.id, row.text_id, tuple(hits[row.id])) for row in found}
+
+
+def add_posts(conn: Connection, import_id: int, posts: Sequence[NewPost]) -> list[int]:
+    """Insert invisible posts; returns their ids in the order given."""
+    if not posts:
+        return []
+    fields = NewPost.__dataclass_fields__
+    values = [{"import_id": import_id} | {name: getattr(new, name) for name in fields} for new in posts]
+    returning = insert(post).returning(post.c.id, sort_by_parameter_order=True)
+    return list(conn.execute(returning, values).scalars())
+
+
+def add_hits(conn: Connection, import_id: int, hits: Sequence[NewHit]) -> None:
+    if hits:
+        fields = NewHit.__dataclass_fields__
+        conn.execute(insert(hit), [{"import_id": import_id} | {n: getattr(new, n) for n in fields} for new in hits])
+
+
+def _posts() -> Select[tuple[int, str, int, str, str, str]]:
+    return (
+        select(post.c.id, post.c.pid, post.c.text_id, distinct_text.c.body, post.c.original, post.c.author)
+        .join_from(post, distinct_text, post.c.text_id == distinct_text.c.id)
+        .where(is_visible())
+    )
+
+
+def _to_post(row: Row[tuple[int, str, int, str, str, str]]) -> Post:
+    return Post(row.id, row.pid, row.text_id, row.body, row.original, row.author)
+
+
+def require_post(conn: Connection, post_id: int) -> Post:
+    row = conn.execute(_posts().where(post.c.id == post_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no post {post_id}; `tiebreak queue` lists posts with their ids.")
+    return _to_post(row)
+
+
+def posts_by_id(conn: Connection, post_ids: Sequence[int]) -> dict[int, Post]:
+    found: dict[int, Post] = {}
+    for start in range(0, len(post_ids), 500):
+        query = _posts().where(post.c.id.in_(post_ids[start : start + 500]))
+        found.update({row.id: _to_post(row) for row in conn.execute(query)})
+    return found
+
+
+def hit_words(conn: Connection, post_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """Distinct words by post, in the order in which they came."""
+    published = select(run.c.id).where(run.c.published_at.is_not(None))
+    query = select(hit.c.post_id, hit.c.word).where(
+        hit.c.post_id.in_(post_ids), hit.c.word != "", hit.c.import_id.in_(published)
+    )
+    words: dict[int, dict[str, None]] = {}
+    for row in conn.execute(query.order_by(hit.c.id)):
+        words.setdefault(row.post_id, {})[row.word] = None
+    return {post_id: tuple(found) for post_id, found in words.items()}
+
+
+def words_of_pool(conn: Connection) -> dict[int, tuple[str, ...]]:
+    """Distinct hit words of every undecided visible post that has any."""
+    query = (
+        select(hit.c.post_id, hit.c.word)
+        .distinct()
+        .join_from(hit, post, hit.c.post_id == post.c.id)
+        .where(hit.c.word != "", is_visible(), ~is_decided())
+        .order_by(hit.c.post_id, hit.c.word)
+    )
+    words: dict[int, list[str]] = {}
+    for row in conn.execute(query):
+        words.setdefault(row.post_id, []).append(row.word)
+    return {post_id: tuple(found) for post_id, found in words.items()}
+
+
+def count_posts(conn: Connection) -> int:
+    return conn.execute(select(func.count()).select_from(post).where(is_visible())).scalar_one()
+
+
+def count_decided(conn: Connection) -> int:
+    return conn.execute(select(func.count()).select_from(post).where(is_visible(), is_decided())).scalar_one()
+
+
+def count_audit(conn: Connection) -> tuple[int, int]:
+    """(posts of the audit slice, decided ones among them)."""
+    audit = distinct_text.c.side == "audit"
+    joined = select(func.count()).join_from(post, distinct_text, post.c.text_id == distinct_text.c.id)
+    query = joined.where(audit, is_visible())
+    return conn.execute(query).scalar_one(), conn.execute(query.where(is_decided())).scalar_one()
+
+
+def count_by_label(conn: Connection) -> dict[str, int]:
+    """Standing decisions by label name."""
+    query = select(decision.c.label, func.count().label("count")).where(stands()).group_by(decision.c.label)
+    counted = {row.label: row.count for row in conn.execute(query)}
+    return {label.name: counted.get(int(label), 0) for label in Label}
+
+
+def pool(conn: Connection, *, version_id: int | None) -> Iterator[Row[tuple[int, int, str, float, float, float]]]:
+    """Undecided visible posts: (id, text_id, side, p_normal, p_suspicious, p_violation), in order of id.
+
+    Probabilities are those of the version for the post's current text, None where there are none yet.
+    """
+    scored = (prediction.c.text_id == post.c.text_id) & (prediction.c.version_id == version_id)
+    query = (
+        select(
+            post.c.id,
+            post.c.text_id,
+            distinct_text.c.side,
+            prediction.c.p_normal,
+            prediction.c.p_suspicious,
+            prediction.c.p_violation,
+        )
+        .join_from(post, distinct_text, post.c.text_id == distinct_text.c.id)
+        .outerjoin(prediction, scored)
+        .where(is_visible(), ~is_decided())
+        .order_by(post.c.id)
+    )
+    yield from conn.execute(query)

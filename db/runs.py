@@ -1,0 +1,136 @@
+"""Runs: one attempt each at importing, training or scoring, with heartbeat, progress and end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from core.domain import OPEN_STATUSES, Run, RunKind, RunStatus
+from core.errors import NotFound
+from db.tables import run, run_point
+
+
+def _to_run(row: Row[Any]) -> Run:
+    values = {name: row._mapping[name] for name in Run.__dataclass_fields__}
+    return Run(**{**values, "kind": RunKind(row.kind), "status": RunStatus(row.status)})
+
+
+def add_run(conn: Connection, *, kind: RunKind, config: dict[str, object], created_by: str, now: datetime) -> Run:
+    values = {
+        "kind": kind,
+        "status": RunStatus.queued,
+        "config": config,
+        "result": {},
+        "created_by": created_by,
+        "created_at": now,
+    }
+    return _to_run(conn.execute(insert(run).values(values).returning(run)).one())
+
+
+def get_run(conn: Connection, run_id: int) -> Run | None:
+    row = conn.execute(select(run).where(run.c.id == run_id)).one_or_none()
+    return None if row is None else _to_run(row)
+
+
+def require_run(conn: Connection, run_id: int) -> Run:
+    found = get_run(conn, run_id)
+    if found is None:
+        raise NotFound(f"There is no run {run_id}; `tiebreak runs list` shows those there are.")
+    return found
+
+
+def list_runs(
+    conn: Connection, *, kind: RunKind | None = None, statuses: Sequence[RunStatus] = (), limit: int = 50
+) -> list[Run]:
+    """Newest first."""
+    query = select(run).order_by(run.c.id.desc()).limit(limit)
+    if kind is not None:
+        query = query.where(run.c.kind == kind)
+    if statuses:
+        query = query.where(run.c.status.in_(statuses))
+    return [_to_run(row) for row in conn.execute(query)]
+
+
+def open_runs(conn: Connection, *, kind: RunKind | None = None) -> list[Run]:
+    """Queued and running ones, oldest first."""
+    return list_runs(conn, kind=kind, statuses=OPEN_STATUSES, limit=1000)[::-1]
+
+
+def claim_run(conn: Connection, run_id: int, *, pid: int, process_started: float, now: datetime) -> Run | None:
+    """Mark a queued run as running in this process; None if it is not queued or another of its kind is running."""
+    kind = select(run.c.kind).where(run.c.id == run_id).scalar_subquery()
+    others = select(func.count()).select_from(run).where(run.c.kind == kind, run.c.status == RunStatus.running)
+    if conn.execute(others).scalar_one():
+        return None
+    values = {
+        "status": RunStatus.running,
+        "pid": pid,
+        "process_started": process_started,
+        "started_at": now,
+        "heartbeat_at": now,
+    }
+    claimed = update(run).where(run.c.id == run_id, run.c.status == RunStatus.queued).values(values).returning(run)
+    row = conn.execute(claimed).one_or_none()
+    return None if row is None else _to_run(row)
+
+
+def beat(conn: Connection, run_id: int, *, now: datetime) -> bool:
+    """Write the heartbeat; returns whether somebody asked the run to stop, or it is no longer running."""
+    conn.execute(update(run).where(run.c.id == run_id, run.c.status == RunStatus.running).values(heartbeat_at=now))
+    row = conn.execute(select(run.c.cancel_requested_at, run.c.status).where(run.c.id == run_id)).one()
+    return row.cancel_requested_at is not None or row.status != RunStatus.running
+
+
+def report_progress(conn: Connection, run_id: int, *, stage: str, done: int, total: int | None, message: str) -> None:
+    values = {"stage": stage, "done": done, "total": total, "message": message}
+    conn.execute(update(run).where(run.c.id == run_id, run.c.status == RunStatus.running).values(values))
+
+
+def add_point(conn: Connection, run_id: int, *, step: int, loss: float | None, macro_f1: float | None) -> None:
+    known = select(run_point).where(run_point.c.run_id == run_id, run_point.c.step == step)
+    row = conn.execute(known).one_or_none()
+    if row is None:
+        conn.execute(insert(run_point).values(run_id=run_id, step=step, loss=loss, macro_f1=macro_f1))
+        return
+    values = {"loss": row.loss if loss is None else loss, "macro_f1": row.macro_f1 if macro_f1 is None else macro_f1}
+    conn.execute(update(run_point).where(run_point.c.run_id == run_id, run_point.c.step == step).values(values))
+
+
+def points_of(conn: Connection, run_id: int) -> list[tuple[int, float | None, float | None]]:
+    """(step, loss, macro-F1) in order of steps."""
+    query = select(run_point).where(run_point.c.run_id == run_id).order_by(run_point.c.step)
+    return [(row.step, row.loss, row.macro_f1) for row in conn.execute(query)]
+
+
+def finish_run(
+    conn: Connection,
+    run_id: int,
+    *,
+    status: RunStatus,
+    now: datetime,
+    result: dict[str, object] | None = None,
+    error: str | None = None,
+    traceback: str | None = None,
+) -> bool:
+    """End an open run once; returns False when it had already ended (a late word from a process thought dead)."""
+    values: dict[str, object] = {"status": status, "finished_at": now, "error": error, "traceback": traceback}
+    if result is not None:
+        values["result"] = result
+    ended = update(run).where(run.c.id == run_id, run.c.status.in_(OPEN_STATUSES)).values(values)
+    return conn.execute(ended).rowcount == 1
+
+
+def request_cancel(conn: Connection, run_id: int, *, now: datetime) -> None:
+    conn.execute(update(run).where(run.c.id == run_id, run.c.cancel_requested_at.is_(None)).values(cancel_requested_at=now))
+
+
+def set_config(conn: Connection, run_id: int, config: dict[str, object]) -> None:
+    """Add what was found out when the run began (device, base found, encoding)."""
+    conn.execute(update(run).where(run.c.id == run_id).values(config=config))
+
+
+def mark_published(conn: Connection, run_id: int, *, now: datetime) -> None:
+    conn.execute(update(run).where(run.c.id == run_id).values(published_at=now))
