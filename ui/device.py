@@ -1,0 +1,61 @@
+"""The device that training would run on, found by a process of its own: the web process never imports torch."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.encoders import Encoder
+from core.settings import PROJECT_DIR
+
+logger = logging.getLogger(__name__)
+
+# Multiply-adds a second that training reaches, measured with the starter encoder on two CPU cores; a GPU does far more.
+CPU_WORK_PER_S = 3.0e10
+GPU_WORK_PER_S = 3.0e13
+TOKENS_A_POST = 50
+FULL_STEPS, FULL_BATCH = 300, 16
+QUICK_STEPS, QUICK_BATCH = 100, 8
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFound:
+    kind: str  # cuda or cpu
+    name: str
+    memory_gb: float
+    precision: str
+
+    @property
+    def description(self) -> str:
+        where = "GPU" if self.kind == "cuda" else "No GPU found; CPU"
+        return f"{where}: {self.name}, {self.memory_gb:.0f} GB, {self.precision}"
+
+
+@st.cache_data(show_spinner="Looking for a GPU …", ttl=3600)
+def find_device() -> DeviceFound:
+    """Ask a process that may import torch; hardware does not change within the hour."""
+    command = [sys.executable, "-m", "core.learning.device"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=PROJECT_DIR)
+        found = json.loads(answer.stdout)
+    except (subprocess.SubprocessError, ValueError):
+        logger.exception("the device could not be found out")
+        return DeviceFound("cpu", "unknown", 0.0, "fp32")
+    return DeviceFound(found["kind"], found["name"], found["memory_bytes"] / 1e9, found["precision"])
+
+
+def minutes_estimate(device: DeviceFound, encoder: Encoder, *, labels: int, quick: bool) -> str:
+    """Rough words for how long training takes, from the encoder's size and the number of steps."""
+    steps, batch = (QUICK_STEPS, QUICK_BATCH) if quick else (FULL_STEPS, FULL_BATCH)
+    posts = max(labels * (1 if quick else 3), steps * batch)
+    weights = encoder.layers * 12 * encoder.hidden**2
+    work = posts * TOKENS_A_POST * weights * 3  # forward, and twice that back
+    minutes = work / (GPU_WORK_PER_S if device.kind == "cuda" else CPU_WORK_PER_S) / 60
+    if minutes < 1:
+        return "less than a minute"
+    return f"about {minutes:,.0f} minutes" if minutes < 90 else f"about {minutes / 60:,.1f} hours"

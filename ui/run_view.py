@@ -1,0 +1,81 @@
+"""A run on a page: stage, bar, times, log and cancel, renewed each second until the run ends."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import streamlit as st
+
+from core.clock import utc_now
+from core.domain import Run, RunStatus
+from core.services import runs
+from core.services.launching import log_path
+from ui.page import Page, current_page, errors_as_sentences
+
+LOG_LINES = 12
+
+
+def show_run(page: Page, run_id: int) -> None:
+    """Show a run; while it is open, look again each second, and once more redraw the page when it ends."""
+    if runs.show_run(page.engine, page.actor, run_id).is_open:
+        _live(run_id)
+    else:
+        _draw(page, run_id)
+
+
+@st.fragment(run_every=1.0)
+def _live(run_id: int) -> None:
+    page = current_page()
+    run = _draw(page, run_id)
+    if not run.is_open:
+        st.rerun()
+
+
+def _draw(page: Page, run_id: int) -> Run:
+    run = runs.show_run(page.engine, page.actor, run_id)
+    st.markdown(f"**{run.kind.capitalize()} run {run.id}** · {run.status}" + (f" · {run.stage}" if run.stage else ""))
+    if run.is_open:
+        share = min(1.0, run.done / run.total) if run.total else 0.0
+        st.progress(share, text=_progress_text(run, utc_now()))
+        st.button("Cancel", key=f"cancel-{run.id}", on_click=_cancel, args=(run.id,))
+    elif run.status is RunStatus.failed:
+        st.error(run.error or "The run failed.", icon=":material/error:")
+    elif run.status is RunStatus.cancelled:
+        st.info("Cancelled. Nothing was changed.")
+    return run
+
+
+def _cancel(run_id: int) -> None:
+    page = current_page()
+    with errors_as_sentences():
+        runs.cancel_run(page.engine, page.actor, run_id, now=utc_now())
+
+
+def _progress_text(run: Run, now: datetime) -> str:
+    if run.status is RunStatus.queued:
+        return "waiting for the worker"
+    if run.cancel_requested_at is not None:
+        return "stopping …"
+    parts = [run.message] if run.message else []
+    if run.started_at is not None:
+        elapsed = now - run.started_at
+        parts.append(f"{_minutes(elapsed)} so far")
+        if run.total and run.done > run.total * 0.02:
+            parts.append(f"about {_minutes(elapsed * (run.total / run.done - 1))} left in this stage")
+    return " · ".join(parts)
+
+
+def _minutes(span: timedelta) -> str:
+    seconds = max(0, int(span.total_seconds()))
+    return f"{seconds // 60}:{seconds % 60:02d} min"
+
+
+def log_tail(page: Page, run_id: int) -> str:
+    """The last lines of the run's log."""
+    path = Path(log_path(page.settings, run_id))
+    if not path.exists():
+        return ""
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - 8_000))
+        return "\n".join(log.read().decode(errors="replace").splitlines()[-LOG_LINES:])

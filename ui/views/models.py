@@ -1,0 +1,116 @@
+"""Models: the versions there are, each beside the active one, and promotion."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.clock import utc_now
+from core.domain import LABEL_NAMES
+from core.metrics import Metrics
+from core.permissions import Permission, may
+from core.services import models
+from ui.page import current_page, errors_as_sentences, open_page
+
+FEW_POSTS = 200  # below this the figures are too uncertain to decide by
+
+
+def promote(name: str) -> None:
+    page = current_page()
+    with errors_as_sentences():
+        models.promote(page.engine, page.actor, name, now=utc_now())
+        st.session_state["promoted"] = name
+
+
+def show_versions(rows: list[models.VersionRow]) -> None:
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "version": row.version.name,
+                    "active": "active" if row.is_active else "",
+                    "base encoder": row.version.base,
+                    "macro-F1": row.version.metrics.get("macro_f1"),
+                    "posts measured on": row.version.metrics.get("total", 0),
+                    "made": row.version.created_at,
+                }
+                for row in rows
+            ]
+        ),
+        hide_index=True,
+        column_config={
+            "macro-F1": st.column_config.NumberColumn(format="%.3f"),
+            "posts measured on": st.column_config.NumberColumn(format="localized"),
+            "made": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+        },
+    )
+
+
+def show_comparison(found: models.Comparison) -> None:
+    if found.candidate_metrics is None:
+        st.info("No decided posts were kept aside from training yet, so nothing can be measured. Decide more posts.")
+        return
+    st.caption(
+        f"Measured on {found.posts:,} decided posts that neither version was trained on, {found.audit_posts:,} of them "
+        "from the audit slice (drawn at random). The others come from the queue, which prefers hard posts."
+    )
+    if found.posts < FEW_POSTS:
+        st.warning(f"{found.posts:,} posts are few: differences of several points may be chance.")
+    st.dataframe(comparison_table(found).style.format("{:.3f}", na_rep="–"), width="content")
+    st.write(verdict(found))
+
+
+def comparison_table(found: models.Comparison) -> pd.DataFrame:
+    """Figures by class, the candidate's beside the active version's."""
+    columns = {found.candidate.name: figures(found.candidate_metrics)}
+    if found.active is not None and found.active.id != found.candidate.id:
+        columns[f"{found.active.name} (active)"] = figures(found.active_metrics)
+    table = pd.DataFrame(columns)
+    if table.shape[1] == 2:
+        table["difference"] = table.iloc[:, 0] - table.iloc[:, 1]
+    return table
+
+
+def figures(metrics: Metrics | None) -> dict[str, float | None]:
+    if metrics is None:
+        return {}
+    rows: dict[str, float | None] = {"macro-F1": metrics.macro_f1, "accuracy": metrics.accuracy}
+    for name, of_class in zip(LABEL_NAMES, metrics.per_class, strict=True):
+        rows[f"{name}: precision"] = of_class.precision if of_class.support else None
+        rows[f"{name}: recall"] = of_class.recall if of_class.support else None
+    return rows
+
+
+def verdict(found: models.Comparison) -> str:
+    """Which is better, by class, in words."""
+    if found.active is None or found.active_metrics is None or found.candidate_metrics is None:
+        return "No version is active yet, so there is nothing to compare with."
+    if found.active.id == found.candidate.id:
+        return "This is the active version."
+    words = []
+    pairs = zip(LABEL_NAMES, found.candidate_metrics.per_class, found.active_metrics.per_class, strict=True)
+    for name, new, old in pairs:
+        if new.support:
+            gap = new.f1 - old.f1
+            word = "the same" if abs(gap) < 0.005 else "better" if gap > 0 else "worse"
+            words.append(f"{name}: {word} ({gap:+.3f} F1 on {new.support:,} posts)")
+    return f"{found.candidate.name} against {found.active.name} – " + "; ".join(words) + "."
+
+
+page = open_page("Models", "The versions there are. The active one orders the queue; promoting an older one rolls back.")
+with errors_as_sentences():
+    rows = models.list_versions(page.engine, page.actor)
+    if not rows:
+        st.write("There is no version yet.")
+        if may(page.actor, Permission.manage_runs):
+            st.page_link("views/retrain.py", label="Retrain", icon=":material/arrow_forward:")
+    else:
+        if name := st.session_state.pop("promoted", None):
+            st.success(f"{name} is active. The pool is being scored with it; the queue renews itself meanwhile.")
+        show_versions(rows)
+        names = [row.version.name for row in rows]
+        chosen = st.selectbox("Look at", names, key="models-version")
+        show_comparison(models.compare(page.engine, page.actor, chosen))
+        is_active = next(row.is_active for row in rows if row.version.name == chosen)
+        if may(page.actor, Permission.promote) and not is_active:
+            st.button(f"Promote {chosen}", type="primary", on_click=promote, args=(chosen,))

@@ -1,0 +1,137 @@
+"""Retrain: from decisions to a new model version."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.clock import utc_now
+from core.domain import LABEL_NAMES, Run, RunKind
+from core.encoders import Encoder, local_encoders
+from core.services import runs, training
+from ui.device import DeviceFound, find_device, minutes_estimate
+from ui.page import Page, current_page, errors_as_sentences, open_page
+from ui.run_view import log_tail, show_run
+
+
+def start() -> None:
+    page = current_page()
+    request = training.TrainingRequest(
+        quick=st.session_state["retrain-how"] == "quick", base=st.session_state["retrain-base"]
+    )
+    with errors_as_sentences():
+        training.queue_training(page.engine, page.actor, request, now=utc_now())
+
+
+def show_labels(counts: training.LabelCounts) -> None:
+    table = pd.DataFrame(
+        {"to learn from": counts.train, "kept aside for measuring": counts.held_out, "new": counts.since_last_run},
+        index=pd.Index(LABEL_NAMES, name="label"),
+    )
+    table.loc["all"] = table.sum()
+    st.dataframe(table.style.format("{:,}"), width="content")
+
+
+def choose(page: Page, encoders: list[Encoder], counts: training.LabelCounts, device: DeviceFound) -> None:
+    st.selectbox(
+        "Base encoder",
+        [encoder.name for encoder in encoders],
+        key="retrain-base",
+        help="Encoders found in models/base/ and in the Hugging Face cache of this machine; the starter is shipped.",
+    )
+    st.radio(
+        "How",
+        ["quick", "full"],
+        key="retrain-how",
+        horizontal=True,
+        captions=["one short pass", "until it stops improving; what you want for work"],
+    )
+    chosen = next(encoder for encoder in encoders if encoder.name == st.session_state["retrain-base"])
+    quick = st.session_state["retrain-how"] == "quick"
+    labels = sum(counts.train.values())
+    estimate = minutes_estimate(device, chosen, labels=labels, quick=quick)
+    st.caption(f"{device.description}. Training on {labels:,} labels takes {estimate}.")
+    problem = training_problem(counts)
+    st.button("Retrain", type="primary", on_click=start, disabled=problem is not None)
+    if problem:
+        st.info(problem)
+
+
+def training_problem(counts: training.LabelCounts) -> str | None:
+    try:
+        training.refuse_too_few(counts.train)
+    except training.Conflict as err:
+        return str(err)
+    return None
+
+
+def show_training(page: Page, run: Run) -> None:
+    show_run(page, run.id)
+    show_curves(page, run.id, is_open=run.is_open)
+    if not run.is_open and run.result:
+        st.page_link("views/models.py", label=f"Compare and promote {run.result['version']}", icon=":material/rule:")
+        for warning in run.result.get("warnings", []):  # type: ignore[attr-defined]
+            st.warning(str(warning))
+
+
+def show_curves(page: Page, run_id: int, *, is_open: bool) -> None:
+    @st.fragment(run_every=2.0 if is_open else None)
+    def curves() -> None:
+        looking = current_page()
+        points = pd.DataFrame(
+            runs.points_of(looking.engine, looking.actor, run_id), columns=["step", "loss", "macro-F1"]
+        ).set_index("step")
+        if len(points):
+            left, right = st.columns(2)
+            with left:
+                st.caption("Loss by step")
+                st.line_chart(points["loss"].dropna(), height=180)
+            if points["macro-F1"].notna().any():
+                with right:
+                    st.caption("Macro-F1 by step, on posts kept aside")
+                    st.line_chart(points["macro-F1"].dropna(), height=180)
+        log = log_tail(looking, run_id)
+        if log:
+            with st.expander("Log"):
+                st.code(log, language=None, wrap_lines=True)
+
+    curves()
+
+
+page = open_page("Retrain", "Make a new model version from what has been decided. It becomes active only when you promote it.")
+with errors_as_sentences():
+    newest = runs.list_runs(page.engine, page.actor, kind=RunKind.training, limit=10)
+    if newest and newest[0].is_open:
+        show_training(page, newest[0])
+    else:
+        counts = training.count_labels(page.engine, page.actor)
+        show_labels(counts)
+        places = page.settings
+        found = local_encoders(
+            models_dir=places.models_dir, starter_dir=places.starter_dir, hub_cache=places.hub_cache
+        )
+        if found:
+            choose(page, found, counts, find_device())
+        else:
+            st.error("No base encoder is here. Put one into models/base/<name>/ (see the README).")
+        if newest:
+            st.subheader("Last run", anchor=False)
+            show_training(page, newest[0])
+    if len(newest) > 1:
+        st.subheader("Earlier runs", anchor=False)
+        st.dataframe(
+            pd.DataFrame(
+                [
+                    {
+                        "run": r.id,
+                        "status": r.status,
+                        "started": r.started_at,
+                        "by": r.created_by,
+                        "version": r.result.get("version", ""),
+                        "error": r.error or "",
+                    }
+                    for r in newest[1:]
+                ]
+            ),
+            hide_index=True,
+        )
