@@ -123,7 +123,7 @@ def _stage_file(engine: Engine, run_id: int, request: ImportRequest, report: Rep
     taken: list[staging.StagedRow] = []
     rejects: list[tuple[int, str, str]] = []
     with path.open("rb") as stream:
-        for row in _rows_of(stream, request):
+        for row in rows_of(stream, request):
             counts.rows += 1
             if isinstance(row, RejectedRow):
                 rejects.append((row.line, row.reason, row.raw))
@@ -136,7 +136,7 @@ def _stage_file(engine: Engine, run_id: int, request: ImportRequest, report: Rep
     return counts
 
 
-def _rows_of(stream: BinaryIO, request: ImportRequest) -> Iterator[ExportRow | RejectedRow]:
+def rows_of(stream: BinaryIO, request: ImportRequest) -> Iterator[ExportRow | RejectedRow]:
     head = stream.read(65_536)
     stream.seek(0)
     if sniff_kind(request.name, head) == "labelled":

@@ -1,0 +1,43 @@
+"""A look into a file before it is imported: what was recognised, and how many rows look wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from core.domain import Actor
+from core.errors import BadInput
+from core.permissions import Permission, require
+from core.services.importing import ImportRequest, rows_of
+from core.tsv import ExportRow, RejectedRow, read_header_names
+
+ROWS_SHOWN = 20
+ROWS_LOOKED_AT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """problem: why the file cannot be read like this (then there are no rows)."""
+
+    encoding: str
+    header: tuple[str, ...]
+    rows: tuple[ExportRow, ...]
+    rejects: tuple[RejectedRow, ...]
+    looked_at: int
+    problem: str | None = None
+
+
+def preview(actor: Actor, request: ImportRequest) -> Preview:
+    """Read the first thousand rows the way the import would."""
+    require(actor, Permission.manage_imports)
+    with Path(request.path).open("rb") as stream:
+        encoding, header = read_header_names(stream, encoding=request.encoding)
+    try:
+        with Path(request.path).open("rb") as stream:
+            looked_at = list(islice(rows_of(stream, request), ROWS_LOOKED_AT))
+    except BadInput as err:
+        return Preview(encoding, header, (), (), 0, str(err))
+    rows = tuple(row for row in looked_at if isinstance(row, ExportRow))
+    rejects = tuple(row for row in looked_at if isinstance(row, RejectedRow))
+    return Preview(encoding, header, rows[:ROWS_SHOWN], rejects, len(looked_at))

@@ -1,0 +1,159 @@
+"""Import: bring exports and labelled files in, and see what became of each row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+
+from core.clock import utc_now
+from core.domain import Run, RunKind, RunStatus
+from core.services import importing, previewing, runs
+from ui.components import component
+from ui.page import Page, current_page, errors_as_sentences, open_page
+from ui.run_view import show_run
+from ui.server.uploads import upload_path
+
+ENCODINGS = ("auto", "utf-8", "gb18030", "utf-16")
+ROLES = {
+    "pid": "Post id",
+    "text": "Text",
+    "hit_word": "Hit word",
+    "author": "Author",
+    "author_id": "Author id",
+    "ip": "IP",
+    "label": "Label",
+}
+AS_NAMED = "(as named)"
+
+
+def keep_upload() -> None:
+    """Remember the file just uploaded by its name on the server."""
+    uploaded = st.session_state["upload"].uploaded
+    if uploaded:
+        st.session_state["import-file"] = (str(uploaded["upload"]), str(uploaded["name"]))
+
+
+def chosen_request(page: Page) -> importing.ImportRequest | None:
+    """The uploaded file with what was corrected on the page; None before an upload."""
+    if "import-file" not in st.session_state:
+        return None
+    upload, name = st.session_state["import-file"]
+    path = upload_path(page.settings, upload)
+    columns = {role: st.session_state.get(f"column-{role}", AS_NAMED) for role in ROLES}
+    return importing.ImportRequest(
+        str(path),
+        name,
+        encoding=st.session_state.get("import-encoding", "auto"),
+        columns={role: column for role, column in columns.items() if column != AS_NAMED},
+        source=st.session_state.get("import-source") or None,
+        delete_after=True,
+    )
+
+
+def start_import() -> None:
+    page = current_page()
+    with errors_as_sentences():
+        request = chosen_request(page)
+        if request is not None:
+            importing.queue_import(page.engine, page.actor, request, now=utc_now())
+            forget_file()
+
+
+def drop_file() -> None:
+    page = current_page()
+    with errors_as_sentences():
+        request = chosen_request(page)
+        if request is not None:
+            upload_path(page.settings, st.session_state["import-file"][0]).unlink(missing_ok=True)
+    forget_file()
+
+
+def forget_file() -> None:
+    for key in ("import-file", "import-encoding", "import-source", *(f"column-{role}" for role in ROLES)):
+        st.session_state.pop(key, None)
+
+
+def show_preview(page: Page, request: importing.ImportRequest) -> None:
+    st.subheader(request.name, anchor=False)
+    # The header is read without the chosen columns, so that a wrong choice can be corrected.
+    seen = previewing.preview(page.actor, replace(request, columns={}))
+    correct(seen)
+    found = previewing.preview(page.actor, request)
+    if found.problem:
+        st.error(found.problem, icon=":material/error:")
+    else:
+        wrong = f"{len(found.rejects):,} of the first {found.looked_at:,} rows look wrong"
+        st.caption(f"Encoding {found.encoding} · {wrong if found.rejects else 'all rows seen so far look right'}")
+        st.dataframe(preview_table(found), hide_index=True, width="stretch")
+        for reject in found.rejects[:5]:
+            st.text(f"line {reject.line}: {reject.reason}")
+    left, right = st.columns([1, 5])
+    left.button("Import", type="primary", on_click=start_import, disabled=found.problem is not None)
+    right.button("Do not import", on_click=drop_file)
+
+
+def correct(seen: previewing.Preview) -> None:
+    """Encoding and columns, with a way to correct them."""
+    with st.expander("Encoding and columns", expanded=seen.problem is not None):
+        st.selectbox("Encoding", ENCODINGS, key="import-encoding", help=f"Recognised: {seen.encoding}")
+        places = st.columns(4)
+        for place, (role, title) in enumerate(ROLES.items()):
+            places[place % 4].selectbox(title, [AS_NAMED, *seen.header], key=f"column-{role}")
+        st.text_input(
+            "Source of the labels", key="import-source", help="Whose decisions a labelled file brings; its name if empty."
+        )
+
+
+def preview_table(found: previewing.Preview) -> pd.DataFrame:
+    columns = ["pid", "hit_word", "text", "author", "label"]
+    table = pd.DataFrame([{name: getattr(row, name) or "" for name in columns} for row in found.rows], columns=columns)
+    return table.loc[:, [name for name in columns if name in ("pid", "text") or table[name].any()]]
+
+
+def show_history(page: Page, past: list[Run]) -> None:
+    st.subheader("Imports so far", anchor=False)
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "run": run.id,
+                    "file": run.config["name"],
+                    "status": run.status,
+                    "by": run.created_by,
+                    "when": run.created_at,
+                    **{key: run.result.get(key) for key in ("rows", "posts_added", "hits_added", "repeats", "rejected")},
+                    "decisions": run.result.get("decisions_added"),
+                    "error": run.error or "",
+                }
+                for run in past
+            ]
+        ),
+        hide_index=True,
+        width="stretch",
+    )
+    with_rejects = [run for run in past if run.result.get("rejected")]
+    for run in with_rejects[:5]:
+        st.link_button(
+            f"Rejected rows of {run.config['name']} (run {run.id}): {run.result['rejected']:,}",
+            f"/api/imports/{run.id}/rejects",
+            icon=":material/download:",
+        )
+
+
+page = open_page("Import", "Bring a forum's export or a labelled file in. Reading a file twice adds nothing.")
+with errors_as_sentences():
+    request = chosen_request(page)
+    if request is None:
+        component("upload")(key="upload", data={"csrf": page.session.csrf}, on_uploaded_change=keep_upload)
+    else:
+        show_preview(page, request)
+    past = runs.list_runs(page.engine, page.actor, kind=RunKind.importing)
+    for run in reversed([run for run in past if run.is_open]):
+        show_run(page, run.id)
+    ended = [run for run in past if not run.is_open]
+    if ended and ended[0].status is RunStatus.failed:
+        show_run(page, ended[0].id)
+    if ended:
+        show_history(page, ended)
