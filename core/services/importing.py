@@ -16,11 +16,11 @@ from sqlalchemy import Connection, Engine
 from core.clock import utc_now
 from core.domain import Actor, Label, Run, RunKind, SourceKind
 from core.errors import BadInput, Cancelled
-from core.labelled import read_labelled, sniff_kind
+from core.labelled import read_file
 from core.permissions import Permission, require
 from core.splits import side_of
-from core.text import join_excerpts, model_text, normalised, read_markup, text_hash
-from core.tsv import ExportRow, RejectedRow, open_export
+from core.text import BETWEEN_EXCERPTS, join_excerpts, model_text, normalised, read_markup, text_hash
+from core.tsv import ExportRow, RejectedRow
 from db import audit, posts, runs, sources, staging, texts
 from db.engine import read, write
 
@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 ROWS_PER_TRANSACTION = 2_000
 POSTS_PER_TRANSACTION = 400
-BETWEEN_EXCERPTS = "\n……\n"
 
 Report = Callable[[str, int, int | None, str], None]  # stage, done, total, message; raises Cancelled
 
@@ -137,11 +136,7 @@ def _stage_file(engine: Engine, run_id: int, request: ImportRequest, report: Rep
 
 
 def rows_of(stream: BinaryIO, request: ImportRequest) -> Iterator[ExportRow | RejectedRow]:
-    head = stream.read(65_536)
-    stream.seek(0)
-    if sniff_kind(request.name, head) == "labelled":
-        return read_labelled(stream, name=request.name, encoding=request.encoding, columns=request.columns)
-    return iter(open_export(stream, encoding=request.encoding, columns=request.columns))
+    return read_file(stream, name=request.name, encoding=request.encoding, columns=request.columns)
 
 
 def _staged(row: ExportRow) -> staging.StagedRow:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from core.domain import Actor
 from core.errors import BadInput
+from core.labelled import header_of
 from core.permissions import Permission, require
 from core.services.importing import ImportRequest, rows_of
-from core.tsv import ExportRow, RejectedRow, read_header_names
+from core.tsv import ExportRow, RejectedRow
 
 ROWS_SHOWN = 20
 ROWS_LOOKED_AT = 1_000
@@ -32,7 +33,7 @@ def preview(actor: Actor, request: ImportRequest) -> Preview:
     """Read the first thousand rows the way the import would."""
     require(actor, Permission.manage_imports)
     with Path(request.path).open("rb") as stream:
-        encoding, header = read_header_names(stream, encoding=request.encoding)
+        encoding, header = header_of(stream, name=request.name, encoding=request.encoding)
     try:
         with Path(request.path).open("rb") as stream:
             looked_at = list(islice(rows_of(stream, request), ROWS_LOOKED_AT))
