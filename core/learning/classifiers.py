@@ -1,0 +1,56 @@
+"""A sequence classifier on a base encoder: always local, never remote code, labels in Label order."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from core.domain import LABEL_NAMES
+from core.encoders import weights_file
+from core.errors import BadInput
+
+
+def load_base(path: Path) -> Any:
+    """Load an encoder with a fresh three-class head in float32.
+
+    Weights come from safetensors, or from a .bin read with weights only. Raises BadInput when they cannot be read.
+    """
+    transformers_logging.set_verbosity_error()  # a fresh head is meant, no reason to warn
+    transformers_logging.disable_progress_bar()
+    try:
+        return AutoModelForSequenceClassification.from_pretrained(
+            path,
+            num_labels=len(LABEL_NAMES),
+            id2label=dict(enumerate(LABEL_NAMES)),
+            label2id={name: index for index, name in enumerate(LABEL_NAMES)},
+            ignore_mismatched_sizes=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+        )
+    except (OSError, ValueError, RuntimeError) as err:
+        raise BadInput(f"The base encoder in {path} cannot be loaded: {err}") from err
+
+
+def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            path, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError) as err:
+        raise BadInput(f"The tokenizer in {path} cannot be loaded: {err}") from err
+    return tokenizer
+
+
+def weights_hash(path: Path) -> str:
+    """SHA-256 of the encoder's weights file: which encoder it is, wherever it lies."""
+    weights = weights_file(path)
+    if weights is None:
+        raise BadInput(f"{path} holds no weights (model.safetensors or pytorch_model.bin).")
+    with weights.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
