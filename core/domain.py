@@ -180,15 +180,18 @@ class QueueEntry:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The time-limited right of one moderator to decide one post."""
+    """The time-limited right of one moderator to decide one post; it remembers its place in the queue."""
 
     id: int
     post_id: int
     user_id: int
-    claimed_at: datetime
     expires_at: datetime
-    ended_at: datetime | None
-    outcome: LeaseOutcome | None
+    outcome: LeaseOutcome | None  # None while it is open
+    reason: Reason
+    score: float | None
+    rank: int
+    round_id: int | None
+    selection_probability: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,8 @@ class Decision:
     source_id: int
     label: Label | None
     supersedes: int | None
+    lease_id: int | None
+    saw_model: bool
     decided_at: datetime
 
 
@@ -236,7 +241,7 @@ class Policy:
 
     show_author: bool = False
     lease_minutes: int = 10
-    prefetch: int = 10
+    prefetch: int = 20
     shares: dict[str, float] = field(
         default_factory=lambda: {"uncertain": 0.6, "likely_violation": 0.2, "audit": 0.1, "exploration": 0.1}
     )

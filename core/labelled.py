@@ -116,9 +116,7 @@ def _text_lines(stream: BinaryIO, encoding: str) -> Iterator[str]:
         lines.detach()
 
 
-def _csv_rows(
-    stream: BinaryIO, encoding: str, chosen: Mapping[str, str] | None
-) -> Iterator[ExportRow | RejectedRow]:
+def _csv_rows(stream: BinaryIO, encoding: str, chosen: Mapping[str, str] | None) -> Iterator[ExportRow | RejectedRow]:
     csv.field_size_limit(16_000_000)
     reader = csv.reader(_text_lines(stream, encoding))
     header = next(reader, None)
@@ -154,9 +152,7 @@ def _csv_body(reader: CsvReader, columns: Columns) -> Iterator[ExportRow | Rejec
             yield make_row(number, raw, fields, columns, needs_pid=False)
 
 
-def _jsonl_rows(
-    stream: BinaryIO, encoding: str, chosen: Mapping[str, str] | None
-) -> Iterator[ExportRow | RejectedRow]:
+def _jsonl_rows(stream: BinaryIO, encoding: str, chosen: Mapping[str, str] | None) -> Iterator[ExportRow | RejectedRow]:
     for number, line in enumerate(_text_lines(stream, encoding), 1):
         if line.strip():
             yield _jsonl_row(number, line, chosen)
@@ -175,5 +171,7 @@ def _jsonl_row(number: int, line: str, chosen: Mapping[str, str] | None) -> Expo
         columns = find_columns(list(value), chosen, needs_pid=False)
     except BadInput as err:
         return reject(number, str(err), line)
-    fields = [None if v is None else v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in value.values()]
+    fields = [
+        None if v is None else v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in value.values()
+    ]
     return make_row(number, line, fields, columns, needs_pid=False)

@@ -40,7 +40,9 @@ def measure(truth: Sequence[int], predicted: Sequence[int]) -> Metrics:
     Raises ValueError when there is nothing to compare.
     """
     if not truth or len(truth) != len(predicted):
-        raise ValueError(f"{len(truth)} true and {len(predicted)} predicted labels; both must be equally many, not none")
+        raise ValueError(
+            f"{len(truth)} true and {len(predicted)} predicted labels; both must be equally many, not none"
+        )
     # Imported here: pages import this module for the dataclass, and scikit-learn costs them a second at start.
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 

@@ -21,9 +21,9 @@ MAX_JOINED = 200  # more excerpts than this of one post are kept one after the o
 ATTACHMENT, EMOTICON = "[附件]", "[表情]"
 
 _TAGS = frozenset(
-    "quote size url i color font attach img b u s align list code email hide media audio flash free table tr td "
-    "float indent password postbg qq sup sub p backcolor index page php html attachimg backimg fly move face".split()
-) | {"*"}
+    "quote size url i color font attach img b u s align list code email hide media audio flash free table tr td "  # noqa: SIM905
+    "float indent password postbg qq sup sub p backcolor index page php html attachimg backimg fly move face *".split()
+)
 _SWALLOWED = frozenset({"attach", "img", "attachimg", "media", "audio", "flash", "postbg"})
 
 _SPECIAL = re.compile(r"[\[\]&:{]|http|www\.", re.IGNORECASE)
@@ -185,10 +185,10 @@ class _Scanner:
         if self._quotes:
             segment = Segment("quote", {"attachment": ATTACHMENT}.get(segment.kind, segment.text))
         last = self._segments[-1] if self._segments else None
-        if last is not None and last.kind == segment.kind and segment.kind in ("text", "quote", "link"):
-            if segment.kind != "link" or last.host == segment.host:
-                self._segments[-1] = replace(last, text=last.text + segment.text)
-                return
+        is_same = last is not None and (last.kind, last.host) == (segment.kind, segment.host)
+        if last is not None and is_same and segment.kind in ("text", "quote", "link"):
+            self._segments[-1] = replace(last, text=last.text + segment.text)
+            return
         self._segments.append(segment)
 
 

@@ -84,9 +84,9 @@ def find_columns(header: Sequence[str], chosen: Mapping[str, str] | None = None,
             roles[role] = found
     missing = [role for role in (("pid", "text") if needs_pid else ("text",)) if role not in roles]
     if missing:
-        usual = " or ".join(" / ".join(_ROLES[role]) for role in missing)
+        names_for = " or ".join(" / ".join(_ROLES[role]) for role in missing)
         raise BadInput(
-            f"Line 1 names no column for {' and '.join(missing)} (usually {usual}); the columns are {_listed(header)}. "
+            f"Line 1 names no column for {' and '.join(missing)} (usually {names_for}); the columns are {_listed(header)}. "
             f"Choose it on the import page, or with --column {missing[0]}=NAME."
         )
     extra = {name: place for place, name in enumerate(header) if place not in roles.values()}
@@ -122,7 +122,9 @@ def resolve_encoding(head: bytes, encoding: str) -> str:
     if encoding not in ENCODINGS:
         raise BadInput(f"Encoding {encoding!r} is not one of {', '.join(ENCODINGS)}.")
     if encoding == "utf-16":
-        return "utf-16-be" if head.startswith(codecs.BOM_UTF16_BE) or detect_encoding(head) == "utf-16-be" else "utf-16-le"
+        return (
+            "utf-16-be" if head.startswith(codecs.BOM_UTF16_BE) or detect_encoding(head) == "utf-16-be" else "utf-16-le"
+        )
     if encoding == "utf-8":
         return "utf-8-sig"
     return detect_encoding(head) if encoding == "auto" else encoding

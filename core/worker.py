@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -225,6 +225,45 @@ def encoder_places(settings: Settings) -> dict[str, Path]:
         "starter_dir": settings.starter_dir,
         "hub_cache": settings.hub_cache,
     }
+
+
+def predictor(settings: Settings, engine: Engine, model: str) -> Callable[[list[str]], npt.NDArray[np.float32]]:
+    """Load a version, by name or by folder; returns texts → probabilities (n_texts, 3) in Label order."""
+    from core.learning import scoring as learned
+
+    if (Path(model) / "manifest.json").is_file():
+        folder = Path(model)
+        base = str(learned.read_manifest(folder)["base"]["name"])
+    else:
+        version = scoring.version_to_score(engine, model)
+        folder, base = settings.versions_dir / version.folder, version.base
+    encoder = encoders.resolve_encoder(base, **encoder_places(settings))
+    classifier = learned.load_classifier(folder, base_path=encoder.path)
+    return lambda texts: classifier.probabilities(texts)
+
+
+def pretrain_encoder(
+    files: list[Path],
+    out_dir: Path,
+    *,
+    epochs: int,
+    source: str,
+    resume: bool,
+    report: Callable[[int, int, float], None],
+) -> dict[str, object]:
+    """Make an encoder from text files in this process; returns its figures."""
+    from core.learning.pretraining import PretrainingConfig, pretrain
+    from core.texts import read_texts
+
+    result = pretrain(
+        read_texts(files),
+        out_dir,
+        config=PretrainingConfig(epochs=epochs),
+        resume=resume,
+        source=source,
+        report=lambda progress: report(progress.step, progress.steps, progress.loss),
+    )
+    return asdict(result)
 
 
 def main() -> None:

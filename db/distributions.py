@@ -54,9 +54,9 @@ def histogram(conn: Connection, *, version_id: int, of: str) -> list[tuple[int, 
 
 def posts_in_bin(
     conn: Connection, *, version_id: int, of: str, bin_: int, limit: int, offset: int
-) -> list[Row[tuple[int, str, str, float, float, float]]]:
+) -> list[Row[int, str, str, float, float, float]]:
     """(id, pid, body, p_normal, p_suspicious, p_violation) of posts in one bin, in order of id."""
-    query: Select[tuple[int, str, str, float, float, float]] = (
+    query: Select[int, str, str, float, float, float] = (
         select(post.c.id, post.c.pid, distinct_text.c.body, _p.p_normal, _p.p_suspicious, _p.p_violation)
         .join_from(prediction, post, post.c.text_id == _p.text_id)
         .join(distinct_text, distinct_text.c.id == post.c.text_id)

@@ -32,7 +32,7 @@ def _on_connect(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver's own BEGIN is deferred and comes at unexpected moments
     for pragma in (
         "journal_mode=WAL",
-        "synchronous=NORMAL",
+        "synchronous=FULL",  # what the screen calls saved survives a power cut, not only a killed process
         f"busy_timeout={BUSY_TIMEOUT_MS}",
         "foreign_keys=ON",
         "cache_size=-32000",

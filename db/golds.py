@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from core.domain import Label, Side, SourceKind
 from core.gold import Vote, gold_label
@@ -55,16 +55,50 @@ def gold_posts(conn: Connection) -> Iterator[GoldPost]:
             yield GoldPost(post_id, first.text_id, first.normal_hash, Side(first.side), first.body, label, ids)
 
 
-def decisions_on_old_texts(conn: Connection, *, limit: int, after: int = 0) -> list[tuple[int, int, int, str, str]]:
-    """(post_id, decision_id, label, old text, new text) of standing decisions whose post has another text now."""
+@dataclass(frozen=True, slots=True)
+class OldTextDecision:
+    """A standing decision that was made on another text than the post has now (text_id is the one it has now)."""
+
+    post_id: int
+    decision_id: int
+    label: Label
+    source: str
+    text_id: int
+    old_text: str
+    new_text: str
+
+
+def _on_old_text() -> ColumnElement[bool]:
+    return stands() & (decision.c.text_id != post.c.text_id) & is_visible()
+
+
+def decisions_on_old_texts(conn: Connection, *, limit: int, after: int = 0) -> list[OldTextDecision]:
+    """In order of decision id, those beyond `after`."""
     old, new = distinct_text.alias("old"), distinct_text.alias("new")
     query = (
-        select(post.c.id, decision.c.id.label("decision_id"), decision.c.label, old.c.body.label("was"), new.c.body)
+        select(
+            post.c.id.label("post_id"),
+            decision.c.id.label("decision_id"),
+            decision.c.label,
+            source.c.name,
+            post.c.text_id,
+            old.c.body.label("was"),
+            new.c.body,
+        )
         .join_from(decision, post, decision.c.post_id == post.c.id)
+        .join(source, source.c.id == decision.c.source_id)
         .join(old, decision.c.text_id == old.c.id)
         .join(new, post.c.text_id == new.c.id)
-        .where(stands(), decision.c.text_id != post.c.text_id, is_visible(), decision.c.id > after)
+        .where(_on_old_text(), decision.c.id > after)
         .order_by(decision.c.id)
         .limit(limit)
     )
-    return [(row.id, row.decision_id, row.label, row.was, row.body) for row in conn.execute(query)]
+    return [
+        OldTextDecision(r.post_id, r.decision_id, Label(r.label), r.name, r.text_id, r.was, r.body)
+        for r in conn.execute(query)
+    ]
+
+
+def count_on_old_texts(conn: Connection) -> int:
+    query = select(func.count()).join_from(decision, post, decision.c.post_id == post.c.id).where(_on_old_text())
+    return conn.execute(query).scalar_one()

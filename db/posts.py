@@ -73,7 +73,7 @@ def known_by_text(conn: Connection, normal_hashes: Sequence[str]) -> dict[str, K
     return _with_hits(conn, conn.execute(query).all())  # the lowest id comes last and stays
 
 
-def _with_hits(conn: Connection, found: Sequence[Row[tuple[str, int, int]]]) -> dict[str, KnownPost]:
+def _with_hits(conn: Connection, found: Sequence[Row[str, int, int]]) -> dict[str, KnownPost]:
     hits: dict[int, list[tuple[str, int, str]]] = {row.id: [] for row in found}
     query = select(hit).where(hit.c.post_id.in_(list(hits))).order_by(hit.c.id)
     for row in conn.execute(query):
@@ -97,7 +97,7 @@ def add_hits(conn: Connection, import_id: int, hits: Sequence[NewHit]) -> None:
         conn.execute(insert(hit), [{"import_id": import_id} | {n: getattr(new, n) for n in fields} for new in hits])
 
 
-def _posts() -> Select[tuple[int, str, int, str, str, str]]:
+def _posts() -> Select[int, str, int, str, str, str]:
     return (
         select(post.c.id, post.c.pid, post.c.text_id, distinct_text.c.body, post.c.original, post.c.author)
         .join_from(post, distinct_text, post.c.text_id == distinct_text.c.id)
@@ -105,7 +105,7 @@ def _posts() -> Select[tuple[int, str, int, str, str, str]]:
     )
 
 
-def _to_post(row: Row[tuple[int, str, int, str, str, str]]) -> Post:
+def _to_post(row: Row[int, str, int, str, str, str]) -> Post:
     return Post(row.id, row.pid, row.text_id, row.body, row.original, row.author)
 
 
@@ -169,12 +169,12 @@ def count_audit(conn: Connection) -> tuple[int, int]:
 
 def count_by_label(conn: Connection) -> dict[str, int]:
     """Standing decisions by label name."""
-    query = select(decision.c.label, func.count().label("count")).where(stands()).group_by(decision.c.label)
-    counted = {row.label: row.count for row in conn.execute(query)}
+    query = select(decision.c.label, func.count().label("decisions")).where(stands()).group_by(decision.c.label)
+    counted = {row.label: row.decisions for row in conn.execute(query)}
     return {label.name: counted.get(int(label), 0) for label in Label}
 
 
-def pool(conn: Connection, *, version_id: int | None) -> Iterator[Row[tuple[int, int, str, float, float, float]]]:
+def pool(conn: Connection, *, version_id: int | None) -> Iterator[Row[int, int, str, float, float, float]]:
     """Undecided visible posts: (id, text_id, side, p_normal, p_suspicious, p_violation), in order of id.
 
     Probabilities are those of the version for the post's current text, None where there are none yet.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, tuple_, update
 
-from core.domain import QueueEntry, Reason
+from core.domain import Lease, QueueEntry, Reason
 from db.posts import stands
-from db.tables import decision, queue_entry, queue_round
+from db.tables import decision, lease, queue_entry, queue_round, skip
 
 
 def current_round(conn: Connection) -> int | None:
@@ -44,9 +44,7 @@ def publish_round(conn: Connection, round_id: int, *, now: datetime) -> None:
     """Serve moderators from this round; what was decided while it was built is taken out of it."""
     begun = select(queue_round.c.created_at).where(queue_round.c.id == round_id).scalar_subquery()
     meanwhile = select(decision.c.post_id).where(decision.c.decided_at >= begun, stands())
-    conn.execute(
-        delete(queue_entry).where(queue_entry.c.round_id == round_id, queue_entry.c.post_id.in_(meanwhile))
-    )
+    conn.execute(delete(queue_entry).where(queue_entry.c.round_id == round_id, queue_entry.c.post_id.in_(meanwhile)))
     conn.execute(update(queue_round).where(queue_round.c.id == round_id).values(published_at=now))
 
 
@@ -57,8 +55,25 @@ def drop_entries_before(conn: Connection, round_id: int, *, limit: int) -> int:
     return conn.execute(gone).rowcount
 
 
-def entries_in_order(round_id: int) -> Select[tuple[int, int, str, float, int, float]]:
-    """Select of (post_id, rank, reason, score, round_id, selection_probability), first to be shown first."""
+def claimable(
+    conn: Connection, *, user_id: int, limit: int, skipped: bool
+) -> list[Row[int, int, str, float, int, float]]:
+    """(post_id, rank, reason, score, round_id, selection_probability) of posts nobody holds or has decided.
+
+    skipped: those that this user has skipped before, instead of those not.
+    """
+    round_id = current_round(conn)
+    if round_id is None:
+        return []
+    post_id = queue_entry.c.post_id
+    held = exists().where(lease.c.post_id == post_id, lease.c.ended_at.is_(None))
+    decided = exists().where(decision.c.post_id == post_id, stands())
+    was_skipped = exists().where(skip.c.post_id == post_id, skip.c.user_id == user_id)
+    free = _entries_in_order(round_id).where(~held, ~decided, was_skipped if skipped else ~was_skipped)
+    return list(conn.execute(free.limit(limit)))
+
+
+def _entries_in_order(round_id: int) -> Select[int, int, str, float, int, float]:
     columns = (
         queue_entry.c.post_id,
         queue_entry.c.rank,
@@ -75,20 +90,20 @@ def take_out(conn: Connection, *, post_id: int) -> None:
     conn.execute(delete(queue_entry).where(queue_entry.c.post_id == post_id))
 
 
-def put_back(conn: Connection, entry: QueueEntry) -> None:
+def put_back(conn: Connection, freed: Lease) -> None:
     """A post whose decision was undone returns to the current round, at its old rank."""
     round_id = current_round(conn)
     if round_id is None:
         return
-    take_out(conn, post_id=entry.post_id)
+    take_out(conn, post_id=freed.post_id)
     conn.execute(
         insert(queue_entry).values(
             round_id=round_id,
-            post_id=entry.post_id,
-            rank=entry.rank,
-            reason=entry.reason,
-            score=entry.score,
-            selection_probability=entry.selection_probability,
+            post_id=freed.post_id,
+            rank=freed.rank,
+            reason=freed.reason,
+            score=freed.score,
+            selection_probability=freed.selection_probability,
         )
     )
 
@@ -105,6 +120,8 @@ def head_of_queue(conn: Connection, *, limit: int) -> list[QueueEntry]:
         return []
     strategy = conn.execute(select(queue_round.c.strategy).where(queue_round.c.id == round_id)).scalar_one()
     return [
-        QueueEntry(row.post_id, row.rank, Reason(row.reason), row.score, strategy, row.round_id, row.selection_probability)
-        for row in conn.execute(entries_in_order(round_id).limit(limit))
+        QueueEntry(
+            row.post_id, row.rank, Reason(row.reason), row.score, strategy, row.round_id, row.selection_probability
+        )
+        for row in conn.execute(_entries_in_order(round_id).limit(limit))
     ]

@@ -124,7 +124,9 @@ def finish_run(
 
 
 def request_cancel(conn: Connection, run_id: int, *, now: datetime) -> None:
-    conn.execute(update(run).where(run.c.id == run_id, run.c.cancel_requested_at.is_(None)).values(cancel_requested_at=now))
+    conn.execute(
+        update(run).where(run.c.id == run_id, run.c.cancel_requested_at.is_(None)).values(cancel_requested_at=now)
+    )
 
 
 def set_config(conn: Connection, run_id: int, config: dict[str, object]) -> None:

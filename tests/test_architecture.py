@@ -50,7 +50,9 @@ def test_only_learning_imports_the_model_libraries() -> None:
 
 
 def test_learning_knows_neither_database_nor_services() -> None:
-    found = {str(p): names for p in modules("core/learning") if (names := reaches(p, "db", "core.services", "sqlalchemy"))}
+    found = {
+        str(p): names for p in modules("core/learning") if (names := reaches(p, "db", "core.services", "sqlalchemy"))
+    }
     assert found == {}
 
 

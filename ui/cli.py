@@ -139,15 +139,27 @@ def run_follow_ups(installation: Installation) -> None:
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; beyond loopback see --proxy and --force.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; beyond loopback see --proxy and --force.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8501,
-    proxy: Annotated[str | None, typer.Option(help="Address of the TLS proxy in front, whose headers are believed.")] = None,
-    allowed_host: Annotated[list[str] | None, typer.Option(help="Host name that people use in the browser; may be repeated.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Listen beyond loopback without TLS. Passwords travel readable.")] = False,
+    proxy: Annotated[
+        str | None, typer.Option(help="Address of the TLS proxy in front, whose X-Forwarded-For is believed.")
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option(help="TLS certificate (PEM); needs --key.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Private key of the certificate (PEM).")] = None,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="Host name that people use in the browser; may be repeated.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Listen beyond loopback without TLS. Passwords travel readable.")
+    ] = False,
 ) -> None:
     """Start the web app. The first start prints a one-time link to create the lead's account."""
     from ui.server.app import serve as serve_app
 
+    if (certificate is None) != (key is None):
+        raise typer.BadParameter("--certificate and --key come together")
     installation = open_installation()
     serve_app(
         installation.settings,
@@ -156,6 +168,8 @@ def serve(
         port=port,
         behind_proxy=proxy,
         allowed_hosts=tuple(allowed_host or ()),
+        certificate=certificate,
+        key=key,
         force=force,
     )
 
@@ -173,8 +187,12 @@ def _columns(options: Sequence[str]) -> dict[str, str]:
 def import_files(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="TSV exports, or labelled JSONL, CSV or TSV.")],
     encoding: Annotated[str, typer.Option(help="auto, utf-8, utf-16 or gb18030.")] = "auto",
-    source: Annotated[str | None, typer.Option(help="Whose decisions a labelled file brings (default: its name).")] = None,
-    column: Annotated[list[str] | None, typer.Option(help="ROLE=NAME where names differ: pid=…, text=…, hit_word=…")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Whose decisions a labelled file brings (default: its name).")
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="ROLE=NAME where names differ: pid=…, text=…, hit_word=…")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Import files into the pool. Rejected rows are reported, with line and reason; the rest goes in.
@@ -283,7 +301,9 @@ def decide(
 @app.command()
 def retrain(
     quick: Annotated[bool, typer.Option("--quick", help="One short pass instead of the full training.")] = False,
-    base: Annotated[str | None, typer.Option(help="Base encoder: a name or a folder (default: the best one here).")] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Base encoder: a name or a folder (default: the best one here).")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Fixes every random choice.")] = 13,
     as_json: Json = False,
 ) -> None:
@@ -318,7 +338,9 @@ def score(
     run = queue_scoring(installation.engine, installation.actor, version=model, now=utc_now())
     ended = run_in_foreground(installation, run)
     result = {"run": ended.id, "status": ended.status, **ended.result}
-    show(result, as_json=as_json, text=lambda: [f"{ended.result['scored']:,} texts scored by {ended.result['version']}."])
+    show(
+        result, as_json=as_json, text=lambda: [f"{ended.result['scored']:,} texts scored by {ended.result['version']}."]
+    )
 
 
 @app.command()
@@ -330,12 +352,43 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict label, confidence and all probabilities for texts."""
-    from ui.predicting import predict_texts
+    from ui import predicting
 
-    given = [text is not None, batch is not None, interactive]
-    if sum(given) != 1:
+    if sum([text is not None, batch is not None, interactive]) != 1:
         raise typer.BadParameter("give exactly one of --text, --batch and --interactive")
-    predict_texts(open_installation(), model=model, text=text, batch=batch, as_json=as_json)
+    predict = predicting.make_predict(open_installation(), model)
+    if text is not None:
+        found = predicting.predict_one(predict, text)
+        show(found, as_json=as_json, text=lambda: [predicting.line_of(found)])
+    elif batch is not None:
+        results = predicting.predict_batch(predict, batch)
+        show(results, as_json=as_json, text=lambda: (f"{predicting.line_of(r)}  {r['text'][:60]}" for r in results))
+    else:
+        results = predicting.predict_typed(predict, as_json=as_json, write=typer.echo)
+        show(results, as_json=as_json, text=list)
+
+
+@app.command()
+def pretrain(
+    texts: Annotated[list[Path], typer.Option(help="Text file: one text a line, or .csv, .tsv, .jsonl with `text`.")],
+    out: Annotated[Path, typer.Option(help="Folder that the encoder is saved in, in Hub layout.")],
+    epochs: Annotated[int, typer.Option(help="Passes over the texts.", min=1)] = 16,
+    source: Annotated[str, typer.Option(help="What the texts are, for the record beside the weights.")] = "own texts",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the folder.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a small encoder from plain text (masked language modelling); on 2 cores it takes one to two hours.
+
+    May be interrupted at any time: --resume goes on, with the same texts.
+    """
+    from core.worker import pretrain_encoder
+
+    def say_progress(done: int, total: int, loss: float) -> None:
+        if done % 100 < 3 or done == total:
+            say(f"step {done:,} of {total:,}, loss {loss:.3f}")
+
+    figures = pretrain_encoder(texts, out, epochs=epochs, source=source, resume=resume, report=say_progress)
+    show(figures, as_json=as_json, text=lambda: (f"{key}: {value}" for key, value in figures.items()))
 
 
 # --- models, runs, users, db ----------------------------------------------------------------------------------------
@@ -378,9 +431,7 @@ def promote_model(version: Annotated[str, typer.Argument(help="Version name.")],
 
 
 @runs_app.command("list")
-def list_all_runs(
-    limit: Annotated[int, typer.Option(help="How many.", min=1)] = 20, as_json: Json = False
-) -> None:
+def list_all_runs(limit: Annotated[int, typer.Option(help="How many.", min=1)] = 20, as_json: Json = False) -> None:
     """List runs, newest first."""
     from core.services.runs import list_runs
 
@@ -399,7 +450,9 @@ def show_one_run(run_id: Annotated[int, typer.Argument(help="The run's number.")
 
     installation = open_installation()
     run = show_run(installation.engine, installation.actor, run_id)
-    rejects = list(list_rejects(installation.engine, installation.actor, run_id)) if run.kind is RunKind.importing else []
+    rejects = (
+        list(list_rejects(installation.engine, installation.actor, run_id)) if run.kind is RunKind.importing else []
+    )
     value = asdict(run) | {"rejects": [{"line": line, "reason": why, "raw": raw} for line, why, raw in rejects]}
     show(value, as_json=as_json, text=lambda: _run_lines(run, rejects))
 
@@ -426,6 +479,70 @@ def cancel_one_run(run_id: Annotated[int, typer.Argument(help="The run's number.
     run = cancel_run(installation.engine, installation.actor, run_id, now=utc_now())
     state = "cancelled" if run.status is RunStatus.cancelled else "asked to stop"
     show(run, as_json=as_json, text=lambda: [f"Run {run_id} is {state}."])
+
+
+@users_app.command("invite")
+def invite_user(
+    role: Annotated[Role | None, typer.Option(help="Role of the new account.")] = None,
+    name: Annotated[str | None, typer.Option(help="Instead: an existing user who needs a new password.")] = None,
+    address: Annotated[str, typer.Option(help="Where people reach the app.")] = "http://127.0.0.1:8501",
+    as_json: Json = False,
+) -> None:
+    """Make a one-time link (24 hours) for a new account of a role, or for a new password of an existing one."""
+    from core.services import accounts
+
+    if (role is None) == (name is None):
+        raise typer.BadParameter("give either --role or --name")
+    installation = open_installation()
+    engine, actor = installation.engine, installation.actor
+    if role is not None:
+        token = accounts.invite(engine, actor, role=role, now=utc_now())
+    else:
+        token = accounts.invite_back(engine, actor, name=name or "", now=utc_now())
+    link = f"{address.rstrip('/')}/invite/{token}"
+    show({"link": link, "role": role, "name": name}, as_json=as_json, text=lambda: [link])
+
+
+@users_app.command("list")
+def list_all_users(as_json: Json = False) -> None:
+    """List users with their roles."""
+    from core.services.accounts import list_users
+
+    installation = open_installation()
+    found = list_users(installation.engine, installation.actor)
+    lines = (f"{u.name:<20} {u.role:<10} {'disabled' if u.disabled_at else ''}".rstrip() for u in found)
+    show(
+        found, as_json=as_json, text=lambda: lines if found else ["No users yet; `tiebreak serve` prints a first link."]
+    )
+
+
+@users_app.command("disable")
+def disable_one_user(
+    name: Annotated[str, typer.Argument(help="The user's name.")],
+    undo: Annotated[bool, typer.Option("--undo", help="Open the account again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Close an account: signed out at once, posts in hand go back. Its decisions stay."""
+    from core.services.accounts import disable_user, enable_user
+
+    installation = open_installation()
+    change = enable_user if undo else disable_user
+    user = change(installation.engine, installation.actor, name, now=utc_now())
+    show(user, as_json=as_json, text=lambda: [f"{name} is {'enabled' if undo else 'disabled'}."])
+
+
+@users_app.command("password")
+def set_user_password(name: Annotated[str, typer.Argument(help="The user's name.")], as_json: Json = False) -> None:
+    """Set a password, asked for at the prompt or read from standard input."""
+    from core.services.accounts import set_password
+
+    if sys.stdin.isatty():
+        password = typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    installation = open_installation()
+    user = set_password(installation.engine, installation.actor, name=name, password=password, now=utc_now())
+    show(user, as_json=as_json, text=lambda: [f"{name} has a new password; open sessions have ended."])
 
 
 @db_app.command("migrate")

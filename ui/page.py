@@ -34,9 +34,7 @@ class Page:
 def current_page() -> Page:
     """Who looks at what, checked anew; for callbacks and fragments, which run without the rest of the page."""
     session = require_session()
-    running = runtime.current()
-    if running is None:
-        st.stop()
+    running = runtime.require()
     return Page(running.engine, running.settings, session)
 
 

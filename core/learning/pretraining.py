@@ -36,7 +36,7 @@ class PretrainingConfig:
     vocabulary_size: int = 6_000
     max_tokens: int = 256
     train_tokens: int = 128
-    epochs: int = 20
+    epochs: int = 16
     batch_size: int = 64
     learning_rate: float = 1e-3
     warmup_share: float = 0.06
@@ -90,7 +90,9 @@ def pretrain(
     ids = [tokens for tokens in _encode(tokenizer, texts, config.train_tokens) if len(tokens) > 4]
     held_out = ids[:: round(1 / HELD_OUT)]
     training = [tokens for index, tokens in enumerate(ids) if index % round(1 / HELD_OUT)]
-    seconds = _train(model, tokenizer, training, checkpoint, config, resume=resume, report=report, is_cancelled=is_cancelled)
+    seconds = _train(
+        model, tokenizer, training, checkpoint, config, resume=resume, report=report, is_cancelled=is_cancelled
+    )
     loss, accuracy = _measure(model, tokenizer, held_out, config)
     steps = _steps(len(training), config)
     result = PretrainingResult(steps, seconds, loss, accuracy)
@@ -167,7 +169,9 @@ def _mask(batch: list[Ids], tokenizer: PreTrainedTokenizerBase, share: float, ge
     truth = tokens[is_masked]
     fate = torch.rand(truth.shape, generator=generator)
     random_tokens = torch.randint(len(tokenizer), truth.shape, generator=generator)
-    shown = torch.where(fate < 0.8, torch.tensor(tokenizer.mask_token_id), torch.where(fate < 0.9, random_tokens, truth))
+    shown = torch.where(
+        fate < 0.8, torch.tensor(tokenizer.mask_token_id), torch.where(fate < 0.9, random_tokens, truth)
+    )
     tokens[is_masked] = shown
     return _Masked(tokens, attention.long(), is_masked, truth)
 
@@ -197,13 +201,11 @@ def _train(
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup_share))
     generator = torch.Generator().manual_seed(config.seed)
     begun, spent = 0, 0.0
     if resume:
         state = torch.load(checkpoint / "state.pt", weights_only=True)
         optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
         generator.set_state(state["generator"])
         begun, spent = state["step"], state["seconds"]
     sitting = saved = reported = time.monotonic()
@@ -214,12 +216,13 @@ def _train(
             step += 1
             if step <= begun:
                 continue
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * _rate(step - 1, steps, config.warmup_share)
             masked = _mask(batch, tokenizer, config.masked_share, generator)
             loss = cross_entropy(_logits(model, masked), masked.truth.to(model.device))
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-            schedule.step()
             optimizer.zero_grad(set_to_none=True)
             losses.append(loss.item())
             now = time.monotonic()
@@ -228,7 +231,7 @@ def _train(
                 losses, reported = [], now
             must_stop = is_cancelled()
             if now - saved > CHECKPOINT_EVERY_S or must_stop:
-                _save_checkpoint(model, checkpoint, optimizer, schedule, generator, step, spent + now - sitting)
+                _save_checkpoint(model, checkpoint, optimizer, generator, step, spent + now - sitting)
                 saved = now
             if must_stop:
                 raise Cancelled(f"Pretraining was stopped at step {step} of {steps}; --resume goes on from there.")
@@ -245,7 +248,6 @@ def _save_checkpoint(
     model: BertForMaskedLM,
     checkpoint: Path,
     optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
     generator: torch.Generator,
     step: int,
     seconds: float,
@@ -257,7 +259,6 @@ def _save_checkpoint(
     model.save_pretrained(aside)
     state = {
         "optimizer": optimizer.state_dict(),
-        "schedule": {k: v for k, v in schedule.state_dict().items() if k != "lr_lambdas"},
         "generator": generator.get_state(),
         "step": step,
         "seconds": seconds,
@@ -299,4 +300,6 @@ def _save(
     tokenizer.save_pretrained(out_dir)
     shutil.copy(out_dir / "checkpoint" / "vocab.txt", out_dir / "vocab.txt")
     figures = {"config": asdict(config), "texts": texts, "source": source, **asdict(result)}
-    (out_dir / "pretraining.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (out_dir / "pretraining.json").write_text(
+        json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )

@@ -28,7 +28,9 @@ def read_manifest(version_dir: Path) -> dict[str, Any]:
     except (OSError, ValueError) as err:
         raise BadInput(f"{version_dir} holds no model version (manifest.json: {err}).") from err
     if manifest.get("labels") != list(LABEL_NAMES):
-        raise BadInput(f"{version_dir} has labels {manifest.get('labels')}, expected {list(LABEL_NAMES)} in this order.")
+        raise BadInput(
+            f"{version_dir} has labels {manifest.get('labels')}, expected {list(LABEL_NAMES)} in this order."
+        )
     return manifest
 
 

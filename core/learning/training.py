@@ -126,7 +126,9 @@ def train(
     warnings = missing_classes(training)
     schedule = plan(training, evaluation, quick=config.quick)
     device = find_device()
-    report(TrainingProgress("preparing", 0, schedule.steps, f"{config.base_name} on {device.name} in {device.precision}"))
+    report(
+        TrainingProgress("preparing", 0, schedule.steps, f"{config.base_name} on {device.name} in {device.precision}")
+    )
     partial = out_dir.with_name(out_dir.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -283,9 +285,7 @@ def _evaluate(prediction: EvalPrediction, folder: Path) -> dict[str, Any]:
 class _Watcher(TrainerCallback):
     """Reports each step, stops when asked, and keeps the weights of the best epoch in memory."""
 
-    def __init__(
-        self, schedule: Schedule, report: Report, is_cancelled: Callable[[], bool], model: Any
-    ) -> None:
+    def __init__(self, schedule: Schedule, report: Report, is_cancelled: Callable[[], bool], model: Any) -> None:
         self.was_cancelled = False
         self.best_macro_f1: float | None = None
         self.best_epoch: float | None = None
@@ -304,7 +304,12 @@ class _Watcher(TrainerCallback):
             control.should_training_stop = True
 
     def on_log(
-        self, args: Any, state: TrainerState, control: TrainerControl, logs: dict[str, float] | None = None, **kwargs: Any
+        self,
+        args: Any,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
     ) -> None:
         if logs and "loss" in logs:
             self._say(state, loss=float(logs["loss"]))

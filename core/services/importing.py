@@ -63,9 +63,7 @@ def queue_import(engine: Engine, actor: Actor, request: ImportRequest, *, now: d
     if not Path(request.path).is_file():
         raise BadInput(f"{request.path!r} is not a file; check the path.")
     with write(engine) as conn:
-        added = runs.add_run(
-            conn, kind=RunKind.importing, config=asdict(request), created_by=actor.name, now=now
-        )
+        added = runs.add_run(conn, kind=RunKind.importing, config=asdict(request), created_by=actor.name, now=now)
         audit.record_action(conn, actor, "import", details={"run": added.id, "file": request.name}, now=now)
         return added
 
@@ -153,9 +151,7 @@ def _fingerprint(excerpt: str) -> int:
     return int.from_bytes(hashlib.sha256(excerpt.encode()).digest()[:8], "big", signed=True)
 
 
-def _store(
-    engine: Engine, run_id: int, taken: list[staging.StagedRow], rejects: list[tuple[int, str, str]]
-) -> int:
+def _store(engine: Engine, run_id: int, taken: list[staging.StagedRow], rejects: list[tuple[int, str, str]]) -> int:
     """Write and empty both lists; returns how many were rejected."""
     with write(engine) as conn:
         staging.add_rows(conn, run_id, taken)
@@ -265,7 +261,7 @@ def _add_new_posts(conn: Connection, run_id: int, drafts: list[_Draft], text_ids
 
 def _new_post(draft: _Draft, text_ids: dict[str, int]) -> posts.NewPost:
     first, text = draft.rows[0], draft.text
-    assert text is not None  # noqa: S101 - a post that is not known has at least one new row
+    assert text is not None
     identity = None if first.pid else text.normal_hash
     extra: dict[str, str] = {}
     for row in reversed(draft.rows):

@@ -66,12 +66,12 @@ def is_alive(found: Run) -> bool:
         return False
 
 
-def fail_dead_runs(
-    engine: Engine, *, now: datetime, is_alive: Callable[[Run], bool] = is_alive
-) -> list[Run]:
+def fail_dead_runs(engine: Engine, *, now: datetime, is_alive: Callable[[Run], bool] = is_alive) -> list[Run]:
     """Mark running runs as failed whose process is gone or has hung; returns them."""
     with read(engine) as conn:
-        suspects = [found for found in runs.list_runs(conn, statuses=[RunStatus.running]) if _is_dead(found, now, is_alive)]
+        suspects = [
+            found for found in runs.list_runs(conn, statuses=[RunStatus.running]) if _is_dead(found, now, is_alive)
+        ]
     if not suspects:
         return []
     with write(engine) as conn:

@@ -29,9 +29,7 @@ def put_in_line(conn: Connection, version: ModelVersion, *, created_by: str, now
     for waiting in runs.open_runs(conn, kind=RunKind.scoring):
         if waiting.config.get("version") == version.name:
             return waiting
-    return runs.add_run(
-        conn, kind=RunKind.scoring, config={"version": version.name}, created_by=created_by, now=now
-    )
+    return runs.add_run(conn, kind=RunKind.scoring, config={"version": version.name}, created_by=created_by, now=now)
 
 
 def queue_scoring_if_needed(engine: Engine, *, created_by: str, now: datetime) -> Run | None:

@@ -11,18 +11,29 @@ from core.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
+    """is_secure: people reach the server by TLS, so cookies are for TLS only. proxy: whose headers are believed."""
+
     settings: Settings
     engine: Engine
+    allowed_hosts: frozenset[str] = frozenset()
+    proxy: str | None = None
+    is_secure: bool = False
 
 
 _current: Runtime | None = None
 
 
 def start(runtime: Runtime) -> None:
-    global _current  # noqa: PLW0603 - Streamlit runs the page script anew each time; nothing else outlives a run
+    global _current
     _current = runtime
 
 
 def current() -> Runtime | None:
     """None when the pages were started without our server (`streamlit run`): callers show nothing then."""
+    return _current
+
+
+def require() -> Runtime:
+    if _current is None:
+        raise RuntimeError("the routes are served by `tiebreak serve` only")
     return _current

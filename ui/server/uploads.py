@@ -30,7 +30,7 @@ async def upload(request: Request) -> Response:
     The name that the browser gives is only shown, never used as a path. A broken upload leaves nothing.
     """
     session: Session = request.state.session
-    running = _running()
+    running = runtime.require()
     try:
         require(session.user.actor, Permission.manage_imports)
     except NotAllowed as err:
@@ -74,7 +74,7 @@ def upload_path(settings: Settings, name: str) -> Path:
 def download_rejects(request: Request) -> Response:
     """GET /api/imports/{run_id}/rejects: line, reason and raw line as TSV, streamed."""
     session: Session = request.state.session
-    running = _running()
+    running = runtime.require()
     run_id = request.path_params["run_id"]
     try:
         require(session.user.actor, Permission.manage_imports)
@@ -90,13 +90,6 @@ def _tsv(rejects: Iterator[tuple[int, str, str]]) -> Iterator[str]:
     yield "line\treason\traw\n"
     for line, reason, raw in rejects:
         yield f"{line}\t{reason}\t{raw.replace(chr(10), chr(92) + 'n').replace(chr(13), '')}\n"
-
-
-def _running() -> runtime.Runtime:
-    running = runtime.current()
-    if running is None:
-        raise RuntimeError("the routes are served by `tiebreak serve` only")
-    return running
 
 
 routes = [

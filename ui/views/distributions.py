@@ -23,7 +23,14 @@ def chart(bars: list[looking.Bar], of: str) -> alt.LayerChart:
     """Posts by bin, stacked by predicted label; a bar can be clicked anywhere in its column."""
     table = pd.DataFrame(
         [
-            {"bin": b.bin, "low": b.low, "high": b.high, "predicted": b.label.name, "order": int(b.label), "posts": b.posts}
+            {
+                "bin": b.bin,
+                "low": b.low,
+                "high": b.high,
+                "predicted": b.label.name,
+                "order": int(b.label),
+                "posts": b.posts,
+            }
             for b in bars
         ]
     )

@@ -102,7 +102,9 @@ def correct(seen: previewing.Preview) -> None:
         for place, (role, title) in enumerate(ROLES.items()):
             places[place % 4].selectbox(title, [AS_NAMED, *seen.header], key=f"column-{role}")
         st.text_input(
-            "Source of the labels", key="import-source", help="Whose decisions a labelled file brings; its name if empty."
+            "Source of the labels",
+            key="import-source",
+            help="Whose decisions a labelled file brings; its name if empty.",
         )
 
 
@@ -123,7 +125,9 @@ def show_history(page: Page, past: list[Run]) -> None:
                     "status": run.status,
                     "by": run.created_by,
                     "when": run.created_at,
-                    **{key: run.result.get(key) for key in ("rows", "posts_added", "hits_added", "repeats", "rejected")},
+                    **{
+                        key: run.result.get(key) for key in ("rows", "posts_added", "hits_added", "repeats", "rejected")
+                    },
                     "decisions": run.result.get("decisions_added"),
                     "error": run.error or "",
                 }

@@ -97,7 +97,9 @@ def verdict(found: models.Comparison) -> str:
     return f"{found.candidate.name} against {found.active.name} – " + "; ".join(words) + "."
 
 
-page = open_page("Models", "The versions there are. The active one orders the queue; promoting an older one rolls back.")
+page = open_page(
+    "Models", "The versions there are. The active one orders the queue; promoting an older one rolls back."
+)
 with errors_as_sentences():
     rows = models.list_versions(page.engine, page.actor)
     if not rows:

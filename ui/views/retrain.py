@@ -8,6 +8,7 @@ import streamlit as st
 from core.clock import utc_now
 from core.domain import LABEL_NAMES, Run, RunKind
 from core.encoders import Encoder, local_encoders
+from core.errors import Conflict
 from core.services import runs, training
 from ui.device import DeviceFound, find_device, minutes_estimate
 from ui.page import Page, current_page, errors_as_sentences, open_page
@@ -60,7 +61,7 @@ def choose(page: Page, encoders: list[Encoder], counts: training.LabelCounts, de
 def training_problem(counts: training.LabelCounts) -> str | None:
     try:
         training.refuse_too_few(counts.train)
-    except training.Conflict as err:
+    except Conflict as err:
         return str(err)
     return None
 
@@ -98,7 +99,9 @@ def show_curves(page: Page, run_id: int, *, is_open: bool) -> None:
     curves()
 
 
-page = open_page("Retrain", "Make a new model version from what has been decided. It becomes active only when you promote it.")
+page = open_page(
+    "Retrain", "Make a new model version from what has been decided. It becomes active only when you promote it."
+)
 with errors_as_sentences():
     newest = runs.list_runs(page.engine, page.actor, kind=RunKind.training, limit=10)
     if newest and newest[0].is_open:
@@ -107,9 +110,7 @@ with errors_as_sentences():
         counts = training.count_labels(page.engine, page.actor)
         show_labels(counts)
         places = page.settings
-        found = local_encoders(
-            models_dir=places.models_dir, starter_dir=places.starter_dir, hub_cache=places.hub_cache
-        )
+        found = local_encoders(models_dir=places.models_dir, starter_dir=places.starter_dir, hub_cache=places.hub_cache)
         if found:
             choose(page, found, counts, find_device())
         else:

@@ -1,0 +1,226 @@
+"""Accounts: invitations, sign-in and sign-out, sessions, disabling people."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine
+
+from core.domain import Actor, Invitation, Role, Session, SourceKind, User
+from core.errors import BadInput, Conflict, NotFound, SignInFailed
+from core.passwords import hash_password, is_password, new_token, token_hash
+from core.permissions import Permission, require
+from db import accounts, audit, leases, sources
+from db.engine import read, write
+
+logger = logging.getLogger(__name__)
+
+INVITATION_LASTS = timedelta(hours=24)
+IDLE_LIMIT = timedelta(hours=12)
+SEEN_EVERY = timedelta(minutes=1)  # a session is touched at most once a minute: reading pages should not write
+FAILURES_COUNT_FOR = timedelta(minutes=15)
+FAILURES_OF_A_NAME, FAILURES_OF_AN_ADDRESS = 10, 50
+MAX_NAME = 40
+
+
+# --- invitations ----------------------------------------------------------------------------------------------------
+
+
+def first_lead_token(engine: Engine, *, now: datetime) -> str | None:
+    """A one-time token to create the lead's account; None once a lead exists. Earlier ones stop working."""
+    with write(engine) as conn:
+        if accounts.count_leads(conn):
+            return None
+        accounts.drop_first_lead_invitations(conn)
+        return _invite(conn, role=Role.lead, user_id=None, is_first_lead=True, created_by="first start", now=now)
+
+
+def invite(engine: Engine, actor: Actor, *, role: Role, now: datetime) -> str:
+    """A one-time token with which somebody makes an account of that role."""
+    require(actor, Permission.manage_users)
+    with write(engine) as conn:
+        audit.record_action(conn, actor, "invite", details={"role": role}, now=now)
+        return _invite(conn, role=role, user_id=None, is_first_lead=False, created_by=actor.name, now=now)
+
+
+def invite_back(engine: Engine, actor: Actor, *, name: str, now: datetime) -> str:
+    """A one-time token with which a user who forgot the password sets a new one."""
+    require(actor, Permission.manage_users)
+    with write(engine) as conn:
+        found = accounts.require_user(conn, name)
+        if found.disabled_at is not None:
+            raise Conflict(f"{name} is disabled; enable the account first.")
+        audit.record_action(conn, actor, "invite back", details={"user": name}, now=now)
+        return _invite(conn, role=found.role, user_id=found.id, is_first_lead=False, created_by=actor.name, now=now)
+
+
+def _invite(
+    conn: Connection, *, role: Role, user_id: int | None, is_first_lead: bool, created_by: str, now: datetime
+) -> str:
+    token = new_token()
+    accounts.add_invitation(
+        conn,
+        token_hash=token_hash(token),
+        role=role,
+        user_id=user_id,
+        is_first_lead=is_first_lead,
+        created_by=created_by,
+        now=now,
+        expires_at=now + INVITATION_LASTS,
+    )
+    return token
+
+
+def look_up_invitation(engine: Engine, token: str, *, now: datetime) -> tuple[Invitation, str | None]:
+    """The invitation and, where it renews a password, whose. Looking does not use it up; NotFound if unusable."""
+    with read(engine) as conn:
+        found = _require_invitation(conn, token, now)
+        return found, None if found.user_id is None else accounts.user_by_id(conn, found.user_id).name
+
+
+def _require_invitation(conn: Connection, token: str, now: datetime) -> Invitation:
+    found = accounts.usable_invitation(conn, token_hash=token_hash(token), now=now)
+    if found is None:
+        raise NotFound("This link has been used, has expired, or is not one of ours. Ask a lead for a new one.")
+    return found
+
+
+def accept_invitation(engine: Engine, token: str, *, name: str, password: str, now: datetime) -> User:
+    """Make the account (or renew the password) and use the link up, in one transaction."""
+    hashed = hash_password(password)
+    with write(engine) as conn:
+        found = _require_invitation(conn, token, now)
+        accounts.use_up(conn, found.id, now=now)
+        if found.user_id is not None:
+            made = accounts.user_by_id(conn, found.user_id)
+            accounts.set_password_hash(conn, made.id, hashed)
+            accounts.end_sessions_of(conn, made.id, now=now)
+        else:
+            made = _add_user(conn, name=clean_name(name), role=found.role, password_hash=hashed, now=now)
+        audit.record_action(conn, made.actor, "accept invitation", details={"invitation": found.id}, now=now)
+        return made
+
+
+def _add_user(conn: Connection, *, name: str, role: Role, password_hash: str, now: datetime) -> User:
+    if accounts.find_user(conn, name) is not None:
+        raise Conflict(f"There is a user {name!r} already; choose another name.")
+    made = accounts.add_user(conn, name=name, role=role, password_hash=password_hash, now=now)
+    sources.ensure_source(conn, kind=SourceKind.person, name=name, user_id=made.id)
+    return made
+
+
+def clean_name(name: str) -> str:
+    """NFKC, trimmed; raises BadInput for an empty, overlong or unprintable name."""
+    cleaned = unicodedata.normalize("NFKC", name).strip()
+    if not 1 <= len(cleaned) <= MAX_NAME or not cleaned.isprintable():
+        raise BadInput(f"A name has 1 to {MAX_NAME} printable characters; choose another one.")
+    return cleaned
+
+
+# --- sign-in --------------------------------------------------------------------------------------------------------
+
+
+def sign_in(
+    engine: Engine, *, name: str, password: str, address: str, now: datetime, instead_of: str | None = None
+) -> tuple[str, Session]:
+    """Check the password and open a session; returns its secret for the cookie.
+
+    instead_of: the secret that the browser came with; that session ends, so that a planted cookie is worth nothing.
+    Raises SignInFailed, the same for every cause; after ten failures of a name from one address within a quarter
+    of an hour even the right password is refused until some have aged.
+    """
+    cleaned = unicodedata.normalize("NFKC", name).strip()[:MAX_NAME]
+    with read(engine) as conn:
+        of_name, of_address = accounts.count_failures(
+            conn, name=cleaned, address=address, since=now - FAILURES_COUNT_FOR
+        )
+        stored = accounts.password_hash_of(conn, cleaned)
+        found = accounts.find_user(conn, cleaned)
+    is_limited = of_name >= FAILURES_OF_A_NAME or of_address >= FAILURES_OF_AN_ADDRESS
+    is_right = is_password(password, stored)
+    if is_limited or not is_right or found is None or found.disabled_at is not None:
+        with write(engine) as conn:
+            accounts.add_failure(conn, name=cleaned, address=address, now=now)
+        logger.warning("sign-in failed from %s%s", address, " (rate limit)" if is_limited else "")
+        raise SignInFailed(
+            "Name and password do not match, or there were too many tries. "
+            "Try again, after a quarter of an hour if you have tried often; a lead can send a link for a new password."
+        )
+    with write(engine) as conn:
+        accounts.forget_failures(conn, name=cleaned, address=address, before=now - FAILURES_COUNT_FOR)
+    return open_session(engine, found, now=now, instead_of=instead_of)
+
+
+def open_session(engine: Engine, user: User, *, now: datetime, instead_of: str | None = None) -> tuple[str, Session]:
+    """A fresh session for somebody who has just proved who they are; (secret, session)."""
+    secret, csrf = new_token(), new_token()
+    with write(engine) as conn:
+        if instead_of is not None:
+            accounts.end_session(conn, secret_hash=token_hash(instead_of), now=now)
+        session_id = accounts.add_session(conn, secret_hash=token_hash(secret), user_id=user.id, csrf=csrf, now=now)
+        audit.record_action(conn, user.actor, "sign in", details={}, now=now)
+    return secret, Session(session_id, user, csrf, now)
+
+
+def session_of(engine: Engine, secret: str | None, *, now: datetime) -> Session | None:
+    """Who is behind a cookie; None when the session ended, lay idle for 12 hours, or its user is disabled."""
+    if not secret:
+        return None
+    with read(engine) as conn:
+        found = accounts.open_session(conn, secret_hash=token_hash(secret), seen_since=now - IDLE_LIMIT)
+    if found is not None and now - found.last_seen_at > SEEN_EVERY:
+        with write(engine) as conn:
+            accounts.touch_session(conn, found.id, now=now)
+    return found
+
+
+def sign_out(engine: Engine, secret: str, *, now: datetime) -> None:
+    with write(engine) as conn:
+        accounts.end_session(conn, secret_hash=token_hash(secret), now=now)
+
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+
+def list_users(engine: Engine, actor: Actor) -> list[User]:
+    require(actor, Permission.manage_users)
+    with read(engine) as conn:
+        return accounts.list_users(conn)
+
+
+def disable_user(engine: Engine, actor: Actor, name: str, *, now: datetime) -> User:
+    """Close an account: its sessions end at once, the posts it holds go back. Its decisions stay."""
+    require(actor, Permission.manage_users)
+    with write(engine) as conn:
+        found = accounts.require_user(conn, name)
+        if found.role is Role.lead and found.disabled_at is None and accounts.count_leads(conn) == 1:
+            raise Conflict(f"{name} is the only lead; invite another lead first.")
+        accounts.set_disabled(conn, found.id, at=now)
+        accounts.end_sessions_of(conn, found.id, now=now)
+        leases.return_all(conn, user_id=found.id, now=now)
+        audit.record_action(conn, actor, "disable user", details={"user": name}, now=now)
+        return accounts.require_user(conn, name)
+
+
+def enable_user(engine: Engine, actor: Actor, name: str, *, now: datetime) -> User:
+    """Open a closed account again, with its old password."""
+    require(actor, Permission.manage_users)
+    with write(engine) as conn:
+        found = accounts.require_user(conn, name)
+        accounts.set_disabled(conn, found.id, at=None)
+        audit.record_action(conn, actor, "enable user", details={"user": name}, now=now)
+        return accounts.require_user(conn, name)
+
+
+def set_password(engine: Engine, actor: Actor, *, name: str, password: str, now: datetime) -> User:
+    """Set a user's password as the operator or a lead; that user's sessions end."""
+    require(actor, Permission.manage_users)
+    hashed = hash_password(password)
+    with write(engine) as conn:
+        found = accounts.require_user(conn, name)
+        accounts.set_password_hash(conn, found.id, hashed)
+        accounts.end_sessions_of(conn, found.id, now=now)
+        audit.record_action(conn, actor, "set password", details={"user": name}, now=now)
+        return found

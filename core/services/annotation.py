@@ -1,0 +1,340 @@
+"""Deciding posts: leases are handed out, presses come back, each is saved once or refused with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import Connection, Engine
+
+from core.domain import Actor, Decision, Label, Lease, LeaseOutcome, SourceKind
+from core.errors import BadInput, Conflict, LeaseLost, NotAllowed
+from core.permissions import ROLES, Permission, may, require
+from db import accounts, audit, cards, decisions, leases, policies, posts, queue, sources
+from db.cards import Card
+from db.decisions import NewDecision, RecentDecision
+from db.engine import read, write
+
+MOST_LEASES = 25  # that one person may hold
+MOST_PRESSES = 200  # in one request; a browser that was offline longer sends several
+RECENT = 10
+ORPHANED_AFTER = timedelta(seconds=90)  # a living page renews its leases each minute
+
+
+class PressKind(StrEnum):
+    decide = "decide"
+    skip = "skip"
+    undo = "undo"
+    correct = "correct"
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """One key press as the browser made it. id is made there: the same press may arrive twice.
+
+    decide: lease, post, text and label. skip: lease and post. undo: the lease it takes back, or a decision.
+    correct: a decision, the text that was read, and the new label.
+    """
+
+    id: str
+    kind: PressKind
+    lease_id: int | None = None
+    post_id: int | None = None
+    text_id: int | None = None
+    label: Label | None = None
+    decision_id: int | None = None
+    saw_model: bool = False
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        needed = {
+            PressKind.decide: (self.lease_id, self.post_id, self.text_id, self.label),
+            PressKind.skip: (self.lease_id, self.post_id),
+            PressKind.undo: (self.lease_id if self.decision_id is None else self.decision_id,),
+            PressKind.correct: (self.decision_id, self.text_id, self.label),
+        }
+        if not 8 <= len(self.id) <= 64 or None in needed[self.kind]:
+            raise BadInput(f"The press {self.id[:64]!r} of kind {self.kind} is not complete; reload the page.")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    press: Press
+    reason: str
+
+
+@dataclass(slots=True)
+class Answer:
+    """What became of the presses, and what is next.
+
+    cards: new ones, and held ones whose text changed. front: leases of posts that come back for an undo.
+    lost: leases that the page thought it held.
+    """
+
+    acked: list[str] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    cards: list[Card] = field(default_factory=list)
+    front: list[int] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)
+    recent: list[RecentDecision] = field(default_factory=list)
+    left: int = 0
+    today: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Who decides, in which transaction, and by which rules."""
+
+    conn: Connection
+    user_id: int
+    source_id: int
+    now: datetime
+    ttl: timedelta
+
+
+def sync(
+    engine: Engine,
+    actor: Actor,
+    presses: Sequence[Press],
+    *,
+    holding: Sequence[int],
+    want: int,
+    today: datetime,
+    now: datetime,
+    leaving: bool = False,
+) -> Answer:
+    """Save presses, renew the leases the page holds, and fill it up to `want` cards: one transaction.
+
+    holding: leases whose cards the page has; today: when the person's day began. leaving: return them instead.
+    What comes back as acked is in the database. Everything is safe to send again.
+    """
+    require(actor, Permission.label)
+    if len(presses) > MOST_PRESSES or len(holding) > 10 * MOST_LEASES:
+        raise BadInput(f"At most {MOST_PRESSES} presses come at once; reload the page.")
+    answer = Answer()
+    with write(engine) as conn:
+        rules = policies.current_policy(conn)
+        desk = _desk(conn, actor, now=now, ttl=timedelta(minutes=rules.lease_minutes))
+        leases.expire(conn, now=now)
+        for press in presses:
+            _take(desk, press, answer)
+        held = _return_leases(desk, holding) if leaving else _hold(desk, holding, min(want, MOST_LEASES), answer)
+        shows_author = rules.show_author or may(actor, Permission.see_author)
+        fresh = [lease for lease in held if lease.id not in holding or lease.post_id in _changed(answer)]
+        answer.cards = cards.cards_of(conn, fresh, shows_author=shows_author)
+        answer.lost = [lease_id for lease_id in holding if lease_id not in {lease.id for lease in held}]
+        answer.recent = decisions.recent_of(conn, source_id=desk.source_id, limit=RECENT)
+        answer.today = decisions.count_since(conn, source_id=desk.source_id, since=today)
+        answer.left = queue.count_left(conn)
+    return answer
+
+
+def _desk(conn: Connection, actor: Actor, *, now: datetime, ttl: timedelta) -> _Desk:
+    if actor.user_id is None:
+        raise NotAllowed("Only a signed-in user decides; `tiebreak decide POST LABEL --as USER` names one.")
+    source_id = sources.ensure_source(conn, kind=SourceKind.person, name=actor.name, user_id=actor.user_id)
+    return _Desk(conn, actor.user_id, source_id, now, ttl)
+
+
+def _take(desk: _Desk, press: Press, answer: Answer) -> None:
+    """Save one press or note why not; one refused press does not hold back the others."""
+    try:
+        if not decisions.is_known_press(desk.conn, press.id):
+            _TAKE[press.kind](desk, press, answer)
+    except (LeaseLost, Conflict) as err:
+        answer.refused.append(Refusal(press, str(err)))
+    else:
+        answer.acked.append(press.id)
+
+
+def _changed(answer: Answer) -> set[int]:
+    """Posts whose card must be sent anew, because a press for it was refused while it is still held."""
+    return {refusal.press.post_id for refusal in answer.refused if refusal.press.post_id is not None}
+
+
+# --- presses --------------------------------------------------------------------------------------------------------
+
+
+def _decide(desk: _Desk, press: Press, answer: Answer) -> None:
+    lease = _own_lease(desk, press)
+    _refuse_late(desk, lease)
+    _require_current_text(desk, lease.post_id, press.text_id)
+    made = NewDecision(
+        lease.post_id,
+        press.text_id or 0,
+        desk.source_id,
+        press.label,
+        lease_id=lease.id,
+        press_id=press.id,
+        saw_model=press.saw_model,
+        seconds=press.seconds,
+    )
+    decisions.add_decision(desk.conn, made, now=desk.now)
+    leases.end(desk.conn, lease.id, outcome=LeaseOutcome.decided, now=desk.now)
+    queue.take_out(desk.conn, post_id=lease.post_id)
+
+
+def _skip(desk: _Desk, press: Press, answer: Answer) -> None:
+    lease = _own_lease(desk, press)
+    if lease.outcome in (None, LeaseOutcome.expired, LeaseOutcome.returned):
+        leases.end(desk.conn, lease.id, outcome=LeaseOutcome.skipped, now=desk.now)
+        leases.add_skip(desk.conn, post_id=lease.post_id, user_id=desk.user_id, now=desk.now)
+
+
+def _undo(desk: _Desk, press: Press, answer: Answer) -> None:
+    """Take back a decision or a skip; the post comes back to the same person, if nobody else has it by now."""
+    lease = None if press.lease_id is None else _own_lease(desk, press)
+    if lease is not None and lease.outcome is LeaseOutcome.skipped:
+        leases.remove_skip(desk.conn, post_id=lease.post_id, user_id=desk.user_id)
+    else:
+        lease = _take_back(desk, press) or lease
+    if lease is not None and leases.holder_of(desk.conn, lease.post_id) is None:
+        again = leases.claim_again(desk.conn, lease, now=desk.now, ttl=desk.ttl)
+        answer.front.append(again.id)
+
+
+def _take_back(desk: _Desk, press: Press) -> Lease | None:
+    """Append what takes the decision back; returns the lease under which it was made, if any."""
+    if press.decision_id is not None:
+        stands = decisions.standing_by_id(desk.conn, press.decision_id)
+    else:
+        stands = decisions.standing_by_lease(desk.conn, press.lease_id or 0)
+    if stands is None or stands.source_id != desk.source_id:
+        raise Conflict("There is nothing to undo here any more: the decision was already taken back or corrected.")
+    taken_back = NewDecision(
+        stands.post_id, stands.text_id, desk.source_id, None, supersedes=stands.id, lease_id=stands.lease_id,
+        press_id=press.id,
+    )  # fmt: skip
+    decisions.add_decision(desk.conn, taken_back, now=desk.now)
+    lease = None if stands.lease_id is None else leases.get_lease(desk.conn, stands.lease_id)
+    if lease is not None and not decisions.standing_on_post(desk.conn, stands.post_id):
+        queue.put_back(desk.conn, lease)
+    return lease
+
+
+def _correct(desk: _Desk, press: Press, answer: Answer) -> None:
+    stands = decisions.standing_by_id(desk.conn, press.decision_id or 0)
+    if stands is None or stands.source_id != desk.source_id:
+        raise Conflict("This decision was already taken back or corrected; the list beside the card is up to date now.")
+    _require_current_text(desk, stands.post_id, press.text_id)
+    better = NewDecision(
+        stands.post_id,
+        press.text_id or 0,
+        desk.source_id,
+        press.label,
+        supersedes=stands.id,
+        lease_id=stands.lease_id,
+        press_id=press.id,
+        saw_model=stands.saw_model or press.saw_model,
+    )
+    decisions.add_decision(desk.conn, better, now=desk.now)
+
+
+_TAKE = {PressKind.decide: _decide, PressKind.skip: _skip, PressKind.undo: _undo, PressKind.correct: _correct}
+
+
+def _own_lease(desk: _Desk, press: Press) -> Lease:
+    lease = leases.get_lease(desk.conn, press.lease_id or 0)
+    if lease is None or lease.user_id != desk.user_id or press.post_id not in (None, lease.post_id):
+        raise LeaseLost("This post was not handed to you; it comes back through the queue.")
+    return lease
+
+
+def _refuse_late(desk: _Desk, lease: Lease) -> None:
+    """A lease that has ended still counts when nobody else holds or has decided the post."""
+    if lease.outcome is None:
+        return
+    if lease.outcome is LeaseOutcome.decided and decisions.standing_by_lease(desk.conn, lease.id):
+        raise LeaseLost("You have decided this post already; click it in the list beside the card to correct it.")
+    holder = leases.holder_of(desk.conn, lease.post_id)
+    if holder is not None and holder.user_id != desk.user_id:
+        raise LeaseLost("Your time for this post ran out, and somebody else holds it now.")
+    others = [name for made, _, name in decisions.standing_on_post(desk.conn, lease.post_id)]
+    if others:
+        raise LeaseLost(f"Your time for this post ran out, and {others[-1]} has decided it meanwhile.")
+    if holder is not None:  # handed to the same person anew, perhaps in another tab
+        leases.end(desk.conn, holder.id, outcome=LeaseOutcome.returned, now=desk.now)
+
+
+def _require_current_text(desk: _Desk, post_id: int, text_id: int | None) -> None:
+    if posts.require_post(desk.conn, post_id).text_id != text_id:
+        raise Conflict("A newer import changed the text of this post after it was shown; read it again.")
+
+
+# --- leases ---------------------------------------------------------------------------------------------------------
+
+
+def _return_leases(desk: _Desk, holding: Sequence[int]) -> list[Lease]:
+    leases.return_posts(desk.conn, holding, user_id=desk.user_id, now=desk.now)
+    return []
+
+
+def _hold(desk: _Desk, holding: Sequence[int], want: int, answer: Answer) -> list[Lease]:
+    """Renew what the page holds, adopt what a page that is gone left behind, claim the rest from the queue."""
+    own = leases.open_leases(desk.conn, user_id=desk.user_id)
+    kept = [lease for lease in own if lease.id in holding or lease.id in answer.front]
+    others = [lease for lease in own if lease not in kept]
+    renewed_since = desk.now + desk.ttl - ORPHANED_AFTER
+    orphans = [lease for lease in others if lease.expires_at < renewed_since][: max(0, want - len(kept))]
+    kept += orphans
+    leases.renew(desk.conn, [lease.id for lease in kept], until=desk.now + desk.ttl)
+    elsewhere = len(own) - len(kept)
+    missing = min(want - len(kept), MOST_LEASES - len(kept) - elsewhere)
+    return kept + leases.claim_posts(desk.conn, user_id=desk.user_id, count=missing, now=desk.now, ttl=desk.ttl)
+
+
+# --- one decision, without a browser --------------------------------------------------------------------------------
+
+
+def decide_post(engine: Engine, actor: Actor, *, user_name: str, post_id: int, label: Label, now: datetime) -> Decision:
+    """Record a decision of a user by name; it replaces that user's earlier one on the post.
+
+    Raises Conflict while somebody else holds the post or has decided it.
+    """
+    require(actor, Permission.label)
+    if actor.user_id is not None and actor.name != user_name:
+        raise NotAllowed(f"{actor.name} may not decide as {user_name}; only the operator of the machine may.")
+    with write(engine) as conn:
+        user = accounts.require_user(conn, user_name)
+        if user.disabled_at is not None or Permission.label not in ROLES[user.role]:
+            raise NotAllowed(
+                f"{user_name} ({user.role}{', disabled' if user.disabled_at else ''}) may not decide posts."
+            )
+        post = posts.require_post(conn, post_id)
+        leases.expire(conn, now=now)
+        source_id = sources.ensure_source(conn, kind=SourceKind.person, name=user.name, user_id=user.id)
+        earlier = _own_earlier_decision(conn, post_id, user_id=user.id, source_id=source_id)
+        if earlier is not None and (earlier.label, earlier.text_id) == (label, post.text_id):
+            return earlier
+        superseded = None if earlier is None else earlier.id
+        made = decisions.add_decision(
+            conn, NewDecision(post_id, post.text_id, source_id, label, supersedes=superseded), now=now
+        )
+        if (held := leases.holder_of(conn, post_id)) is not None:
+            leases.end(conn, held.id, outcome=LeaseOutcome.decided, now=now)
+        queue.take_out(conn, post_id=post_id)
+        audit.record_action(conn, actor, "decide", details={"post": post_id, "as": user_name}, now=now)
+        return made
+
+
+def _own_earlier_decision(conn: Connection, post_id: int, *, user_id: int, source_id: int) -> Decision | None:
+    holder = leases.holder_of(conn, post_id)
+    if holder is not None and holder.user_id != user_id:
+        raise Conflict(
+            f"Post {post_id} is in the hands of another moderator; try again when it is decided or returned."
+        )
+    earlier = None
+    for stands, kind, name in decisions.standing_on_post(conn, post_id):
+        if stands.source_id == source_id:
+            earlier = stands
+        elif kind is SourceKind.person:
+            raise Conflict(f"{name} has decided post {post_id} already; a second opinion comes through review.")
+    return earlier
+
+
+def prefetch(engine: Engine) -> int:
+    """How many posts a page holds at a time, by policy."""
+    with read(engine) as conn:
+        return min(MOST_LEASES, policies.current_policy(conn).prefetch)

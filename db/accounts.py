@@ -1,0 +1,170 @@
+"""Users, invitations, sessions and failed sign-ins."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from core.domain import Invitation, Role, Session, User
+from core.errors import NotFound
+from db.tables import invitation, session, signin_failure, user
+
+
+def _to_user(row: Row[Any]) -> User:
+    return User(row.id, row.name, Role(row.role), row.created_at, row.disabled_at)
+
+
+# --- users ----------------------------------------------------------------------------------------------------------
+
+
+def add_user(conn: Connection, *, name: str, role: Role, password_hash: str, now: datetime) -> User:
+    values = {"name": name, "role": role, "password_hash": password_hash, "created_at": now}
+    return _to_user(conn.execute(insert(user).values(values).returning(user)).one())
+
+
+def find_user(conn: Connection, name: str) -> User | None:
+    row = conn.execute(select(user).where(user.c.name == name)).one_or_none()
+    return None if row is None else _to_user(row)
+
+
+def require_user(conn: Connection, name: str) -> User:
+    found = find_user(conn, name)
+    if found is None:
+        raise NotFound(f"There is no user {name!r}; `tiebreak users list` shows those there are.")
+    return found
+
+
+def user_by_id(conn: Connection, user_id: int) -> User:
+    return _to_user(conn.execute(select(user).where(user.c.id == user_id)).one())
+
+
+def list_users(conn: Connection) -> list[User]:
+    return [_to_user(row) for row in conn.execute(select(user).order_by(user.c.name))]
+
+
+def password_hash_of(conn: Connection, name: str) -> str | None:
+    return conn.execute(select(user.c.password_hash).where(user.c.name == name)).scalar()
+
+
+def set_password_hash(conn: Connection, user_id: int, password_hash: str) -> None:
+    conn.execute(update(user).where(user.c.id == user_id).values(password_hash=password_hash))
+
+
+def set_disabled(conn: Connection, user_id: int, *, at: datetime | None) -> None:
+    conn.execute(update(user).where(user.c.id == user_id).values(disabled_at=at))
+
+
+def count_leads(conn: Connection) -> int:
+    """Leads who can sign in."""
+    leads = select(func.count()).select_from(user).where(user.c.role == Role.lead, user.c.disabled_at.is_(None))
+    return conn.execute(leads).scalar_one()
+
+
+# --- invitations ----------------------------------------------------------------------------------------------------
+
+
+def add_invitation(
+    conn: Connection,
+    *,
+    token_hash: str,
+    role: Role,
+    user_id: int | None,
+    is_first_lead: bool,
+    created_by: str,
+    now: datetime,
+    expires_at: datetime,
+) -> None:
+    values = {
+        "token_hash": token_hash,
+        "role": role,
+        "user_id": user_id,
+        "is_first_lead": is_first_lead,
+        "created_by": created_by,
+        "created_at": now,
+        "expires_at": expires_at,
+    }
+    conn.execute(insert(invitation).values(values))
+
+
+def usable_invitation(conn: Connection, *, token_hash: str, now: datetime) -> Invitation | None:
+    """None when it is unknown, used up, expired, or the first lead's while a lead exists."""
+    row = conn.execute(
+        select(invitation).where(
+            invitation.c.token_hash == token_hash, invitation.c.used_at.is_(None), invitation.c.expires_at > now
+        )
+    ).one_or_none()
+    if row is None or (row.is_first_lead and count_leads(conn)):
+        return None
+    return Invitation(row.id, Role(row.role), row.user_id, row.expires_at, row.used_at)
+
+
+def use_up(conn: Connection, invitation_id: int, *, now: datetime) -> None:
+    conn.execute(update(invitation).where(invitation.c.id == invitation_id).values(used_at=now))
+
+
+def drop_first_lead_invitations(conn: Connection) -> None:
+    """Only the newest link to the first account works."""
+    conn.execute(delete(invitation).where(invitation.c.is_first_lead, invitation.c.used_at.is_(None)))
+
+
+# --- sessions -------------------------------------------------------------------------------------------------------
+
+
+def add_session(conn: Connection, *, secret_hash: str, user_id: int, csrf: str, now: datetime) -> int:
+    values = {"secret_hash": secret_hash, "user_id": user_id, "csrf": csrf, "created_at": now, "last_seen_at": now}
+    return conn.execute(insert(session).values(values).returning(session.c.id)).scalar_one()
+
+
+def open_session(conn: Connection, *, secret_hash: str, seen_since: datetime) -> Session | None:
+    """The session of that secret, unless it ended, lay idle too long, or its user is disabled."""
+    query = (
+        select(session.c.id.label("session_id"), session.c.csrf, session.c.last_seen_at, user)
+        .join_from(session, user, session.c.user_id == user.c.id)
+        .where(
+            session.c.secret_hash == secret_hash,
+            session.c.ended_at.is_(None),
+            session.c.last_seen_at > seen_since,
+            user.c.disabled_at.is_(None),
+        )
+    )
+    row = conn.execute(query).one_or_none()
+    return None if row is None else Session(row.session_id, _to_user(row), row.csrf, row.last_seen_at)
+
+
+def touch_session(conn: Connection, session_id: int, *, now: datetime) -> None:
+    conn.execute(update(session).where(session.c.id == session_id).values(last_seen_at=now))
+
+
+def end_session(conn: Connection, *, secret_hash: str, now: datetime) -> None:
+    ended = update(session).where(session.c.secret_hash == secret_hash, session.c.ended_at.is_(None))
+    conn.execute(ended.values(ended_at=now))
+
+
+def end_sessions_of(conn: Connection, user_id: int, *, now: datetime) -> None:
+    conn.execute(update(session).where(session.c.user_id == user_id, session.c.ended_at.is_(None)).values(ended_at=now))
+
+
+# --- failed sign-ins ------------------------------------------------------------------------------------------------
+
+
+def add_failure(conn: Connection, *, name: str, address: str, now: datetime) -> None:
+    conn.execute(insert(signin_failure).values(name=name, address=address, failed_at=now))
+
+
+def count_failures(conn: Connection, *, name: str, address: str, since: datetime) -> tuple[int, int]:
+    """(of this name from this address, of this address with any name) since then."""
+    failed = (
+        select(func.count())
+        .select_from(signin_failure)
+        .where(signin_failure.c.failed_at > since, signin_failure.c.address == address)
+    )
+    of_name = conn.execute(failed.where(signin_failure.c.name == name)).scalar_one()
+    return of_name, conn.execute(failed).scalar_one()
+
+
+def forget_failures(conn: Connection, *, name: str, address: str, before: datetime) -> None:
+    """After a success: those of this name from this address, and whatever is too old to count."""
+    own = (signin_failure.c.name == name) & (signin_failure.c.address == address)
+    conn.execute(delete(signin_failure).where(own | (signin_failure.c.failed_at < before)))

@@ -1,0 +1,55 @@
+"""What a moderator sees of a leased post: text, hits, author if allowed, the active model's view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from core.domain import Lease, Prediction, Reason
+from db import models, posts
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A leased post, ready to be judged. prediction None: not scored yet, or of the audit slice (judged unseen)."""
+
+    lease: Lease
+    pid: str | None
+    text_id: int
+    text: str
+    original: str
+    author: str | None
+    hit_words: tuple[str, ...]
+    prediction: Prediction | None
+    version: str | None
+
+
+def cards_of(conn: Connection, leases: Sequence[Lease], *, shows_author: bool) -> list[Card]:
+    """Cards in the order of the leases; the author is left out unless it may be shown."""
+    found = posts.posts_by_id(conn, [held.post_id for held in leases])
+    words = posts.hit_words(conn, list(found))
+    active = models.active_version(conn)
+    text_ids = [post.text_id for post in found.values()]
+    said = [] if active is None else models.predictions_for(conn, version_id=active.id, text_ids=text_ids)
+    by_text = {prediction.text_id: prediction for prediction in said}
+    cards = []
+    for held in leases:
+        post = found[held.post_id]
+        # The audit slice measures the model: who judges it must not be led by the model.
+        prediction = None if held.reason is Reason.audit else by_text.get(post.text_id)
+        cards.append(
+            Card(
+                lease=held,
+                pid=post.pid,
+                text_id=post.text_id,
+                text=post.text,
+                original=post.original,
+                author=post.author if shows_author else None,
+                hit_words=words.get(post.id, ()),
+                prediction=prediction,
+                version=active.name if active is not None and prediction is not None else None,
+            )
+        )
+    return cards

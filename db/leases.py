@@ -1,0 +1,123 @@
+"""Leases: claim, renew, end. The schema lets no post have two open ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from core.domain import Lease, LeaseOutcome, Reason
+from db import queue
+from db.tables import lease, skip
+
+
+def _to_lease(row: Row[Any]) -> Lease:
+    return Lease(
+        id=row.id,
+        post_id=row.post_id,
+        user_id=row.user_id,
+        expires_at=row.expires_at,
+        outcome=None if row.outcome is None else LeaseOutcome(row.outcome),
+        reason=Reason(row.reason),
+        score=row.score,
+        rank=row.rank,
+        round_id=row.round_id,
+        selection_probability=row.selection_probability,
+    )
+
+
+def get_lease(conn: Connection, lease_id: int) -> Lease | None:
+    row = conn.execute(select(lease).where(lease.c.id == lease_id)).one_or_none()
+    return None if row is None else _to_lease(row)
+
+
+def holder_of(conn: Connection, post_id: int) -> Lease | None:
+    """The open lease on a post."""
+    row = conn.execute(select(lease).where(lease.c.post_id == post_id, lease.c.ended_at.is_(None))).one_or_none()
+    return None if row is None else _to_lease(row)
+
+
+def open_leases(conn: Connection, *, user_id: int) -> list[Lease]:
+    """Those of one user, in the order in which they were claimed."""
+    query = select(lease).where(lease.c.user_id == user_id, lease.c.ended_at.is_(None)).order_by(lease.c.id)
+    return [_to_lease(row) for row in conn.execute(query)]
+
+
+def claim_posts(conn: Connection, *, user_id: int, count: int, now: datetime, ttl: timedelta) -> list[Lease]:
+    """Lease the next free posts of the queue; what this user skipped before comes after everything else."""
+    if count <= 0:
+        return []
+    free = queue.claimable(conn, user_id=user_id, limit=count, skipped=False)
+    free += queue.claimable(conn, user_id=user_id, limit=count - len(free), skipped=True) if len(free) < count else []
+    values = [
+        {
+            "post_id": entry.post_id,
+            "user_id": user_id,
+            "claimed_at": now,
+            "expires_at": now + ttl,
+            "reason": entry.reason,
+            "score": entry.score,
+            "rank": entry.rank,
+            "round_id": entry.round_id,
+            "selection_probability": entry.selection_probability,
+        }
+        for entry in free
+    ]
+    if not values:
+        return []
+    returning = insert(lease).returning(lease, sort_by_parameter_order=True)
+    return [_to_lease(row) for row in conn.execute(returning, values)]
+
+
+def claim_again(conn: Connection, ended: Lease, *, now: datetime, ttl: timedelta) -> Lease:
+    """A fresh lease on the post of one that has ended, at the same place in the queue."""
+    values = {
+        "post_id": ended.post_id,
+        "user_id": ended.user_id,
+        "claimed_at": now,
+        "expires_at": now + ttl,
+        "reason": ended.reason,
+        "score": ended.score,
+        "rank": ended.rank,
+        "round_id": ended.round_id,
+        "selection_probability": ended.selection_probability,
+    }
+    return _to_lease(conn.execute(insert(lease).values(values).returning(lease)).one())
+
+
+def renew(conn: Connection, lease_ids: Sequence[int], *, until: datetime) -> None:
+    open_ones = update(lease).where(lease.c.id.in_(lease_ids), lease.c.ended_at.is_(None))
+    conn.execute(open_ones.values(expires_at=until))
+
+
+def end(conn: Connection, lease_id: int, *, outcome: LeaseOutcome, now: datetime) -> None:
+    """End a lease, or say better how it ended: a late decision turns `expired` into `decided`."""
+    conn.execute(update(lease).where(lease.c.id == lease_id).values(ended_at=now, outcome=outcome))
+
+
+def expire(conn: Connection, *, now: datetime) -> int:
+    """End the leases whose time is up; returns how many."""
+    late = update(lease).where(lease.c.ended_at.is_(None), lease.c.expires_at <= now)
+    return conn.execute(late.values(ended_at=now, outcome=LeaseOutcome.expired)).rowcount
+
+
+def return_posts(conn: Connection, lease_ids: Sequence[int], *, user_id: int, now: datetime) -> None:
+    """Give posts back undecided."""
+    own = update(lease).where(lease.c.id.in_(lease_ids), lease.c.user_id == user_id, lease.c.ended_at.is_(None))
+    conn.execute(own.values(ended_at=now, outcome=LeaseOutcome.returned))
+
+
+def return_all(conn: Connection, *, user_id: int, now: datetime) -> None:
+    own = update(lease).where(lease.c.user_id == user_id, lease.c.ended_at.is_(None))
+    conn.execute(own.values(ended_at=now, outcome=LeaseOutcome.returned))
+
+
+def add_skip(conn: Connection, *, post_id: int, user_id: int, now: datetime) -> None:
+    remove_skip(conn, post_id=post_id, user_id=user_id)
+    conn.execute(insert(skip).values(post_id=post_id, user_id=user_id, skipped_at=now))
+
+
+def remove_skip(conn: Connection, *, post_id: int, user_id: int) -> None:
+    conn.execute(delete(skip).where(skip.c.post_id == post_id, skip.c.user_id == user_id))

@@ -1,0 +1,634 @@
+// The moderator's desk: shows leased posts one after the other, turns keys into presses, and gets them saved.
+//
+// A press is written to localStorage first, sent to /api/label/sync in order, and forgotten only when the server says
+// that it is saved or refused. Streamlit calls the default export again whenever its data change, so everything that
+// lives longer stands in a Desk, one for each mounted component.
+
+const SYNC_URL = "/api/label/sync";
+const RENEW_EVERY_MS = 60_000; // leases last ten minutes; one lost request must not matter
+const LOOK_AGAIN_MS = 5_000; // while the queue is empty
+const RETRY_MS = [500, 1_000, 2_000, 4_000, 8_000];
+const MOST_AT_ONCE = 100;
+const SHAPES = { normal: "●", suspicious: "▲", violation: "■" };
+const ODD = /[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/u; // invisible characters and those that turn the text round
+
+const desks = new Map(); // args.key -> Desk
+
+export default function (args) {
+  const { parentElement, data, key } = args;
+  const root = parentElement.querySelector(".desk");
+  let desk = desks.get(key);
+  if (!desk || desk.root !== root) {
+    desk?.leave();
+    desk = new Desk(root, data);
+    desks.set(key, desk);
+  }
+  desk.renew(data);
+  return () => {
+    desk.leave();
+    if (desks.get(key) === desk) desks.delete(key);
+  };
+}
+
+// --- presses that are not saved yet -----------------------------------------------------------------------------------
+
+class Unsaved {
+  constructor(user) {
+    this.prefix = `tiebreak-press:${user}:`;
+    this.presses = this.stored();
+  }
+  stored() {
+    const found = [];
+    try {
+      for (let i = 0; i < localStorage.length; i++) {
+        const name = localStorage.key(i);
+        if (name.startsWith(this.prefix)) found.push(JSON.parse(localStorage.getItem(name)));
+      }
+    } catch {
+      return found; // storage is switched off: presses are still counted and sent, but do not survive a reload
+    }
+    return found.sort((a, b) => a.at - b.at);
+  }
+  add(press) {
+    this.presses.push(press);
+    try {
+      localStorage.setItem(this.prefix + press.press_id, JSON.stringify(press));
+    } catch {
+      return;
+    }
+  }
+  remove(id) {
+    this.presses = this.presses.filter((press) => press.press_id !== id);
+    try {
+      localStorage.removeItem(this.prefix + id);
+    } catch {
+      return;
+    }
+  }
+  find(id) {
+    return this.presses.find((press) => press.press_id === id);
+  }
+}
+
+// --- the desk ---------------------------------------------------------------------------------------------------------
+
+class Desk {
+  constructor(root, data) {
+    this.root = root;
+    this.data = data;
+    this.unsaved = new Unsaved(data.user);
+    this.cards = []; // cards[0] is on the screen
+    this.history = []; // leases decided or skipped here, latest last
+    this.models = new Map(); // post -> the model's view of it, shown once the post is decided
+    this.recent = [];
+    this.left = null;
+    this.today = null;
+    this.paintedAt = null; // when the card on the screen had been drawn for a frame
+    this.shown = null; // lease of the card on the screen
+    this.sawModel = false;
+    this.correcting = null; // a decision of the list
+    this.failures = 0;
+    this.inFlight = false;
+    this.again = false;
+    this.isGone = false;
+    this.answered = false;
+    this.dropped = 0;
+    this.stop = new AbortController();
+    this.build();
+    this.listen();
+    this.draw();
+    this.sync();
+  }
+
+  renew(data) {
+    this.data = data;
+    const background = getComputedStyle(this.root).getPropertyValue("--st-background-color").trim();
+    this.root.classList.toggle("dark", isDark(background));
+  }
+
+  $(selector) {
+    return this.root.querySelector(selector);
+  }
+
+  build() {
+    const answers = this.$(".answers");
+    const tools = this.$(".tools");
+    answers.replaceChildren(
+      ...this.data.labels.map((label, index) => {
+        const button = element("button", label.name, { type: "button" });
+        button.append(element("kbd", "", {}, String(index + 1)), element("span", "shape", {}, SHAPES[label.name]));
+        button.append(element("span", "", {}, `${label.name} ${label.chinese}`));
+        button.onclick = () => this.answer(label.name);
+        return button;
+      }),
+    );
+    const actions = [
+      ["0", "skip", () => this.skip()],
+      ["U", "undo", () => this.undo()],
+      ["M", "model", () => this.toggleModel()],
+      ["H", "original", () => this.toggleOriginal()],
+      ["?", "help", () => this.toggleHelp()],
+    ];
+    tools.replaceChildren(
+      ...actions.map(([key, name, act]) => {
+        const button = element("button", `tool-${name}`, { type: "button" });
+        button.append(element("kbd", "", {}, key), ` ${name}`);
+        button.onclick = act;
+        return button;
+      }),
+    );
+    const keys = [
+      ["1 2 3", this.data.labels.map((label) => `${label.name} ${label.chinese}`).join(", ")],
+      ["0 or S", "skip: the post comes back to you last"],
+      ["U or Backspace", "undo the last decision or skip"],
+      ["M", "the model's view of the post (recorded with the decision)"],
+      ["H", "the post as it came, with its markup"],
+      ["?", "this help"],
+      ["Esc", "close help, or leave a correction"],
+    ];
+    this.$(".help table").replaceChildren(
+      ...keys.map(([key, what]) => {
+        const row = document.createElement("tr");
+        row.append(element("td", ""), element("td", "", {}, what));
+        row.firstChild.append(element("kbd", "", {}, key));
+        return row;
+      }),
+    );
+    this.$(".help button").onclick = () => this.$(".help").close();
+    this.$(".notice button").onclick = () => this.say("");
+  }
+
+  listen() {
+    const options = { signal: this.stop.signal };
+    window.addEventListener("keydown", (event) => this.onKey(event), { ...options, capture: true });
+    window.addEventListener("online", () => this.sync(), options);
+    document.addEventListener("visibilitychange", () => !document.hidden && this.sync(), options);
+    window.addEventListener("pagehide", () => this.send(true), options);
+    window.addEventListener("pageshow", (event) => event.persisted && this.sync(), options);
+    window.addEventListener(
+      "beforeunload",
+      (event) => {
+        if (this.unsaved.presses.length && this.failures) event.preventDefault();
+      },
+      options,
+    );
+    this.timer = setInterval(() => this.sync(), RENEW_EVERY_MS);
+  }
+
+  leave() {
+    if (this.isGone) return;
+    this.isGone = true;
+    this.stop.abort();
+    clearInterval(this.timer);
+    clearTimeout(this.retry);
+    this.send(true);
+  }
+
+  // --- keys ---
+
+  onKey(event) {
+    const target = event.composedPath()[0];
+    const isTyping = target?.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target?.tagName ?? "");
+    if (event.repeat || event.isComposing || isTyping || event.ctrlKey || event.altKey || event.metaKey) return;
+    const action = actionOf(event);
+    if (!action) return;
+    if (this.$(".help").open && action !== "help" && action !== "escape") return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (action in ANSWERS) this.answer(this.data.labels[ANSWERS[action]].name);
+    else if (action === "skip") this.skip();
+    else if (action === "undo") this.undo();
+    else if (action === "model") this.toggleModel();
+    else if (action === "original") this.toggleOriginal();
+    else if (action === "help") this.toggleHelp();
+    else this.escape();
+  }
+
+  answer(label) {
+    if (this.correcting) {
+      this.correct(label);
+      return;
+    }
+    const card = this.ready();
+    if (!card) return;
+    const seconds = (performance.now() - this.paintedAt) / 1000;
+    this.press({
+      kind: "decide",
+      lease_id: card.lease_id,
+      post_id: card.post_id,
+      text_id: card.text_id,
+      label,
+      saw_model: this.sawModel,
+      seconds,
+    });
+    if (card.model) this.models.set(card.post_id, card.model);
+    this.next(card);
+  }
+
+  skip() {
+    const card = this.ready();
+    if (!card) return;
+    this.press({ kind: "skip", lease_id: card.lease_id, post_id: card.post_id });
+    this.next(card);
+  }
+
+  next(card) {
+    this.history.push(card.lease_id);
+    this.cards.shift();
+    this.draw();
+  }
+
+  undo() {
+    const lease = this.history.pop();
+    const decision = this.recent[0]?.decision_id;
+    if (lease === undefined && decision === undefined) {
+      this.say("There is nothing to undo.");
+      return;
+    }
+    if (lease === undefined) {
+      if (this.isUndoing()) return; // the list is out of date until the answer is here
+      this.press({ kind: "undo", decision_id: decision });
+    } else this.press({ kind: "undo", lease_id: lease });
+    this.draw();
+  }
+
+  correct(label) {
+    const made = this.correcting;
+    this.correcting = null;
+    this.press({ kind: "correct", decision_id: made.decision_id, post_id: made.post_id, text_id: made.text_id, label });
+    this.draw();
+  }
+
+  escape() {
+    if (this.$(".help").open) this.$(".help").close();
+    else if (this.correcting) {
+      this.correcting = null;
+      this.drawRecent();
+    } else this.say("");
+  }
+
+  /** The card that a press counts for: it must have been on the screen for a frame. */
+  ready() {
+    const card = this.cards[0];
+    if (card && this.shown === card.lease_id && this.paintedAt !== null && !this.isUndoing()) return card;
+    this.dropped += 1;
+    this.say(`${plural(this.dropped, "press")} came before the post was on the screen and counted for nothing.`);
+    return null;
+  }
+
+  isUndoing() {
+    return this.unsaved.presses.some((press) => press.kind === "undo");
+  }
+
+  press(fields) {
+    this.say("");
+    this.unsaved.add({ press_id: newId(), at: Date.now() + this.unsaved.presses.length / 1000, ...fields });
+    this.drawCounts();
+    this.sync();
+  }
+
+  // --- talking to the server ---
+
+  async sync() {
+    if (this.isGone) return;
+    if (this.inFlight) {
+      this.again = true;
+      return;
+    }
+    clearTimeout(this.retry);
+    this.inFlight = true;
+    this.again = false;
+    try {
+      await this.exchange();
+    } finally {
+      this.inFlight = false;
+    }
+    if (this.again && !this.failures) this.sync();
+  }
+
+  async exchange() {
+    let response;
+    try {
+      response = await this.send(false);
+      if (response.ok) this.take(await response.json());
+    } catch {
+      response = null;
+    }
+    if (this.isGone) return;
+    if (response?.ok) {
+      if (this.failures) this.say("");
+      this.failures = 0;
+      if (!this.cards.length) this.retry = setTimeout(() => this.sync(), LOOK_AGAIN_MS);
+      return;
+    }
+    this.failures += 1;
+    this.explain(response);
+    this.retry = setTimeout(() => this.sync(), RETRY_MS[Math.min(this.failures, RETRY_MS.length) - 1]);
+  }
+
+  send(leaving) {
+    const midnight = new Date();
+    midnight.setHours(0, 0, 0, 0);
+    const presses = this.unsaved.presses.slice(0, MOST_AT_ONCE).map(({ at, ...press }) => press);
+    const body = {
+      presses,
+      holding: this.cards.map((card) => card.lease_id),
+      want: this.data.want,
+      today: midnight.toISOString(),
+      leaving,
+    };
+    this.again = this.unsaved.presses.length > MOST_AT_ONCE;
+    const sent = fetch(SYNC_URL, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Csrf-Token": this.data.csrf },
+      body: JSON.stringify(body),
+      keepalive: leaving,
+      credentials: "same-origin",
+    });
+    if (leaving) sent.then((r) => r.ok && r.json()).then((a) => a && this.forget(a), () => null);
+    return sent;
+  }
+
+  forget(answer) {
+    for (const id of answer.acked) this.unsaved.remove(id);
+  }
+
+  async explain(response) {
+    const waiting = this.unsaved.presses.length;
+    const kept = waiting ? ` ${plural(waiting, "press")} not saved yet: kept in this browser until it is.` : "";
+    if (response === null) this.say(`No connection to Tiebreak; trying again.${kept}`);
+    else if (response.status === 401) this.say(`You are signed out.${kept}`, "Sign in", "/signin?next=%2Flabel");
+    else {
+      const answer = await response.json().catch(() => ({}));
+      this.say((answer.error ?? `Tiebreak answered ${response.status}.`) + kept, "Reload", "");
+    }
+    this.drawCounts();
+  }
+
+  take(answer) {
+    this.answered = true;
+    this.forget(answer);
+    const refused = answer.refused.map((refusal) => {
+      const press = this.unsaved.find(refusal.press_id);
+      this.unsaved.remove(refusal.press_id);
+      const what = press?.label ? `${press.label} for post ${press.post_id}` : press?.kind ?? "press";
+      return `Not taken: ${what}. ${refusal.reason}`;
+    });
+    if (refused.length) this.say(refused.join("\n"));
+    const onScreen = this.cards[0]?.lease_id;
+    const fresh = new Map(answer.cards.map((card) => [card.lease_id, card]));
+    this.cards = this.cards.filter((card) => !answer.lost.includes(card.lease_id) || !this.isLost(card));
+    this.cards = this.cards.map((card) => {
+      const better = fresh.get(card.lease_id);
+      fresh.delete(card.lease_id);
+      return better ?? card;
+    });
+    // What was decided here while the answer was on its way must not come again as if it were new.
+    const done = new Set(this.unsaved.presses.map((press) => press.lease_id));
+    const arrived = [...fresh.values()].filter((card) => !done.has(card.lease_id) && !this.history.includes(card.lease_id));
+    const front = arrived.filter((card) => answer.front.includes(card.lease_id)).reverse();
+    this.cards = [...front, ...this.cards, ...arrived.filter((card) => !answer.front.includes(card.lease_id))];
+    this.recent = answer.recent;
+    this.left = answer.left;
+    this.today = answer.today;
+    if (this.correcting && !this.recent.some((made) => made.decision_id === this.correcting.decision_id)) this.correcting = null;
+    if (this.cards[0]?.lease_id !== onScreen || fresh.has(onScreen) || this.shown === null) this.draw();
+    else this.drawBeside();
+  }
+
+  isLost(card) {
+    return !this.unsaved.presses.some((press) => press.lease_id === card.lease_id);
+  }
+
+  // --- drawing ---
+
+  say(text, link = null, href = null) {
+    const notice = this.$(".notice");
+    notice.hidden = !text;
+    notice.querySelector("span").textContent = text;
+    const anchor = notice.querySelector("a");
+    anchor.hidden = link === null;
+    anchor.textContent = link ?? "";
+    if (link !== null) anchor.href = href;
+  }
+
+  draw() {
+    const card = this.isUndoing() ? null : this.cards[0];
+    this.paintedAt = null;
+    this.shown = card?.lease_id ?? null;
+    this.sawModel = false;
+    this.$(".model").hidden = true;
+    this.$(".original").hidden = true;
+    this.$(".text").classList.toggle("waiting", !card);
+    this.$(".text").scrollTop = 0;
+    if (card) this.drawCard(card);
+    else this.drawNothing();
+    this.drawBeside();
+  }
+
+  drawCard(card) {
+    this.$(".reason").textContent = this.data.reasons[card.reason] ?? card.reason;
+    const facts = [card.pid ? `post ${card.pid}` : `post #${card.post_id}`];
+    if (card.author) facts.push(`by ${card.author}`);
+    this.$(".facts").textContent = facts.join(" · ");
+    this.$(".text").replaceChildren(...card.segments.map((segment) => drawSegment(segment, card.hits)));
+    this.$(".original pre").replaceChildren(...withOddMarks(card.original));
+    const lease = card.lease_id;
+    // A frame callback runs before painting; the task after it runs when the frame is on its way to the screen.
+    requestAnimationFrame(() =>
+      setTimeout(() => {
+        if (this.shown === lease && this.paintedAt === null) this.paintedAt = performance.now();
+        if (this.shown === lease) this.root.dataset.painted = String(card.post_id);
+      }),
+    );
+  }
+
+  drawNothing() {
+    delete this.root.dataset.painted;
+    this.$(".reason").textContent = "";
+    this.$(".facts").textContent = "";
+    this.$(".text").textContent = this.isUndoing()
+      ? "Bringing the post back …"
+      : !this.answered
+        ? "Fetching posts …"
+        : this.left
+          ? "The posts that are left are in other people's hands. New ones appear here by themselves."
+          : "The queue is empty: every post is decided. New imports appear here by themselves.";
+  }
+
+  drawBeside() {
+    this.drawCounts();
+    this.drawRecent();
+  }
+
+  drawCounts() {
+    const waiting = this.unsaved.presses.length;
+    this.$(".unsaved").classList.toggle("some", waiting > 0);
+    this.$(".unsaved dd").textContent = waiting.toLocaleString("en");
+    this.$(".today dd").textContent = this.today?.toLocaleString("en") ?? "–";
+    this.$(".left dd").textContent = this.left?.toLocaleString("en") ?? "–";
+    const hasModel = Boolean(this.cards[0]?.model);
+    this.$(".tool-model").title = hasModel ? "" : "no view of the model on this post";
+  }
+
+  drawRecent() {
+    this.$(".recent").replaceChildren(...this.recent.map((made) => this.drawMade(made)));
+    this.$(".hint").textContent = this.correcting
+      ? "1, 2 or 3 corrects the chosen one; Esc leaves it."
+      : this.recent.length
+        ? "Click one to correct it."
+        : "None yet.";
+  }
+
+  drawMade(made) {
+    const entry = element("li", made.label);
+    const row = element("button", "row", { type: "button", title: made.label });
+    row.append(element("span", "shape", {}, SHAPES[made.label]), element("span", "", {}, visible(made.text)));
+    row.onclick = () => {
+      this.correcting = this.correcting?.decision_id === made.decision_id ? null : made;
+      this.drawRecent();
+    };
+    entry.append(row);
+    const model = this.models.get(made.post_id);
+    if (model) entry.append(element("div", "said", {}, `model: ${model.label} ${percent(model.probabilities[model.label])}`));
+    if (this.correcting?.decision_id === made.decision_id) entry.append(this.drawFix());
+    return entry;
+  }
+
+  drawFix() {
+    const fix = element("div", "fix");
+    for (const label of this.data.labels) {
+      const button = element("button", label.name, { type: "button" }, `${SHAPES[label.name]} ${label.name}`);
+      button.onclick = () => this.correct(label.name);
+      fix.append(button);
+    }
+    return fix;
+  }
+
+  toggleModel() {
+    const section = this.$(".model");
+    const card = this.cards[0];
+    if (!card || this.shown !== card.lease_id) return;
+    section.hidden = !section.hidden;
+    if (section.hidden) return;
+    if (!card.model) {
+      const why = card.reason === "audit" ? "This post measures the model, so it is judged without its view." : "No model has scored this post yet.";
+      section.replaceChildren(element("p", "hint", {}, why));
+      return;
+    }
+    this.sawModel = true;
+    const bars = this.data.labels.map(({ name }) => {
+      const share = card.model.probabilities[name];
+      const bar = element("div", `bar ${name}`);
+      const fill = element("i", "");
+      fill.style.width = `${share * 100}%`;
+      const track = element("span", "");
+      track.append(fill);
+      fill.style.display = "block";
+      bar.append(element("span", "", {}, name), track, element("b", "", {}, percent(share)));
+      return bar;
+    });
+    section.replaceChildren(element("h3", "", {}, `Model ${card.model.version}`), ...bars);
+  }
+
+  toggleOriginal() {
+    if (this.shown !== null) this.$(".original").hidden = !this.$(".original").hidden;
+  }
+
+  toggleHelp() {
+    const help = this.$(".help");
+    if (help.open) help.close();
+    else help.showModal();
+  }
+}
+
+// --- small things -----------------------------------------------------------------------------------------------------
+
+const ANSWERS = { first: 0, second: 1, third: 2 };
+const BY_LETTER = { s: "skip", u: "undo", m: "model", h: "original" };
+const BY_KEY = { 1: "first", 2: "second", 3: "third", 0: "skip", "?": "help", "？": "help", Backspace: "undo", Escape: "escape" };
+const BY_CODE = {
+  Digit1: "first", Digit2: "second", Digit3: "third", Digit0: "skip",
+  Numpad1: "first", Numpad2: "second", Numpad3: "third", Numpad0: "skip",
+  KeyS: "skip", KeyU: "undo", KeyM: "model", KeyH: "original",
+};
+
+/** By the character, else by the physical key: other layouts and input methods put other characters on it. */
+function actionOf(event) {
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (/^[a-z]$/.test(key)) return BY_LETTER[key];
+  return BY_KEY[key] ?? (event.shiftKey ? undefined : BY_CODE[event.code]);
+}
+
+function element(tag, className, attributes = {}, text = null) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  if (text !== null) made.textContent = text;
+  return made;
+}
+
+function drawSegment(segment, hits) {
+  if (segment.kind === "quote") {
+    const quote = element("blockquote", "");
+    quote.append(...marked(segment.text, hits));
+    return quote;
+  }
+  if (segment.kind === "text") {
+    const plain = element("span", "");
+    plain.append(...marked(segment.text, hits));
+    return plain;
+  }
+  const chip = element("span", segment.kind === "link" ? "link" : "chip");
+  chip.append(...marked(segment.text, hits));
+  return chip;
+}
+
+/** Text nodes and <mark> elements; never markup. */
+function marked(text, hits) {
+  const words = hits.filter(Boolean).sort((a, b) => b.length - a.length).map(escapeForRegExp);
+  if (!words.length) return withOddMarks(text);
+  const parts = text.split(new RegExp(`(${words.join("|")})`, "giu"));
+  return parts.flatMap((part, index) => {
+    if (index % 2 === 0) return withOddMarks(part);
+    return [element("mark", "", {}, part)];
+  });
+}
+
+function withOddMarks(text) {
+  return text.split(new RegExp(`(${ODD.source})`, "u")).filter(Boolean).map((part) =>
+    ODD.test(part) && part.length === 1
+      ? element("span", "odd", { title: "invisible character" }, codePoint(part))
+      : document.createTextNode(part),
+  );
+}
+
+function visible(text) {
+  return text.replace(new RegExp(ODD.source, "gu"), (character) => `⟦${codePoint(character)}⟧`);
+}
+
+function codePoint(character) {
+  return `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+}
+
+function escapeForRegExp(word) {
+  return word.replace(/[\\^$.*+?()[\]{}|/]/gu, "\\$&");
+}
+
+function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID is missing where the page comes by plain http
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function percent(share) {
+  return `${(share * 100).toFixed(0)} %`;
+}
+
+function plural(count, word) {
+  return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : word.endsWith("s") ? "es" : "s"}`;
+}
+
+function isDark(colour) {
+  const [r, g, b] = (colour.match(/[0-9a-f]{2}/gi) ?? []).map((part) => parseInt(part, 16));
+  return r !== undefined && 0.299 * r + 0.587 * g + 0.114 * b < 128;
+}

@@ -1,0 +1,168 @@
+"""The served app: Streamlit's pages behind the gate, our own routes beside them, the supervisor in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ipaddress
+import logging
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from sqlalchemy import Engine
+from starlette.middleware import Middleware
+
+from core.clock import utc_now
+from core.errors import BadInput, SettingsError
+from core.services.accounts import first_lead_token
+from core.services.launching import Supervisor
+from core.settings import PROJECT_DIR, Settings
+from ui.server import labelling, runtime, signin, uploads
+from ui.server.gate import Gate
+
+logger = logging.getLogger(__name__)
+
+SUPERVISE_EVERY_S = 1.0
+
+THEME = {
+    "theme.base": "light",
+    "theme.primaryColor": "#2b5d8a",
+    "theme.backgroundColor": "#fbfbfa",
+    "theme.secondaryBackgroundColor": "#f1f2f1",
+    "theme.textColor": "#23272b",
+}
+
+
+def make_app() -> Any:
+    return st.App(
+        PROJECT_DIR / "ui" / "app.py",
+        lifespan=_lifespan,
+        routes=[*signin.routes, *labelling.routes, *uploads.routes],
+        middleware=[Middleware(Gate)],
+    )
+
+
+@asynccontextmanager
+async def _lifespan(_app: Any) -> AsyncIterator[None]:
+    # Imported before the first page asks for them; frozen, so that the collector does not walk them again.
+    import altair  # noqa: F401
+    import pandas  # noqa: F401
+    import pyarrow  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+    running = runtime.require()
+    supervising = asyncio.create_task(_supervise(Supervisor(running.engine, running.settings)))
+    try:
+        yield
+    finally:
+        supervising.cancel()
+        with suppress(asyncio.CancelledError):
+            await supervising
+
+
+async def _supervise(supervisor: Supervisor) -> None:
+    """Start queued runs and notice dead ones, for as long as the server lives; workers outlive it."""
+    while True:
+        try:
+            await asyncio.to_thread(supervisor.step, now=utc_now())
+        except Exception:  # one bad second must not end supervision for the day
+            logger.exception("supervision failed; trying again")
+        await asyncio.sleep(SUPERVISE_EVERY_S)
+
+
+def serve(
+    settings: Settings,
+    engine: Engine,
+    *,
+    host: str,
+    port: int,
+    behind_proxy: str | None = None,
+    allowed_hosts: tuple[str, ...] = (),
+    certificate: Path | None = None,
+    key: Path | None = None,
+    force: bool = False,
+) -> None:
+    """Serve until interrupted. Raises BadInput for a host that would expose passwords, or a port that is taken."""
+    refuse_exposure(host, has_tls=certificate is not None, proxy=behind_proxy, force=force)
+    if port == 0:
+        port = _free_port(host)
+    _refuse_taken(host, port)
+    is_secure = certificate is not None or behind_proxy is not None
+    hosts = frozenset(name.lower() for name in (*allowed_hosts, host))
+    runtime.start(runtime.Runtime(settings, engine, hosts, behind_proxy, is_secure))
+    _print_address(engine, host, port, scheme="https" if certificate else "http", named=allowed_hosts)
+    sys.argv[1:] = []  # Streamlit would hand our options to the page script
+    make_app().run(config=_config(host, port, certificate, key))
+
+
+def refuse_exposure(host: str, *, has_tls: bool, proxy: str | None, force: bool) -> None:
+    if is_loopback(host) or has_tls or proxy or force:
+        return
+    raise SettingsError(
+        f"--host {host} would send passwords readable through the network. Give --certificate and --key, name the TLS "
+        "proxy in front with --proxy ADDRESS, or insist with --force."
+    )
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as err:
+            raise BadInput(
+                f"Cannot listen on {host}:{port} ({err.strerror}); choose another --host or --port."
+            ) from err
+
+
+def _print_address(engine: Engine, host: str, port: int, *, scheme: str, named: tuple[str, ...]) -> None:
+    shown = named[0] if named else f"[{host}]" if ":" in host else host
+    address = f"{scheme}://{shown}:{port}"
+    lines = [f"Tiebreak is at {address}"]
+    token = first_lead_token(engine, now=utc_now())
+    if token is not None:
+        lines.append(f"Create the lead's account (this link works once, for 24 hours): {address}/invite/{token}")
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _config(host: str, port: int, certificate: Path | None, key: Path | None) -> dict[str, Any]:
+    tls = {"server.sslCertFile": str(certificate), "server.sslKeyFile": str(key)} if certificate else {}
+    return {
+        "server.address": host,
+        "server.port": port,
+        "server.headless": True,
+        "server.fileWatcherType": "none",
+        "server.showEmailPrompt": False,
+        "server.maxUploadSize": 1,  # files come in by our own streaming route
+        "server.enableStaticServing": False,
+        "browser.gatherUsageStats": False,
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+        "client.showErrorLinks": False,
+        "client.showSidebarNavigation": True,
+        "runner.magicEnabled": False,
+        "runner.postScriptGC": False,
+        "logger.level": "warning",
+        **THEME,
+        **tls,
+    }

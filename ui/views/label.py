@@ -1,0 +1,33 @@
+"""Label: one post after the other, decided from the keyboard."""
+
+from __future__ import annotations
+
+from core.domain import Label, Reason
+from core.permissions import Permission, require
+from core.services.annotation import prefetch
+from ui.components import component
+from ui.page import errors_as_sentences, open_page
+
+REASONS = {
+    Reason.uncertain: "Shown because the model is unsure",
+    Reason.audit: "Shown to measure the model (random sample)",
+    Reason.likely_violation: "Shown because the model expects a violation",
+    Reason.exploration: "Shown because it is unlike what was decided so far",
+    Reason.disagreement: "Shown because people disagreed",
+    Reason.hit: "Shown because of its hit words",
+    Reason.random: "Shown by chance",
+}
+
+page = open_page("Label", "One post after the other: 1, 2 or 3 decides, saves and brings the next. ? lists the keys.")
+with errors_as_sentences():
+    require(page.actor, Permission.label)
+    component("label")(
+        key="label",
+        data={
+            "user": page.session.user.id,
+            "csrf": page.session.csrf,
+            "want": prefetch(page.engine),
+            "labels": [{"name": label.name, "chinese": label.chinese} for label in Label],
+            "reasons": {reason.value: words for reason, words in REASONS.items()},
+        },
+    )
