@@ -86,7 +86,8 @@ def find_columns(header: Sequence[str], chosen: Mapping[str, str] | None = None,
     if missing:
         names_for = " or ".join(" / ".join(_ROLES[role]) for role in missing)
         raise BadInput(
-            f"Line 1 names no column for {' and '.join(missing)} (usually {names_for}); the columns are {_listed(header)}. "
+            f"Line 1 names no column for {' and '.join(missing)} (usually {names_for}); "
+            f"the columns are {_listed(header)}. "
             f"Choose it on the import page, or with --column {missing[0]}=NAME."
         )
     extra = {name: place for place, name in enumerate(header) if place not in roles.values()}
