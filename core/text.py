@@ -21,7 +21,7 @@ MAX_JOINED = 200  # more excerpts than this of one post are kept one after the o
 ATTACHMENT, EMOTICON = "[附件]", "[表情]"
 
 _TAGS = frozenset(
-    "quote size url i color font attach img b u s align list code email hide media audio flash free table tr td "  # noqa: SIM905
+    "quote size url i color font attach img b u s align list code email hide media audio flash free table tr td "
     "float indent password postbg qq sup sub p backcolor index page php html attachimg backimg fly move face *".split()
 )
 _SWALLOWED = frozenset({"attach", "img", "attachimg", "media", "audio", "flash", "postbg"})

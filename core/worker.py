@@ -102,7 +102,7 @@ def execute(settings: Settings, engine: Engine, run_id: int, *, listen: Listener
         found = runs.claim_run(conn, run_id, pid=me.pid, process_started=me.create_time(), now=utc_now())
     if found is None:
         raise Conflict(f"Run {run_id} cannot start: it is not queued, or another run of its kind is running.")
-    status, result, error, details = RunStatus.failed, {}, None, None
+    status, result, error, details = RunStatus.failed, None, None, None
     try:
         with Pulse(engine, run_id) as pulse:
             result = _task(found.kind)(Context(engine, settings, found, pulse, listen))
@@ -136,6 +136,7 @@ def import_posts(context: Context) -> dict[str, object]:
 
 def train_version(context: Context) -> dict[str, object]:
     """Train on a snapshot; returns the new version's name and its metrics on what was kept aside."""
+    stay_offline()
     from core.learning import scoring as learned
     from core.learning import training as learning
 
@@ -187,6 +188,7 @@ def _report_training(context: Context, progress: TrainingProgress) -> None:
 
 def score_pool(context: Context) -> dict[str, object]:
     """Score what the version has not scored yet; the queue is renewed whenever the scored part has doubled."""
+    stay_offline()
     from core.learning import scoring as learned
 
     version = scoring.version_to_score(context.engine, str(context.run.config["version"]))
@@ -227,8 +229,14 @@ def encoder_places(settings: Settings) -> dict[str, Path]:
     }
 
 
+def stay_offline() -> None:
+    """Before the model libraries are imported: peft looks names of base encoders up on the hub otherwise."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+
+
 def predictor(settings: Settings, engine: Engine, model: str) -> Callable[[list[str]], npt.NDArray[np.float32]]:
     """Load a version, by name or by folder; returns texts → probabilities (n_texts, 3) in Label order."""
+    stay_offline()
     from core.learning import scoring as learned
 
     if (Path(model) / "manifest.json").is_file():
@@ -240,6 +248,13 @@ def predictor(settings: Settings, engine: Engine, model: str) -> Callable[[list[
     encoder = encoders.resolve_encoder(base, **encoder_places(settings))
     classifier = learned.load_classifier(folder, base_path=encoder.path)
     return lambda texts: classifier.probabilities(texts)
+
+
+def fetch_encoder(settings: Settings, name: str) -> encoders.Encoder:
+    """Download a base encoder by name into models/base; the one thing here that uses the network."""
+    from core.learning import hub
+
+    return hub.fetch_encoder(name, settings.models_dir / "base")
 
 
 def pretrain_encoder(

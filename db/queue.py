@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, insert, select, tuple_, update
 
 from core.domain import Lease, QueueEntry, Reason
 from db.posts import stands
-from db.tables import decision, lease, queue_entry, queue_round, skip
+from db.tables import decision, lease, queue_entry, queue_round, run, skip
 
 
 def current_round(conn: Connection) -> int | None:
@@ -41,11 +41,30 @@ def add_entries(conn: Connection, entries: Sequence[QueueEntry]) -> None:
 
 
 def publish_round(conn: Connection, round_id: int, *, now: datetime) -> None:
-    """Serve moderators from this round; what was decided while it was built is taken out of it."""
+    """Serve moderators from this round; what was decided while it was built leaves it, what was undone joins it."""
     begun = select(queue_round.c.created_at).where(queue_round.c.id == round_id).scalar_subquery()
     meanwhile = select(decision.c.post_id).where(decision.c.decided_at >= begun, stands())
     conn.execute(delete(queue_entry).where(queue_entry.c.round_id == round_id, queue_entry.c.post_id.in_(meanwhile)))
+    undone = select(decision.c.post_id).where(decision.c.decided_at >= begun, decision.c.label.is_(None))
+    back = _entries_in_order(current_round(conn) or 0).where(
+        queue_entry.c.post_id.in_(undone), ~_is_in_round(round_id, queue_entry.c.post_id)
+    )
+    for entry in conn.execute(back).all():
+        conn.execute(insert(queue_entry).values(entry._asdict() | {"round_id": round_id}))
     conn.execute(update(queue_round).where(queue_round.c.id == round_id).values(published_at=now))
+
+
+def _is_in_round(round_id: int, post_id: ColumnElement[int]) -> ColumnElement[bool]:
+    other = queue_entry.alias("other")
+    return exists().where(other.c.round_id == round_id, other.c.post_id == post_id)
+
+
+def is_older_than_newest_import(conn: Connection) -> bool:
+    """Whether posts are visible that the current round cannot hold."""
+    newest = conn.execute(select(func.max(run.c.published_at))).scalar()
+    begun = select(func.max(queue_round.c.created_at)).where(queue_round.c.published_at.is_not(None))
+    built = conn.execute(begun).scalar()
+    return newest is not None and (built is None or newest > built)
 
 
 def drop_entries_before(conn: Connection, round_id: int, *, limit: int) -> int:

@@ -134,5 +134,6 @@ def set_config(conn: Connection, run_id: int, config: dict[str, object]) -> None
     conn.execute(update(run).where(run.c.id == run_id).values(config=config))
 
 
-def mark_published(conn: Connection, run_id: int, *, now: datetime) -> None:
-    conn.execute(update(run).where(run.c.id == run_id).values(published_at=now))
+def mark_published(conn: Connection, run_id: int, *, result: dict[str, object], now: datetime) -> None:
+    """From here on what the import brought is visible, whatever becomes of its process."""
+    conn.execute(update(run).where(run.c.id == run_id).values(published_at=now, result=result))

@@ -5,29 +5,32 @@ from __future__ import annotations
 import streamlit as st
 
 from core.permissions import Permission, may
+from core.settings import PROJECT_DIR
 from ui.components import component
 from ui.identity import require_session
 
-st.set_page_config(page_title="Tiebreak", layout="wide", initial_sidebar_state="auto")
+# An icon of our own: a page icon from Streamlit's set would be fetched from a font server as the tab's icon.
+st.set_page_config(page_title="Tiebreak", page_icon=str(PROJECT_DIR / "ui" / "icon.svg"), layout="wide")
 
 PAGES = (
-    ("views/home.py", "Home", ":material/home:", None),
-    ("views/label.py", "Label", ":material/keyboard:", Permission.label),
-    ("views/imports.py", "Import", ":material/upload_file:", Permission.manage_imports),
-    ("views/retrain.py", "Retrain", ":material/model_training:", Permission.manage_runs),
-    ("views/models.py", "Models", ":material/rule:", Permission.look),
-    ("views/distributions.py", "Distributions", ":material/bar_chart:", Permission.look),
-    ("views/review.py", "Review", ":material/history:", Permission.review),
-    ("views/users.py", "Users", ":material/group:", Permission.manage_users),
+    ("views/home.py", "Home", None),
+    ("views/label.py", "Label", Permission.label),
+    ("views/imports.py", "Import", Permission.manage_imports),
+    ("views/retrain.py", "Retrain", Permission.manage_runs),
+    ("views/models.py", "Models", Permission.look),
+    ("views/distributions.py", "Distributions", Permission.look),
+    ("views/review.py", "Review", Permission.review),
+    ("views/users.py", "Users", Permission.manage_users),
 )
 
 session = require_session()
 # Hiding a page is a courtesy: the services check every call again.
 pages = [
-    st.Page(path, title=title, icon=icon, default=path == "views/home.py")
-    for path, title, icon, needed in PAGES
+    st.Page(path, title=title, default=path == "views/home.py")
+    for path, title, needed in PAGES
     if needed is None or may(session.user.actor, needed)
 ]
+st.html(PROJECT_DIR / "ui" / "style.css")
 chosen = st.navigation(pages)
 with st.sidebar:
     component("account")(

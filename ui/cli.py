@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-models_app = typer.Typer(help="Model versions: list them, promote one.", no_args_is_help=True)
+models_app = typer.Typer(help="Model versions: list, promote; base encoders: fetch.", no_args_is_help=True)
 runs_app = typer.Typer(help="Imports, trainings and scorings: list, look at one, cancel.", no_args_is_help=True)
 users_app = typer.Typer(help="People: invite, list, disable, set a password.", no_args_is_help=True)
 db_app = typer.Typer(help="The database: migrate, back up, restore.", no_args_is_help=True)
@@ -430,6 +430,19 @@ def promote_model(version: Annotated[str, typer.Argument(help="Version name.")],
     show({"active": version, "scoring_run": run.id}, as_json=as_json, text=lambda: [f"Version {version} is active."])
 
 
+@models_app.command("fetch")
+def fetch_encoder_by_name(
+    name: Annotated[str, typer.Argument(metavar="ORG/NAME", help="For example hfl/chinese-roberta-wwm-ext.")],
+    as_json: Json = False,
+) -> None:
+    """Download a base encoder into models/base/ (the only command that downloads; HF_ENDPOINT names a mirror)."""
+    from core.worker import fetch_encoder
+
+    say(f"Fetching {name} …")
+    encoder = fetch_encoder(open_installation().settings, name)
+    show(encoder, as_json=as_json, text=lambda: [f"{encoder.name} is in {encoder.path}."])
+
+
 @runs_app.command("list")
 def list_all_runs(limit: Annotated[int, typer.Option(help="How many.", min=1)] = 20, as_json: Json = False) -> None:
     """List runs, newest first."""
@@ -592,3 +605,7 @@ def main() -> None:
         fail(str(err))
     except KeyboardInterrupt:
         fail("stopped.")
+
+
+if __name__ == "__main__":
+    main()

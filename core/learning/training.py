@@ -25,6 +25,7 @@ from transformers import (
     DataCollatorWithPadding,
     EvalPrediction,
     PreTrainedTokenizerBase,
+    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -149,6 +150,7 @@ def train(
             compute_metrics=lambda prediction: _evaluate(prediction, partial),
             callbacks=[watcher],
         )
+        trainer.remove_callback(PrinterCallback)
         begun = time.monotonic()
         trainer.train()
         if watcher.was_cancelled:
@@ -324,7 +326,10 @@ class _Watcher(TrainerCallback):
             return
         if self.best_macro_f1 is None or macro_f1 > self.best_macro_f1:
             self.best_macro_f1, self.best_epoch, self._worse_epochs = macro_f1, state.epoch, 0
-            self._best = {name: value.clone() for name, value in get_peft_model_state_dict(self._model).items()}
+            self._best = {
+                name: value.clone()
+                for name, value in get_peft_model_state_dict(self._model, save_embedding_layers=False).items()
+            }
             return
         self._worse_epochs += 1
         control.should_training_stop = control.should_training_stop or self._worse_epochs >= PATIENCE
@@ -381,7 +386,7 @@ def _save(
     for scratch in ("trainer", "metric"):
         shutil.rmtree(folder / scratch, ignore_errors=True)
     model.peft_config["default"].base_model_name_or_path = config.base_name
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, save_embedding_layers=False)
     tokenizer.save_pretrained(folder)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(_card(manifest), encoding="utf-8")

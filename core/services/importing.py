@@ -73,6 +73,11 @@ def list_rejects(engine: Engine, actor: Actor, run_id: int) -> Iterator[tuple[in
     require(actor, Permission.manage_imports)
     with read(engine) as conn:
         runs.require_run(conn, run_id)
+    return _stream_rejects(engine, run_id)
+
+
+def _stream_rejects(engine: Engine, run_id: int) -> Iterator[tuple[int, str, str]]:
+    with read(engine) as conn:
         yield from staging.rejects_of(conn, run_id)
 
 
@@ -312,4 +317,4 @@ def _publish(engine: Engine, run_id: int, request: ImportRequest, counts: Import
             name = request.source or request.name
             source_id = sources.ensure_source(conn, kind=SourceKind.file, name=name)
             counts.decisions_added = staging.publish_decisions(conn, run_id, source_id=source_id, now=now)
-        runs.mark_published(conn, run_id, now=now)
+        runs.mark_published(conn, run_id, result=asdict(counts), now=now)

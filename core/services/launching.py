@@ -12,7 +12,9 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from core.domain import RunStatus
+from core.services.queueing import catch_up
 from core.services.runs import fail_dead_runs
+from core.services.scoring import queue_scoring_if_needed
 from core.settings import PROJECT_DIR, Settings
 from db import runs
 from db.engine import read, write
@@ -64,6 +66,8 @@ class Supervisor:
                 del self._children[run_id]
                 self._fail_if_never_begun(run_id, child.returncode, now=now)
         fail_dead_runs(self._engine, now=now)
+        if catch_up(self._engine, now=now):
+            queue_scoring_if_needed(self._engine, created_by="supervisor", now=now)
         for run_id in self._startable():
             self._children[run_id] = self._launch(self._settings, run_id)
 

@@ -10,10 +10,10 @@ from itertools import islice
 import numpy as np
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, Post, QueueEntry
+from core.domain import Actor, Post, QueueEntry, RunKind
 from core.permissions import Permission, require
 from core.selection import Pick, order_pool
-from db import models, policies, posts, queue
+from db import models, policies, posts, queue, runs
 from db.engine import read, write
 
 ENTRIES_PER_TRANSACTION = 5_000  # some 20 ms of writing: deciding never waits longer for a new round
@@ -67,6 +67,16 @@ def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> in
     while _drop_some_old_entries(engine, round_id):
         pass
     return round_id
+
+
+def catch_up(engine: Engine, *, now: datetime) -> bool:
+    """Renew the queue if an import died right after publishing; returns whether that was needed."""
+    with read(engine) as conn:
+        is_idle = not runs.open_runs(conn, kind=RunKind.importing)
+        if not (is_idle and queue.is_older_than_newest_import(conn)):
+            return False
+    renew_queue(engine, now=now)
+    return True
 
 
 def _load_pool(conn: Connection, *, version_id: int | None) -> _Pool:

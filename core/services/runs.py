@@ -84,6 +84,9 @@ def _is_dead(found: Run, now: datetime, is_alive: Callable[[Run], bool]) -> bool
 
 
 def _fail(conn: Connection, found: Run, now: datetime) -> bool:
+    if found.published_at is not None:  # an import that died after the one transaction that matters
+        logger.warning("run %s (%s): process %s is gone, its work was done", found.id, found.kind, found.pid)
+        return runs.finish_run(conn, found.id, status=RunStatus.succeeded, now=now)
     logger.warning("run %s (%s): process %s is gone", found.id, found.kind, found.pid)
     during = f" while {found.stage}" if found.stage else ""
     error = (

@@ -26,7 +26,7 @@ MAX_FORM = 20_000
 
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title · Tiebreak</title>
+<title>Tiebreak</title><link rel="icon" href="data:,">
 <style>
 :root { color-scheme: light dark;
   --ink: #23272b; --quiet: #5c646b; --paper: #fbfbfa; --line: #c9cdd1; --accent: #2b5d8a; --on: #fff; }

@@ -77,10 +77,11 @@ def download_rejects(request: Request) -> Response:
     running = runtime.require()
     run_id = request.path_params["run_id"]
     try:
-        require(session.user.actor, Permission.manage_imports)
+        found = importing.list_rejects(running.engine, session.user.actor, run_id)
     except NotAllowed as err:
         return JSONResponse({"error": str(err)}, status_code=403)
-    found = importing.list_rejects(running.engine, session.user.actor, run_id)
+    except NotFound as err:
+        return JSONResponse({"error": str(err)}, status_code=404)
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(f'rejected-{run_id}.tsv')}"}
     return StreamingResponse(_tsv(found), media_type="text/tab-separated-values; charset=utf-8", headers=headers)
 

@@ -117,7 +117,7 @@ class Desk {
       ...this.data.labels.map((label, index) => {
         const button = element("button", label.name, { type: "button" });
         button.append(element("kbd", "", {}, String(index + 1)), element("span", "shape", {}, SHAPES[label.name]));
-        button.append(element("span", "", {}, `${label.name} ${label.chinese}`));
+        button.append(element("span", "", {}, label.name), element("span", "", { lang: "zh" }, label.chinese));
         button.onclick = () => this.answer(label.name);
         return button;
       }),
