@@ -18,6 +18,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from core.clock import utc_now
+from core.domain import Actor, Role
+from core.services import accounts
 from core.settings import PROJECT_DIR, read_settings
 from db.engine import open_engine
 
@@ -83,6 +86,14 @@ class Served:
             self.process.wait(timeout=30)
             self.process = None
 
+    def add_user(self, name: str, role: Role) -> str:
+        """An account with PASSWORD, made by a link as people make theirs; returns its name."""
+        now = utc_now()
+        operator = Actor(None, "cli:test", Role.lead)
+        token = accounts.invite(self.engine, operator, role=role, now=now)
+        accounts.accept_invitation(self.engine, token, name=name, password=PASSWORD, now=now)
+        return name
+
     def run(self, *args: str, check: bool = True, **options: object) -> subprocess.CompletedProcess[str]:
         """A `tiebreak` command on the same installation."""
         command = [sys.executable, "-m", "ui.cli", *args]
@@ -135,6 +146,7 @@ class Visitor:
     context: BrowserContext
     page: Page
     server: Served
+    name: str = ""
     left_loopback: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -148,6 +160,7 @@ class Visitor:
         self.page.locator(ready).wait_for(timeout=30_000)
 
     def sign_up(self, link: str, name: str) -> None:
+        self.name = name
         self.page.goto(self.server.url + link)
         self.page.get_by_label("Name").fill(name)
         self.page.get_by_label("Password (at").fill(PASSWORD)
@@ -156,6 +169,7 @@ class Visitor:
         self.settle()
 
     def sign_in(self, name: str) -> None:
+        self.name = name
         self.page.goto(self.server.url + "/signin")
         self.page.get_by_label("Name").fill(name)
         self.page.get_by_label("Password").fill(PASSWORD)

@@ -136,6 +136,13 @@ def show_history(page: Page, past: list[Run]) -> None:
         ),
         hide_index=True,
         width="stretch",
+        column_config={
+            "when": st.column_config.DatetimeColumn("when (UTC)", format="YYYY-MM-DD HH:mm"),
+            **{
+                name: st.column_config.NumberColumn(name.replace("_", " "), format="localized")
+                for name in ("rows", "posts_added", "hits_added", "repeats", "rejected", "decisions")
+            },
+        },
     )
     with_rejects = [run for run in past if run.result.get("rejected")]
     for run in with_rejects[:5]:

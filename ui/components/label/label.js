@@ -415,6 +415,7 @@ class Desk {
   draw() {
     const card = this.isUndoing() ? null : this.cards[0];
     this.paintedAt = null;
+    delete this.root.dataset.painted;
     this.shown = card?.lease_id ?? null;
     this.sawModel = false;
     this.$(".model").hidden = true;
@@ -444,7 +445,6 @@ class Desk {
   }
 
   drawNothing() {
-    delete this.root.dataset.painted;
     this.$(".reason").textContent = "";
     this.$(".facts").textContent = "";
     this.$(".text").textContent = this.isUndoing()

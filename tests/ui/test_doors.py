@@ -1,0 +1,348 @@
+"""The doors: gate, sign-in, invitations and own routes, with real requests against the real database."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from core.clock import utc_now
+from core.domain import Actor, Role
+from core.errors import SettingsError
+from core.services import accounts
+from core.settings import Settings
+from db.tables import session as session_table
+from tests.conftest import rows
+from ui.server import labelling, runtime, signin, uploads
+from ui.server.app import refuse_exposure
+from ui.server.cookies import COOKIE
+from ui.server.gate import Gate, is_allowed_host
+from ui.server.signin import local_path
+
+PASSWORD = "correct horse battery"
+OPERATOR = Actor(None, "cli:test", Role.lead)
+HTML = {"accept": "text/html"}
+STREAM = "ws://127.0.0.1:8501/_stcore/stream"
+
+
+def inside(request: Request) -> Response:
+    return PlainTextResponse(request.state.session.user.name)
+
+
+async def stream(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.send_text("in")
+    await websocket.close()
+
+
+@pytest.fixture
+def client(settings: Settings, engine: Engine) -> TestClient:
+    runtime.start(runtime.Runtime(settings, engine, frozenset({"forum.example"})))
+    own = [*signin.routes, *labelling.routes, *uploads.routes]
+    app = Starlette(
+        routes=[*own, Route("/", inside), WebSocketRoute("/_stcore/stream", stream)], middleware=[Middleware(Gate)]
+    )
+    return TestClient(app, base_url="http://127.0.0.1:8501", follow_redirects=False)
+
+
+def add_account(engine: Engine, name: str, role: Role = Role.moderator) -> None:
+    token = accounts.invite(engine, OPERATOR, role=role, now=utc_now())
+    accounts.accept_invitation(engine, token, name=name, password=PASSWORD, now=utc_now())
+
+
+def enter(client: TestClient, engine: Engine, name: str, role: Role = Role.moderator) -> str:
+    """Make an account, sign in through the form, return the session's CSRF token."""
+    add_account(engine, name, role)
+    answer = post_form(client, "/signin", name=name, password=PASSWORD)
+    assert answer.status_code == 303
+    found = accounts.session_of(engine, client.cookies[COOKIE], now=utc_now())
+    assert found is not None
+    return found.csrf
+
+
+def post_form(client: TestClient, path: str, **fields: str):
+    token = re.search(r'name="form" value="([^"]+)"', client.get(path).text)
+    return client.post(path, data={"form": token.group(1) if token else "", **fields})
+
+
+def test_without_a_session_pages_lead_to_sign_in_and_everything_else_is_refused(client: TestClient) -> None:
+    page = client.get("/", headers=HTML)
+    assert (page.status_code, page.headers["location"]) == (303, "/signin")
+    assert client.get("/_stcore/health").status_code == 401
+    assert client.post("/api/label/sync", json={}).status_code == 401
+    assert client.put("/api/uploads", content=b"x").status_code == 401
+    assert client.get("/signin/../api/uploads").status_code == 401
+    assert client.get("/healthz").text == "ok"
+
+
+def test_websocket_without_a_session_is_refused(client: TestClient) -> None:
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(STREAM):
+        pass
+
+
+def test_signed_in_browser_passes_and_a_spoofed_user_header_changes_nothing(client: TestClient, engine: Engine) -> None:
+    add_account(engine, "lea", Role.lead)
+    enter(client, engine, "mo")
+    spoofed = {"x-user": "lea", "x-tiebreak-user": "lea", "x-forwarded-user": "lea", "remote-user": "lea"}
+    assert client.get("/", headers=spoofed).text == "mo"
+    with client.websocket_connect(STREAM, headers=spoofed) as socket:
+        assert socket.receive_text() == "in"
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:9999", "null", "http://127.0.0.1"])
+def test_foreign_origin_is_refused_on_websocket_and_request_even_with_a_cookie(
+    client: TestClient, engine: Engine, origin: str
+) -> None:
+    enter(client, engine, "mo")
+    with (
+        pytest.raises(WebSocketDisconnect),
+        client.websocket_connect(STREAM, headers={"origin": origin}),
+    ):
+        pass
+    assert client.get("/", headers={"origin": origin}).status_code == 403
+
+
+def test_own_origin_passes(client: TestClient, engine: Engine) -> None:
+    enter(client, engine, "mo")
+    own = {"origin": "http://127.0.0.1:8501"}
+    assert client.get("/", headers=own).text == "mo"
+    with client.websocket_connect(STREAM, headers=own) as socket:
+        assert socket.receive_text() == "in"
+
+
+def test_change_needs_the_csrf_token_of_the_session(client: TestClient, engine: Engine) -> None:
+    csrf = enter(client, engine, "mo")
+    asked = {"presses": [], "holding": [], "want": 0, "today": utc_now().isoformat(), "leaving": False}
+    for wrong in ({}, {"x-csrf-token": ""}, {"x-csrf-token": csrf[:-1]}, {"x-csrf-token": "ä"}):
+        encoded = {name: value.encode() for name, value in wrong.items()}
+        assert client.post("/api/label/sync", json=asked, headers=encoded).status_code == 403  # type: ignore[arg-type]
+    assert client.post("/api/label/sync", json=asked, headers={"x-csrf-token": csrf}).status_code == 200
+
+
+def test_foreign_host_is_refused_and_named_ones_and_addresses_pass(client: TestClient) -> None:
+    assert client.get("/signin", headers={"host": "evil.example"}).status_code == 421
+    assert client.get("/signin", headers={"host": "forum.example"}).status_code == 200
+    assert client.get("/signin", headers={"host": "localhost:8501"}).status_code == 200
+    assert client.get("/signin", headers={"host": "10.1.2.3:8501"}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["", "evil.example", "127.0.0.1.evil.example", "user@localhost.evil", "[::1", "a b"])
+def test_odd_hosts_are_not_allowed(host: str) -> None:
+    assert not is_allowed_host(host, frozenset({"forum.example"}))
+
+
+def test_wrong_password_is_refused_without_telling_whether_the_name_exists(client: TestClient, engine: Engine) -> None:
+    add_account(engine, "mo")
+    known = post_form(client, "/signin", name="mo", password="wrong password")
+    unknown = post_form(client, "/signin", name="nobody", password="wrong password")
+    assert known.status_code == unknown.status_code == 403
+    says = [re.search(r'role="alert">([^<]+)<', answer.text).group(1) for answer in (known, unknown)]  # type: ignore[union-attr]
+    assert says[0] == says[1]
+    assert COOKIE not in client.cookies
+
+
+def test_ten_failures_bar_even_the_right_password_until_they_have_aged(engine: Engine) -> None:
+    add_account(engine, "mo")
+    begun = utc_now()
+    for _ in range(accounts.FAILURES_OF_A_NAME):
+        with pytest.raises(accounts.SignInFailed):
+            accounts.sign_in(engine, name="mo", password="wrong password", address="a", now=begun)
+    with pytest.raises(accounts.SignInFailed):
+        accounts.sign_in(engine, name="mo", password=PASSWORD, address="a", now=begun)
+    accounts.sign_in(engine, name="mo", password=PASSWORD, address="another", now=begun)
+    accounts.sign_in(engine, name="mo", password=PASSWORD, address="a", now=begun + timedelta(minutes=16))
+
+
+def test_form_that_another_site_made_is_refused(client: TestClient, engine: Engine) -> None:
+    add_account(engine, "mo")
+    assert client.post("/signin", data={"form": "x", "name": "mo", "password": PASSWORD}).status_code == 400
+    assert COOKIE not in client.cookies
+
+
+def test_sign_in_rotates_the_session_and_its_cookie_is_out_of_reach_of_scripts(
+    client: TestClient, engine: Engine
+) -> None:
+    enter(client, engine, "mo")
+    before = client.cookies[COOKIE]
+    answer = post_form(client, "/signin", name="mo", password=PASSWORD)
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+    assert client.cookies[COOKIE] != before
+    assert accounts.session_of(engine, before, now=utc_now()) is None
+    assert before not in {row["secret_hash"] for row in rows(engine, session_table)}
+
+
+def test_session_ends_after_twelve_idle_hours_and_lives_on_while_it_is_used(engine: Engine) -> None:
+    add_account(engine, "mo")
+    begun = utc_now()
+    secret, _ = accounts.sign_in(engine, name="mo", password=PASSWORD, address="a", now=begun)
+    assert accounts.session_of(engine, secret, now=begun + timedelta(hours=11)) is not None
+    assert accounts.session_of(engine, secret, now=begun + timedelta(hours=22)) is not None
+    assert accounts.session_of(engine, secret, now=begun + timedelta(hours=34, minutes=1)) is None
+
+
+def test_sign_out_works_by_post_with_the_token_only(client: TestClient, engine: Engine) -> None:
+    csrf = enter(client, engine, "mo")
+    assert client.get("/signout").status_code == 405
+    assert client.post("/signout", data={"csrf": "wrong"}).status_code == 403
+    assert client.get("/").text == "mo"
+    assert client.post("/signout", data={"csrf": csrf}).status_code == 303
+    assert client.get("/", headers=HTML).status_code == 303
+
+
+def test_disabled_user_is_out_at_once(client: TestClient, engine: Engine) -> None:
+    csrf = enter(client, engine, "mo")
+    accounts.disable_user(engine, OPERATOR, "mo", now=utc_now())
+    assert client.get("/", headers=HTML).status_code == 303
+    assert client.post("/api/label/sync", json={}, headers={"x-csrf-token": csrf}).status_code == 401
+    assert post_form(client, "/signin", name="mo", password=PASSWORD).status_code == 403
+
+
+def test_first_link_makes_the_lead_once_and_is_used_up_by_post_only(client: TestClient, engine: Engine) -> None:
+    token = accounts.first_lead_token(engine, now=utc_now())
+    path = f"/invite/{token}"
+    assert "Create your account as lead" in client.get(path).text
+    assert client.head(path).status_code == 405 or client.get(path).status_code == 200
+    differing = post_form(client, path, name="lea", password=PASSWORD, again=PASSWORD + "!")
+    assert (differing.status_code, "differ" in differing.text) == (400, True)
+    short = post_form(client, path, name="lea", password="short", again="short")
+    assert "10 to 200 characters" in short.text
+    made = post_form(client, path, name="lea", password=PASSWORD, again=PASSWORD)
+    assert (made.status_code, made.headers["location"]) == (303, "/")
+    assert client.get("/").text == "lea"
+    assert client.get(path).status_code == 404
+    assert post_form(client, path, name="eve", password=PASSWORD, again=PASSWORD).status_code == 404
+    assert accounts.first_lead_token(engine, now=utc_now()) is None
+
+
+def test_first_link_is_dead_once_a_lead_exists_and_after_a_day(engine: Engine) -> None:
+    begun = utc_now()
+    token = accounts.first_lead_token(engine, now=begun)
+    assert token is not None
+    with pytest.raises(accounts.NotFound):
+        accounts.look_up_invitation(engine, token, now=begun + timedelta(hours=24, seconds=1))
+    add_account(engine, "lea", Role.lead)
+    with pytest.raises(accounts.NotFound):
+        accounts.accept_invitation(engine, token, name="eve", password=PASSWORD, now=begun)
+
+
+def test_recovery_link_renews_the_password_and_ends_open_sessions(client: TestClient, engine: Engine) -> None:
+    enter(client, engine, "mo")
+    token = accounts.invite_back(engine, OPERATOR, name="mo", now=utc_now())
+    stranger = TestClient(client.app, base_url="http://127.0.0.1:8501", follow_redirects=False)
+    assert "For the account mo" in stranger.get(f"/invite/{token}").text
+    post_form(stranger, f"/invite/{token}", password="another long one", again="another long one")
+    assert stranger.get("/").text == "mo"
+    assert client.get("/", headers=HTML).status_code == 303
+    assert post_form(client, "/signin", name="mo", password=PASSWORD).status_code == 403
+
+
+def test_only_lead_cannot_be_disabled(engine: Engine) -> None:
+    add_account(engine, "lea", Role.lead)
+    with pytest.raises(accounts.Conflict):
+        accounts.disable_user(engine, OPERATOR, "lea", now=utc_now())
+
+
+def test_every_answer_carries_a_strict_policy(client: TestClient) -> None:
+    for answer in (client.get("/signin"), client.get("/"), client.get("/nowhere", headers={"host": "evil.example"})):
+        assert "default-src 'self'" in answer.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("asked", "leads_to"),
+    [
+        ("/label", "/label"),
+        ("https://evil.example", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/a\\b", "/"),
+        ("/a\nb", "/"),
+        ("/api/imports/1/rejects", "/"),
+    ],
+)
+def test_sign_in_leads_on_to_pages_of_ours_only(asked: str, leads_to: str) -> None:
+    assert local_path(asked) == leads_to
+
+
+def test_listening_beyond_loopback_needs_tls_a_proxy_or_force() -> None:
+    for host in ("0.0.0.0", "192.168.1.5", "::", "forum.example"):
+        with pytest.raises(SettingsError):
+            refuse_exposure(host, has_tls=False, proxy=None, force=False)
+        refuse_exposure(host, has_tls=True, proxy=None, force=False)
+        refuse_exposure(host, has_tls=False, proxy="10.0.0.1", force=False)
+        refuse_exposure(host, has_tls=False, proxy=None, force=True)
+    for host in ("127.0.0.1", "localhost", "::1"):
+        refuse_exposure(host, has_tls=False, proxy=None, force=False)
+
+
+# --- own routes -----------------------------------------------------------------------------------------------------
+
+
+def test_upload_is_stored_under_a_name_of_ours_and_only_for_leads(
+    client: TestClient, engine: Engine, settings: Settings
+) -> None:
+    csrf = enter(client, engine, "lea", Role.lead)
+    answer = client.put(
+        "/api/uploads?name=..%2F..%2Fetc%2Fpasswd", content=b"pid\ttext\n", headers={"x-csrf-token": csrf}
+    )
+    stored = list(settings.uploads_dir.iterdir())
+    assert [path.name for path in stored] == [answer.json()["upload"]]
+    assert stored[0].read_bytes() == b"pid\ttext\n"
+    empty = client.put("/api/uploads?name=x", content=b"", headers={"x-csrf-token": csrf})
+    assert (empty.status_code, empty.json()["error"]) == (400, "The file is empty.")
+    assert len(list(settings.uploads_dir.iterdir())) == 1
+    csrf = enter(client, engine, "mo")
+    assert client.put("/api/uploads?name=x", content=b"x", headers={"x-csrf-token": csrf}).status_code == 403
+
+
+def test_rejected_lines_are_for_leads_only(client: TestClient, engine: Engine) -> None:
+    enter(client, engine, "ana", Role.analyst)
+    assert client.get("/api/imports/1/rejects").status_code == 403
+    enter(client, engine, "lea", Role.lead)
+    assert client.get("/api/imports/1/rejects").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"not json",
+        b"[]",
+        b"{}",
+        b'{"presses":[{}],"holding":[],"want":1,"today":"2026-03-02","leaving":false}',
+        b'{"presses":[{"press_id":"12345678","kind":"decide"}],"holding":[],"want":1,"today":"2026-03-02","leaving":false}',
+        b'{"presses":[],"holding":[true],"want":1,"today":"2026-03-02","leaving":false}',
+        b'{"presses":[],"holding":[],"want":1,"today":"yesterday","leaving":false}',
+    ],
+)
+def test_unreadable_presses_are_answered_with_a_sentence(client: TestClient, engine: Engine, body: bytes) -> None:
+    csrf = enter(client, engine, "mo")
+    answer = client.post("/api/label/sync", content=body, headers={"x-csrf-token": csrf})
+    assert answer.status_code == 400
+    assert "reload" in answer.json()["error"]
+
+
+def test_an_analyst_may_not_label(client: TestClient, engine: Engine) -> None:
+    csrf = enter(client, engine, "ana", Role.analyst)
+    asked = {"presses": [], "holding": [], "want": 5, "today": utc_now().isoformat(), "leaving": False}
+    assert client.post("/api/label/sync", json=asked, headers={"x-csrf-token": csrf}).status_code == 403
+
+
+def test_the_folder_of_uploads_gives_out_nothing_but_uploads(settings: Settings) -> None:
+    settings.uploads_dir.mkdir(parents=True)
+    (settings.data_dir / "secret.upload").write_text("x")
+    for name in ("../secret.upload", "/etc/passwd", "nothing.upload", str(Path("..") / "secret.upload")):
+        with pytest.raises(uploads.NotFound):
+            uploads.upload_path(settings, name)
