@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 
 from core.errors import BadInput, Conflict
 
-BUSY_TIMEOUT_MS = 10_000
+BUSY_TIMEOUT_MS = 60_000  # SQLite serves waiting writers in no order: under load the unlucky one waits long
 
 
 def open_engine(database_url: str) -> Engine:

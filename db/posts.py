@@ -11,6 +11,8 @@ from core.domain import Label, Post
 from core.errors import NotFound
 from db.tables import decision, distinct_text, hit, post, prediction, run
 
+_later = decision.alias("later")
+
 
 @dataclass(frozen=True, slots=True)
 class NewPost:
@@ -55,8 +57,7 @@ def is_decided() -> ColumnElement[bool]:
 
 def stands() -> ColumnElement[bool]:
     """The decision gives a label and nothing supersedes it."""
-    later = decision.alias("later")
-    return decision.c.label.is_not(None) & ~exists().where(later.c.supersedes == decision.c.id)
+    return decision.c.label.is_not(None) & ~exists().where(_later.c.supersedes == decision.c.id)
 
 
 def known_by_pid(conn: Connection, pids: Sequence[str]) -> dict[str, KnownPost]:

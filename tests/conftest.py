@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +23,21 @@ def settings(tmp_path: Path) -> Settings:
     return read_settings({"TIEBREAK_HOME": str(tmp_path), "HF_HOME": str(tmp_path / "hf")})
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database that the real migrations have made, once a session."""
+    home = tmp_path_factory.mktemp("migrated")
+    engine = open_engine(f"sqlite:///{home / 'tiebreak.db'}")
+    migrate(engine, backups_dir=home)
+    engine.dispose()
+    return home / "tiebreak.db"
+
+
 @pytest.fixture
-def engine(settings: Settings) -> Iterator[Engine]:
+def engine(settings: Settings, migrated: Path) -> Iterator[Engine]:
+    settings.data_dir.mkdir(parents=True)
+    shutil.copy(migrated, settings.database_path)
     engine = open_engine(settings.database_url)
-    migrate(engine, backups_dir=settings.backups_dir)
     yield engine
     engine.dispose()
 

@@ -105,7 +105,7 @@ def sync(
     now: datetime,
     leaving: bool = False,
 ) -> Answer:
-    """Save presses, renew the leases the page holds, and fill it up to `want` cards: one transaction.
+    """Save presses, renew the leases the page holds, and fill it up to `want` cards: one writing transaction.
 
     holding: leases whose cards the page has; today: when the person's day began. leaving: return them instead.
     What comes back as acked is in the database. Everything is safe to send again.
@@ -121,10 +121,11 @@ def sync(
         for press in presses:
             _take(desk, press, answer)
         held = _return_leases(desk, holding) if leaving else _hold(desk, holding, min(want, MOST_LEASES), answer)
+    answer.lost = [lease_id for lease_id in holding if lease_id not in {lease.id for lease in held}]
+    fresh = [lease for lease in held if lease.id not in holding or lease.post_id in _changed(answer)]
+    with read(engine) as conn:  # apart from the writing, so that others wait the shorter
         shows_author = rules.show_author or may(actor, Permission.see_author)
-        fresh = [lease for lease in held if lease.id not in holding or lease.post_id in _changed(answer)]
         answer.cards = cards.cards_of(conn, fresh, shows_author=shows_author)
-        answer.lost = [lease_id for lease_id in holding if lease_id not in {lease.id for lease in held}]
         answer.recent = decisions.recent_of(conn, source_id=desk.source_id, limit=RECENT)
         answer.today = decisions.count_since(conn, source_id=desk.source_id, since=today)
         answer.left = queue.count_left(conn)
