@@ -99,11 +99,11 @@ def _labelled(row: ExportRow | RejectedRow) -> ExportRow | RejectedRow:
     if isinstance(row, RejectedRow):
         return row
     if row.label is None or not row.label.strip():
-        return reject(row.line, "no label", row.text)
+        return reject(row.line, "no label", row.raw)
     try:
         return replace(row, label=parse_label(row.label))
     except BadInput as err:
-        return reject(row.line, str(err), row.text)
+        return reject(row.line, str(err), row.raw)
 
 
 def _text_lines(stream: BinaryIO, encoding: str) -> Iterator[str]:

@@ -100,15 +100,22 @@ def has_decisions(conn: Connection, run_id: int) -> bool:
 
 
 def publish_decisions(conn: Connection, run_id: int, *, source_id: int, now: datetime) -> int:
-    """Turn staged labels into decisions of a source, except where that source already says the same of that text."""
+    """Turn staged labels into decisions of a source, except where the last it said of the post is the same."""
+    other = decision.alias()
+    last = (
+        select(func.max(other.c.id))
+        .where(other.c.post_id == staged_decision.c.post_id, other.c.source_id == source_id)
+        .correlate(staged_decision)
+        .scalar_subquery()
+    )
     said = (
         select(decision.c.id)
         .where(
-            decision.c.post_id == staged_decision.c.post_id,
+            decision.c.id == last,
             decision.c.text_id == staged_decision.c.text_id,
-            decision.c.source_id == source_id,
             decision.c.label == staged_decision.c.label,
         )
+        .correlate(staged_decision)
         .exists()
     )
     # A source that changes its mind supersedes what it said last of that post.
