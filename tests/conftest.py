@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, insert, select
@@ -51,7 +52,7 @@ def add_user(engine: Engine, name: str, role: Role, *, now: datetime = NOW) -> A
     return Actor(user_id, name, role)
 
 
-def rows(engine: Engine, table: object, **where: object) -> list[dict[str, object]]:
+def rows(engine: Engine, table: object, **where: object) -> list[dict[str, Any]]:
     """All rows of a table as dicts, in primary-key order, filtered by equality."""
     with engine.connect() as conn:
         query = select(table).order_by(*table.primary_key.columns)  # type: ignore[attr-defined,call-overload]

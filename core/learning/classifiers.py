@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def load_base(path: Path) -> Any:
             trust_remote_code=False,
             dtype=torch.float32,
         )
-    except (OSError, ValueError, RuntimeError) as err:
+    except (OSError, ValueError, RuntimeError, pickle.UnpicklingError) as err:
         raise BadInput(f"The base encoder in {path} cannot be loaded: {err}") from err
 
 

@@ -32,6 +32,8 @@ class Preview:
 def preview(actor: Actor, request: ImportRequest) -> Preview:
     """Read the first thousand rows the way the import would."""
     require(actor, Permission.manage_imports)
+    if not Path(request.path).is_file():
+        raise BadInput(f"{request.name!r} is not here any more; choose the file again.")
     with Path(request.path).open("rb") as stream:
         encoding, header = header_of(stream, name=request.name, encoding=request.encoding)
     try:

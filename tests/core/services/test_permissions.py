@@ -1,0 +1,114 @@
+"""Every service that takes an actor, with every role: who may, gets through; who may not, is told so at once."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+import core.services
+from core.domain import Actor, Label, Role
+from core.errors import NotAllowed, TiebreakError
+from core.permissions import ROLES, Permission
+from core.services.importing import ImportRequest
+from core.services.training import TrainingRequest
+from db.tables import audit_log, decision, invitation, run
+from tests.conftest import NOW, add_user, rows
+
+NEEDS = {
+    "accounts.disable_user": Permission.manage_users,
+    "accounts.enable_user": Permission.manage_users,
+    "accounts.invite": Permission.manage_users,
+    "accounts.invite_back": Permission.manage_users,
+    "accounts.list_users": Permission.manage_users,
+    "accounts.set_password": Permission.manage_users,
+    "annotation.decide_post": Permission.label,
+    "annotation.sync": Permission.label,
+    "importing.list_rejects": Permission.manage_imports,
+    "importing.queue_import": Permission.manage_imports,
+    "looking.coverage": Permission.look,
+    "looking.histogram": Permission.look,
+    "looking.posts_in_bin": Permission.look,
+    "models.active_version": Permission.look,
+    "models.compare": Permission.look,
+    "models.list_versions": Permission.look,
+    "models.measure_version": Permission.look,
+    "models.promote": Permission.promote,
+    "previewing.preview": Permission.manage_imports,
+    "queueing.head_of_queue": Permission.label,
+    "reviewing.confirm": Permission.review,
+    "reviewing.count_on_old_texts": Permission.review,
+    "reviewing.decisions_on_old_texts": Permission.review,
+    "runs.cancel_run": Permission.manage_runs,
+    "runs.list_runs": Permission.look,
+    "runs.points_of": Permission.look,
+    "runs.show_run": Permission.look,
+    "scoring.queue_scoring": Permission.manage_runs,
+    "training.count_labels": Permission.look,
+    "training.queue_training": Permission.manage_runs,
+}
+VALUES: dict[str, Any] = {
+    "name": "nobody",
+    "role": Role.moderator,
+    "password": "long enough for all",
+    "presses": [],
+    "holding": [],
+    "want": 0,
+    "today": NOW,
+    "now": NOW,
+    "post_id": 1,
+    "label": Label.normal,
+    "run_id": 1,
+    "version": "v1",
+    "of": "confidence",
+    "bin_": 0,
+    "page": 1,
+    "limit": 1,
+    "decision_id": 1,
+    "text_id": 1,
+    "request": ImportRequest("/nowhere", "nowhere"),
+}
+
+
+def services_with_an_actor() -> dict[str, Callable[..., Any]]:
+    found = {}
+    for module in pkgutil.iter_modules(core.services.__path__):
+        loaded = importlib.import_module(f"core.services.{module.name}")
+        for name, function in inspect.getmembers(loaded, inspect.isfunction):
+            is_public = function.__module__ == loaded.__name__ and not name.startswith("_")
+            if is_public and "actor" in inspect.signature(function).parameters:
+                found[f"{module.name}.{name}"] = function
+    return found
+
+
+def call(function: Callable[..., Any], engine: Engine, actor: Actor) -> None:
+    given = {"engine": engine, "actor": actor, "user_name": actor.name} | VALUES
+    if function.__name__ == "queue_training":
+        given["request"] = TrainingRequest()
+    asked = inspect.signature(function).parameters.values()
+    function(**{p.name: given[p.name] for p in asked if p.name in given or p.default is inspect.Parameter.empty})
+
+
+def test_every_service_that_takes_an_actor_is_listed_here() -> None:
+    assert set(services_with_an_actor()) == set(NEEDS)
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("service", sorted(NEEDS))
+def test_only_roles_with_the_permission_get_through(engine: Engine, service: str, role: Role) -> None:
+    actor = add_user(engine, "somebody", role)
+    function = services_with_an_actor()[service]
+    if NEEDS[service] in ROLES[role]:
+        try:
+            call(function, engine, actor)
+        except TiebreakError as err:
+            assert not isinstance(err, NotAllowed), err  # noqa: PT017
+        return
+    with pytest.raises(NotAllowed):
+        call(function, engine, actor)
+    assert [rows(engine, table) for table in (audit_log, run, decision, invitation)] == [[], [], [], []]

@@ -1,0 +1,83 @@
+"""Rounds: the whole pool once, published at once, and nothing decided or undone meanwhile is wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Engine
+
+from core.domain import Actor, Label, QueueEntry, Reason
+from core.services import annotation, queueing
+from db import queue
+from db.engine import read, write
+from db.tables import queue_entry, queue_round
+from tests.conftest import NOW, rows
+from tests.core.services.conftest import OPERATOR, decide, sync, undo
+
+MakePool = Callable[[int], None]
+
+
+def current(engine: Engine) -> dict[int, int]:
+    """Post to rank in the round that is served."""
+    with read(engine) as conn:
+        entries = rows(engine, queue_entry, round_id=queue.current_round(conn))
+    return {entry["post_id"]: entry["rank"] for entry in entries}
+
+
+def test_round_holds_every_undecided_post_once_and_older_ones_are_gone(
+    engine: Engine, pool: MakePool, moderator: Actor
+) -> None:
+    pool(40)
+    annotation.decide_post(engine, OPERATOR, user_name="mo", post_id=3, label=Label.normal, now=NOW)
+    queueing.renew_queue(engine, now=NOW, seed=3)
+    assert set(current(engine)) == set(range(1, 41)) - {3}
+    assert sorted(current(engine).values()) == list(range(39))
+    assert {entry["round_id"] for entry in rows(engine, queue_entry)} == {2}
+    assert len(rows(engine, queue_round)) == 2
+
+
+def test_cold_start_mixes_hit_words_and_chance_and_says_so(engine: Engine, pool: MakePool) -> None:
+    pool(100)
+    reasons = {entry["reason"] for entry in rows(engine, queue_entry)}
+    assert reasons <= {"hit", "random", "audit"}
+    assert {"hit", "random"} <= reasons
+
+
+def test_what_is_decided_while_a_round_is_built_leaves_it_and_what_is_undone_joins_it(
+    engine: Engine, pool: MakePool, moderator: Actor
+) -> None:
+    pool(6)
+    first, second = sync(engine, moderator, want=2).cards
+    sync(engine, moderator, decide(first))
+    with write(engine) as conn:
+        round_id = queue.open_round(conn, version_id=None, strategy="test", now=NOW)
+        left = [post_id for post_id in range(1, 7) if post_id != first.lease.post_id]
+        entries = [QueueEntry(p, rank, Reason.random, None, "test", round_id, None) for rank, p in enumerate(left)]
+        queue.add_entries(conn, entries)
+    sync(engine, moderator, decide(second), undo(first))
+    with write(engine) as conn:
+        queue.publish_round(conn, round_id, now=NOW)
+    assert set(current(engine)) == set(range(1, 7)) - {second.lease.post_id}
+
+
+def test_moderators_are_served_from_the_old_round_until_the_new_one_is_complete(
+    engine: Engine, pool: MakePool, moderator: Actor
+) -> None:
+    pool(5)
+    with write(engine) as conn:
+        queue.open_round(conn, version_id=None, strategy="test", now=NOW)
+    assert len(sync(engine, moderator, want=5).cards) == 5
+
+
+def test_head_of_the_queue_is_in_order_with_reasons(engine: Engine, pool: MakePool, lead: Actor) -> None:
+    pool(5)
+    head = queueing.head_of_queue(engine, lead, limit=3)
+    assert [found.entry.rank for found in head] == [0, 1, 2]
+    assert all(found.entry.reason in Reason for found in head)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_small_and_empty_pools_make_a_round_too(engine: Engine, pool: MakePool, count: int) -> None:
+    pool(count)
+    assert len(current(engine)) == count

@@ -1,0 +1,185 @@
+"""The loop in the worker's own process: train, be killed, train again, promote, score, and a queue by the model."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from core.clock import utc_now
+from core.domain import LABEL_NAMES, Actor, Run, RunStatus
+from core.errors import Conflict
+from core.services import annotation, looking, models, runs, scoring, training
+from core.services.launching import Supervisor, log_path
+from core.settings import Settings
+from db.engine import read, write
+from db.tables import model_version, prediction, promotion, queue_entry, run_point, snapshot_decision
+from db.tables import run as run_table
+from tests.conftest import NOW, rows
+from tests.core.learning.conftest import marked_text
+from tests.core.services.conftest import OPERATOR, decide, import_file, sync
+
+pytestmark = pytest.mark.training
+
+
+@pytest.fixture
+def forum(engine: Engine, settings: Settings, tiny_base: Path, tmp_path: Path) -> Engine:
+    """300 posts, 120 of them labelled, and a tiny encoder in models/base."""
+    shutil.copytree(tiny_base, settings.models_dir / "base" / "tiny")
+    export, labels = tmp_path / "export.tsv", tmp_path / "labels.jsonl"
+    texts = {n: marked_text(n % 3, n) for n in range(1, 301)}
+    export.write_text("pid\tcontext\n" + "".join(f"{n}\t{text}\n" for n, text in texts.items()))
+    labels.write_text(
+        "".join(
+            json.dumps({"pid": str(n), "text": texts[n], "label": LABEL_NAMES[n % 3]}) + "\n" for n in range(1, 121)
+        )
+    )
+    import_file(engine, export)
+    import_file(engine, labels)
+    return engine
+
+
+def run_to_its_end(supervisor: Supervisor, engine: Engine, run: Run, *, seconds: float = 200) -> Run:
+    return step_until(supervisor, engine, run, lambda found: not found.is_open, seconds=seconds)
+
+
+def step_until(
+    supervisor: Supervisor, engine: Engine, run: Run, holds: Callable[[Run], object], *, seconds: float
+) -> Run:
+    """Let the supervisor work until the run is as wanted."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        supervisor.step(now=utc_now())
+        found = runs.show_run(engine, OPERATOR, run.id)
+        if holds(found):
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"run {run.id} is {found.status} {found.stage} {found.error}")
+
+
+def train(engine: Engine, settings: Settings) -> Run:
+    run = training.queue_training(engine, OPERATOR, training.TrainingRequest(quick=True), now=utc_now())
+    return run_to_its_end(Supervisor(engine, settings), engine, run)
+
+
+def test_the_loop_trains_promotes_scores_and_orders_the_queue_by_the_model(
+    forum: Engine, settings: Settings, moderator: Actor
+) -> None:
+    trained = train(forum, settings)
+    assert (trained.status, trained.error) == (RunStatus.succeeded, None)
+    assert trained.result["version"] == "v1"
+    assert rows(forum, promotion) == []
+    assert {point["step"] for point in rows(forum, run_point)} >= {1, 100}
+    assert len(rows(forum, snapshot_decision)) == 120
+    scored = models.promote(forum, OPERATOR, "v1", now=utc_now())
+    ended = run_to_its_end(Supervisor(forum, settings), forum, scored)
+    assert (ended.status, ended.error) == (RunStatus.succeeded, None)
+    covered = looking.coverage(forum, OPERATOR, version="v1")
+    assert covered.scored == covered.posts == 300
+    assert sum(bar.posts for bar in looking.histogram(forum, OPERATOR, version="v1", of="confidence")) == 300
+    reasons = Counter(entry["reason"] for entry in rows(forum, queue_entry))
+    assert reasons["uncertain"] > reasons["random"]
+    card = next(card for card in sync(forum, moderator, want=5).cards if card.lease.reason != "audit")
+    assert card.version == "v1"
+    assert card.prediction is not None
+    with pytest.raises(Conflict, match="active one already"):
+        models.promote(forum, OPERATOR, "v1", now=utc_now())
+
+
+def test_worker_killed_while_training_fails_its_run_readably_and_touches_nothing_that_worked(
+    forum: Engine, settings: Settings, moderator: Actor
+) -> None:
+    train(forum, settings)
+    models.promote(forum, OPERATOR, "v1", now=utc_now())
+    annotation.decide_post(forum, OPERATOR, user_name="mo", post_id=200, label=annotation.Label.violation, now=NOW)
+    before = [rows(forum, table) for table in (model_version, promotion)]
+    files = sorted(path.name for path in settings.versions_dir.iterdir())
+    supervisor = Supervisor(forum, settings)
+    run = training.queue_training(forum, OPERATOR, training.TrainingRequest(), now=utc_now())
+    begun = step_until(supervisor, forum, run, lambda found: found.stage == "training", seconds=100)
+    assert begun.pid is not None
+    os.kill(begun.pid, signal.SIGKILL)
+    killed_at = time.monotonic()
+    failed = run_to_its_end(supervisor, forum, run, seconds=30)
+    assert time.monotonic() - killed_at < 30
+    assert failed.status is RunStatus.failed
+    assert "ended without a word while training" in str(failed.error)
+    assert [rows(forum, table) for table in (model_version, promotion)] == before
+    active = models.active_version(forum, OPERATOR)
+    assert active is not None
+    assert active.name == "v1"
+    again = train(forum, settings)
+    assert (again.status, again.result["version"]) == (RunStatus.succeeded, "v2")
+    assert sorted(path.name for path in settings.versions_dir.iterdir()) == [*files, "v2"]
+
+
+def test_cancel_ends_a_training_within_seconds_and_leaves_no_version(forum: Engine, settings: Settings) -> None:
+    supervisor = Supervisor(forum, settings)
+    run = training.queue_training(forum, OPERATOR, training.TrainingRequest(), now=utc_now())
+    step_until(supervisor, forum, run, lambda found: found.stage == "training", seconds=100)
+    runs.cancel_run(forum, OPERATOR, run.id, now=utc_now())
+    assert run_to_its_end(supervisor, forum, run, seconds=20).status is RunStatus.cancelled
+    assert rows(forum, model_version) == []
+    assert list(settings.versions_dir.iterdir()) == []
+    assert log_path(settings, run.id).is_file()
+
+
+def test_scoring_that_was_stopped_goes_on_with_what_is_left(forum: Engine, settings: Settings) -> None:
+    train(forum, settings)
+    already = len(rows(forum, prediction))
+    first = scoring.queue_scoring(forum, OPERATOR, version="v1", now=utc_now())
+    runs.cancel_run(forum, OPERATOR, first.id, now=utc_now())
+    with write(forum) as conn:
+        conn.exec_driver_sql("DELETE FROM prediction WHERE text_id % 2 = 0")
+    left = 300 - len(rows(forum, prediction))
+    second = scoring.queue_scoring(forum, OPERATOR, version="v1", now=utc_now())
+    ended = run_to_its_end(Supervisor(forum, settings), forum, second)
+    assert 0 < already < 300
+    assert ended.result["scored"] == left
+    assert len(rows(forum, prediction)) == 300
+
+
+def test_text_that_a_version_was_measured_on_is_never_trained_on(forum: Engine, settings: Settings) -> None:
+    for _ in range(2):
+        train(forum, settings)
+    sides = {(row["decision_id"], row["side"]) for row in rows(forum, snapshot_decision)}
+    assert len(sides) == 120
+    assert len({decision_id for decision_id, _ in sides}) == 120
+
+
+def test_too_few_labels_are_refused_before_anything_starts(engine: Engine, settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "few.jsonl"
+    path.write_text("".join(f'{{"text": "text {n}", "label": "normal"}}\n' for n in range(30)))
+    import_file(engine, path)
+    with pytest.raises(Conflict, match="at least two classes with 8 or more labels") as caught:
+        training.queue_training(engine, OPERATOR, training.TrainingRequest(), now=NOW)
+    assert "Decide more posts" in str(caught.value)
+    assert rows(engine, run_table, kind="training") == []
+
+
+def test_comparison_stands_both_versions_on_the_same_posts_that_neither_was_trained_on(
+    forum: Engine, settings: Settings, moderator: Actor
+) -> None:
+    train(forum, settings)
+    models.promote(forum, OPERATOR, "v1", now=utc_now())
+    for card in sync(forum, moderator, want=20).cards:
+        sync(forum, moderator, decide(card))
+    train(forum, settings)
+    found = models.compare(forum, OPERATOR, "v2")
+    with read(forum) as conn:
+        aside = conn.exec_driver_sql(
+            "SELECT count(DISTINCT text_id) FROM snapshot_decision s JOIN decision d ON d.id = s.decision_id "
+            "WHERE s.run_id = (SELECT min(run_id) FROM snapshot_decision) AND s.side <> 'train'"
+        ).scalar_one()
+    assert found.candidate_metrics is not None
+    assert found.active_metrics is not None
+    assert found.candidate_metrics.total == found.active_metrics.total == found.posts
+    assert found.posts >= aside
