@@ -35,6 +35,7 @@ _TOKEN = re.compile(
 )
 _HALF_TAG_AT_START = re.compile(r"[^\[\]\n]{0,200}\]")
 _HALF_TAG_AT_END = re.compile(r"\[(?P<name>/?[a-z]{0,12})(?:=[^\[\]\n]{0,200})?$", re.IGNORECASE)
+_CUT_END_OF_QUOTE = frozenset({"/qu", "/quo", "/quot", "/quote"})
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _NOT_A_WORD = re.compile(r"[\W_]+")
 _BLANKS = re.compile(r"\s+")
@@ -205,6 +206,8 @@ def _without_half_tags(text: str) -> str:
     end = _HALF_TAG_AT_END.search(text, max(0, len(text) - 220))
     if end and _begins_a_tag(end["name"].lstrip("/").lower()):
         text = text[: end.start()]
+        if end["name"].lower() in _CUT_END_OF_QUOTE:
+            text += "[/quote]"  # what stands before it is somebody else's words all the same
     return text
 
 

@@ -49,6 +49,7 @@ def test_post_of_nothing_but_a_quotation_keeps_it_for_the_model() -> None:
         ("[url=http://example.com/x]点这里[/url]", "点这里 example.com"),
         ("ze=2]被切断的标签[/co", "被切断的标签"),
         ("后半[/quote]自己的话", "自己的话"),
+        ("size]\n别人说的话[/quot\n……\note]\n我的话", "…… 我的话"),
         ("a\n\n  b\tc", "a b c"),
     ],
 )

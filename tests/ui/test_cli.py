@@ -1,0 +1,208 @@
+"""The command line as its users meet it: results on stdout, messages on stderr, exit codes that mean something."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from typer.testing import CliRunner
+
+from core.domain import Role
+from core.settings import PROJECT_DIR, Settings
+from db.engine import open_engine
+from db.tables import audit_log, decision, user
+from tests.conftest import add_user, rows
+from ui.cli import app, main
+
+SAMPLES = PROJECT_DIR / "data" / "samples"
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Terminal:
+    """Runs `tiebreak` on one installation, in this process: a hundred times in the time of ten processes."""
+
+    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        monkeypatch.setenv("TIEBREAK_HOME", str(home))
+        monkeypatch.setenv("HF_HOME", str(home / "hf"))
+
+    def __call__(self, *args: str, code: int = 0, given: str = "") -> Done:
+        out, err = io.StringIO(), io.StringIO()
+        with self._monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["tiebreak", *args])
+            patch.setattr(sys, "stdin", io.StringIO(given))
+            patch.setenv("COLUMNS", "200")
+            with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+                main()
+        done = Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def json(self, *args: str, **options: Any) -> Any:
+        return json.loads(self(*args, "--json", **options).stdout)
+
+
+@pytest.fixture
+def tiebreak(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    return Terminal(settings.home, monkeypatch)
+
+
+def test_import_status_queue_and_decide_say_what_they_did(tiebreak: Terminal, settings: Settings) -> None:
+    counts = tiebreak.json("import", str(SAMPLES / "forum.tsv"), str(SAMPLES / "labelled.jsonl"))
+    assert counts["rows"] == counts["posts_added"] + counts["hits_added"] + counts["repeats"] + counts["rejected"]
+    assert (counts["posts_added"], counts["rejected"], counts["decisions_added"]) == (1200, 0, 400)
+    assert [found["file"] for found in counts["files"]] == ["forum.tsv", "labelled.jsonl"]
+    assert counts["seconds"] == pytest.approx(sum(found["seconds"] for found in counts["files"]), abs=0.01)
+    status = tiebreak.json("status")
+    assert (status["posts"], status["pool"], status["decided"], status["active_model"]) == (1200, 800, 400, None)
+    head = tiebreak.json("queue", "--limit", "3")
+    assert [set(post) for post in head] == [{"post_id", "pid", "text", "reason", "score"}] * 3
+    add_user(open_engine(settings.database_url), "mo", Role.moderator)
+    made = tiebreak.json("decide", str(head[0]["post_id"]), "违规", "--as", "mo")
+    assert (made["post_id"], made["label"]) == (head[0]["post_id"], 2)
+    assert tiebreak.json("status")["decided"] == 401
+    assert tiebreak.json("queue", "--limit", "1")[0]["post_id"] == head[1]["post_id"]
+
+
+def test_rejected_rows_are_reported_and_are_no_failure(tiebreak: Terminal, tmp_path: Path) -> None:
+    path = tmp_path / "bad.tsv"
+    path.write_text("pid\ttext\n1\tgood\nbroken\n")
+    counts = tiebreak.json("import", str(path))
+    assert (counts["posts_added"], counts["rejected"]) == (1, 1)
+    assert "1 rejected" in tiebreak("import", str(path)).stdout
+    shown = tiebreak.json("runs", "show", str(counts["files"][0]["run"]))
+    assert shown["rejects"] == [{"line": 3, "reason": "1 fields where the header has 2", "raw": "broken"}]
+    assert [run["kind"] for run in tiebreak.json("runs", "list")] == ["import", "import"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (("import", "/nowhere.tsv"), 1, "is not a file"),
+        (("decide", "1", "normal", "--as", "nobody"), 1, "no user 'nobody'"),
+        (("decide", "1", "sometimes", "--as", "mo"), 1, "unknown label"),
+        (("models", "promote", "v9"), 1, "no model version 'v9'"),
+        (("runs", "show", "9"), 1, "no run 9"),
+        (("runs", "cancel", "9"), 1, "no run 9"),
+        (("retrain", "--quick"), 1, "at least two classes"),
+        (("score",), 1, "No model version is active"),
+        (("predict", "--model", "v9", "--text", "x"), 1, "no model version 'v9'"),
+        (("users", "disable", "nobody"), 1, "no user 'nobody'"),
+        (("db", "restore", "/nowhere.db", "--yes"), 1, "is not a file"),
+        (("serve", "--host", "0.0.0.0"), 1, "--force"),
+        (("serve", "--certificate", "x.pem"), 2, "--key"),
+        (("predict", "--model", "v9"), 2, "exactly one"),
+        (("users", "invite"), 2, "either --role or --name"),
+        (("nonsense",), 2, "No such command"),
+        (("import",), 2, "Missing argument"),
+        (("queue", "--limit", "0"), 2, "limit"),
+    ],
+)
+def test_each_error_is_one_sentence_with_the_right_exit_code(
+    tiebreak: Terminal, args: tuple[str, ...], code: int, says: str
+) -> None:
+    done = tiebreak(*args, code=code)
+    assert says in done.stderr
+    assert done.stdout == ""
+    if code == 1:
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_database_other_than_sqlite_is_refused_in_a_sentence(
+    tiebreak: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIEBREAK_DATABASE_URL", "postgresql://me:secret@host/db")
+    done = tiebreak("status", code=1)
+    assert "only a SQLite file" in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_users_are_invited_listed_disabled_and_given_passwords_by_standard_input(
+    tiebreak: Terminal, engine: Engine
+) -> None:
+    link = tiebreak.json("users", "invite", "--role", "moderator", "--address", "https://forum.example/")["link"]
+    assert link.startswith("https://forum.example/invite/")
+    add_user(engine, "mo", Role.moderator)
+    tiebreak("users", "password", "mo", given="a very long password\n")
+    assert str(rows(engine, user)[0]["password_hash"]).startswith("$argon2id$")
+    assert "10 to 200" in tiebreak("users", "password", "mo", given="short\n", code=1).stderr
+    assert [(found["name"], found["role"]) for found in tiebreak.json("users", "list")] == [("mo", "moderator")]
+    tiebreak("users", "disable", "mo")
+    assert tiebreak.json("users", "list")[0]["disabled_at"] is not None
+    tiebreak("users", "disable", "mo", "--undo")
+    assert "--password" not in tiebreak("users", "password", "--help").stdout
+
+
+def test_backup_and_restore_bring_back_what_was(tiebreak: Terminal, tmp_path: Path, settings: Settings) -> None:
+    path = tmp_path / "x.tsv"
+    path.write_text("pid\ttext\n1\tgood\n")
+    saved = tiebreak.json("db", "backup")["backup"]
+    tiebreak("import", str(path))
+    assert tiebreak.json("status")["posts"] == 1
+    tiebreak("db", "restore", saved, "--yes")
+    assert tiebreak.json("status")["posts"] == 0
+    assert tiebreak.json("db", "migrate")["database"] == str(settings.database_path)
+
+
+def commands() -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for command in app.registered_commands:
+        found.append((command.name or str(command.callback.__name__),))  # type: ignore[union-attr]
+    for group in app.registered_groups:
+        for command in group.typer_instance.registered_commands:  # type: ignore[union-attr]
+            found.append((str(group.name), str(command.name)))
+    return found
+
+
+def test_every_command_of_the_manual_exists_and_takes_json() -> None:
+    names = {" ".join(command) for command in commands()}
+    assert names >= {
+        "serve", "import", "status", "queue", "decide", "retrain", "score", "predict", "pretrain", "models list",
+        "models promote", "models fetch", "runs list", "runs show", "runs cancel", "users invite", "users list",
+        "users disable", "users password", "db migrate", "db backup", "db restore",
+    }  # fmt: skip
+
+
+def test_help_of_every_command_reads_like_a_manual_and_offers_json() -> None:
+    for command in commands():
+        shown = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"}).output
+        assert "Usage:" in shown
+        assert command == ("serve",) or "--json" in shown, command
+
+
+def test_decisions_by_the_operator_are_logged_as_the_operator(
+    tiebreak: Terminal, engine: Engine, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.tsv"
+    path.write_text("pid\ttext\n1\tgood\n")
+    tiebreak("import", str(path))
+    add_user(engine, "mo", Role.moderator)
+    tiebreak("decide", "1", "normal", "--as", "mo")
+    assert [entry["action"] for entry in rows(engine, audit_log)] == ["import", "decide"]
+    assert all(str(entry["actor"]).startswith("cli:") for entry in rows(engine, audit_log))
+    assert len(rows(engine, decision)) == 1
+
+
+def test_installed_command_answers_and_starts_no_model_library() -> None:
+    command = "import sys; sys.argv = ['tiebreak', '--help']; from ui.cli import main; main()"
+    check = "import atexit, sys; atexit.register(lambda: print('torch' in sys.modules, 'pandas' in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{check}; {command}"], capture_output=True, text=True, cwd=PROJECT_DIR, check=True
+    )
+    assert "people break the ties" in done.stdout
+    assert done.stdout.strip().endswith("False False")
