@@ -34,9 +34,11 @@ def preview(actor: Actor, request: ImportRequest) -> Preview:
     require(actor, Permission.manage_imports)
     if not Path(request.path).is_file():
         raise BadInput(f"{request.name!r} is not here any more; choose the file again.")
-    with Path(request.path).open("rb") as stream:
-        encoding, header = header_of(stream, name=request.name, encoding=request.encoding)
+    encoding: str = ""
+    header: tuple[str, ...] = ()
     try:
+        with Path(request.path).open("rb") as stream:
+            encoding, header = header_of(stream, name=request.name, encoding=request.encoding)
         with Path(request.path).open("rb") as stream:
             looked_at = list(islice(rows_of(stream, request), ROWS_LOOKED_AT))
     except BadInput as err:

@@ -43,7 +43,7 @@ def next_step(page: Page, found: Status) -> tuple[str, str | None, str | None]:
     return ("See how sure the model is.", "views/distributions.py", "Open distributions")
 
 
-page = open_page("Tiebreak", "Where the forum stands, and what to do next.")
+page = open_page("Home", "Where the forum stands, and what to do next.")
 with errors_as_sentences():
     found = status_of(page.engine)
     is_lead = may(page.actor, Permission.manage_imports)

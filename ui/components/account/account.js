@@ -4,6 +4,6 @@ export default function ({ parentElement, data }) {
   const role = document.createElement("small");
   role.textContent = data.role;
   who.textContent = data.name;
-  who.append(role);
+  who.append(" ", role);
   parentElement.querySelector("input[name=csrf]").value = data.csrf;
 }

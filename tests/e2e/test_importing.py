@@ -1,0 +1,98 @@
+"""The import page: files of any kind dropped in, problems said before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from core.domain import Role
+from db.tables import post, run
+from tests.conftest import rows
+from tests.e2e.conftest import Served, Visitor, wait_until
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def importing(served: Served, visit: Callable[[Served], Visitor]) -> Visitor:
+    visitor = visit(served)
+    visitor.sign_in(served.add_user("lea", Role.lead))
+    visitor.go("Import")
+    return visitor
+
+
+def choose(visitor: Visitor, name: str, content: bytes) -> None:
+    visitor.page.locator(".upload input[type=file]").set_input_files(
+        [{"name": name, "mimeType": "text/plain", "buffer": content}]
+    )
+
+
+def test_export_is_uploaded_previewed_imported_and_its_rejected_rows_can_be_fetched(
+    importing: Visitor, served: Served, tmp_path: Path
+) -> None:
+    page = importing.page
+    choose(importing, "论坛 export.tsv", "pid\tcontext\n1\t你好，世界\n2\n3\t再见\n".encode())
+    expect(page.get_by_text("论坛 export.tsv")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("line 3: 1 fields where the header has 2")).to_be_visible()
+    importing.shoot("20-import-preview")
+    assert rows(served.engine, post) == []
+    page.get_by_role("button", name="Import", exact=True).click()
+    link = page.get_by_role("link", name="Rejected rows of 论坛 export.tsv")
+    expect(link).to_be_visible(timeout=60_000)
+    importing.shoot("21-imported")
+    assert [found["pid"] for found in rows(served.engine, post)] == ["1", "3"]
+    address = link.get_attribute("href") or ""
+    rejected = importing.context.request.get(served.url + address)
+    assert rejected.text() == "line\treason\traw\n3\t1 fields where the header has 2\t2\n"
+    assert not list((served.home / "data" / "uploads").iterdir())
+    importing.assert_clean()
+
+
+def test_columns_with_other_names_are_chosen_on_the_page(importing: Visitor, served: Served) -> None:
+    page = importing.page
+    choose(importing, "other.tsv", b"id\tbody\n5\thello\n")
+    expect(page.get_by_text("names no column for")).to_be_visible(timeout=20_000)
+    assert page.get_by_role("button", name="Import", exact=True).is_disabled()
+    for title, column in (("Post id", "id"), ("Text", "body")):
+        page.get_by_role("combobox", name=title, exact=False).first.click()
+        page.get_by_role("option", name=column, exact=True).click()
+        importing.settle()
+    page.get_by_role("button", name="Import", exact=True).click()
+    wait_until(lambda: len(rows(served.engine, post)) == 1, seconds=60)
+    importing.assert_clean()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("sheet.xlsx", b"PK\x03\x04 a spreadsheet", "Excel workbook"),
+        ("empty.tsv", b"", "empty"),
+        ("labels.csv", b"pid,text\n1,x\n", "tab-separated"),
+    ],
+)
+def test_file_that_cannot_be_read_is_answered_with_a_sentence(
+    importing: Visitor, served: Served, name: str, content: bytes, says: str
+) -> None:
+    choose(importing, name, content)
+    expect(importing.page.get_by_text(says).first).to_be_visible(timeout=20_000)
+    assert rows(served.engine, run) == []
+    if content:  # an empty one never arrives
+        importing.page.get_by_role("button", name="Do not import").click()
+        expect(importing.page.locator(".upload")).to_be_visible(timeout=20_000)
+        assert not list((served.home / "data" / "uploads").iterdir())
+    importing.assert_clean()
+
+
+def test_people_without_the_right_do_not_see_the_page(served: Served, visit: Callable[[Served], Visitor]) -> None:
+    expected = {Role.moderator: {"Home", "Label"}, Role.analyst: {"Home", "Models", "Distributions"}}
+    for role, sees in expected.items():
+        visitor = visit(served)
+        visitor.sign_in(served.add_user(f"a {role}", role))
+        links = visitor.page.get_by_test_id("stSidebarNav").get_by_role("link").all_inner_texts()
+        assert set(links) == sees
+        visitor.page.goto(served.url + "/imports")
+        visitor.settle()
+        assert visitor.page.locator(".upload").count() == 0
