@@ -137,6 +137,7 @@ def import_posts(context: Context) -> dict[str, object]:
 def train_version(context: Context) -> dict[str, object]:
     """Train on a snapshot; returns the new version's name and its metrics on what was kept aside."""
     stay_offline()
+    context.report("preparing", 0, None, "loading the libraries")
     from core.learning import scoring as learned
     from core.learning import training as learning
 
@@ -189,6 +190,7 @@ def _report_training(context: Context, progress: TrainingProgress) -> None:
 def score_pool(context: Context) -> dict[str, object]:
     """Score what the version has not scored yet; the queue is renewed whenever the scored part has doubled."""
     stay_offline()
+    context.report("preparing", 0, None, "loading the libraries")
     from core.learning import scoring as learned
 
     version = scoring.version_to_score(context.engine, str(context.run.config["version"]))

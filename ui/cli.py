@@ -300,7 +300,9 @@ def decide(
 
 @app.command()
 def retrain(
-    quick: Annotated[bool, typer.Option("--quick", help="One short pass instead of the full training.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A short training (200 steps or one pass) instead of the full one.")
+    ] = False,
     base: Annotated[
         str | None, typer.Option(help="Base encoder: a name or a folder (default: the best one here).")
     ] = None,

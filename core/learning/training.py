@@ -190,7 +190,7 @@ def plan(training: Sequence[TrainingExample], evaluation: Sequence[TrainingExamp
     """Decide batch, steps and whether the best epoch can be chosen honestly."""
     n = len(training)
     if quick:
-        return Schedule(8, max(100, math.ceil(n / 8)), evaluates=False, chooses_best=False)
+        return Schedule(16, max(200, math.ceil(n / 16)), evaluates=False, chooses_best=False)
     batch = 16 if n < 2_000 else 32
     epochs = 10 if n < 1_000 else 5 if n < 5_000 else 3
     counts = Counter(example.label for example in evaluation)

@@ -77,7 +77,7 @@ def test_the_loop_trains_promotes_scores_and_orders_the_queue_by_the_model(
     assert (trained.status, trained.error) == (RunStatus.succeeded, None)
     assert trained.result["version"] == "v1"
     assert rows(forum, promotion) == []
-    assert {point["step"] for point in rows(forum, run_point)} >= {1, 100}
+    assert {point["step"] for point in rows(forum, run_point)} >= {2, 200}
     assert len(rows(forum, snapshot_decision)) == 120
     scored = models.promote(forum, OPERATOR, "v1", now=utc_now())
     ended = run_to_its_end(Supervisor(forum, settings), forum, scored)

@@ -188,6 +188,7 @@ class Visitor:
             self.page.wait_for_timeout(400)
             self.page.screenshot(path=SCREENSHOTS / f"{name}-{size}.png")
         self.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+        self.page.wait_for_timeout(600)  # charts are drawn anew
 
     def assert_clean(self) -> None:
         """No request beyond this machine, no script error, no exception on the page."""

@@ -45,7 +45,7 @@ def choose(page: Page, encoders: list[Encoder], counts: training.LabelCounts, de
         ["quick", "full"],
         key="retrain-how",
         horizontal=True,
-        captions=["one short pass", "until it stops improving; what you want for work"],
+        captions=["200 steps or one pass: a first look", "several passes, the best one kept: for work"],
     )
     chosen = next(encoder for encoder in encoders if encoder.name == st.session_state["retrain-base"])
     quick = st.session_state["retrain-how"] == "quick"
