@@ -35,6 +35,8 @@ _TOKEN = re.compile(
 )
 _HALF_TAG_AT_START = re.compile(r"[^\[\]\n]{0,200}\]")
 _HALF_TAG_AT_END = re.compile(r"\[(?P<name>/?[a-z]{0,12})(?:=[^\[\]\n]{0,200})?$", re.IGNORECASE)
+_HALF_ENTITY_AT_START = re.compile(r"^(?:q?u?ot|a?mp|[lg]t|n?bsp);")
+_HALF_ENTITY_AT_END = re.compile(r"&(?:quot?|qu?|am?p?|[lg]t?|nb?s?p?)?$")
 _CUT_END_OF_QUOTE = frozenset({"/qu", "/quo", "/quot", "/quote"})
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _NOT_A_WORD = re.compile(r"[\W_]+")
@@ -133,7 +135,7 @@ class _Scanner:
         self._swallowing: str | None = None  # the tag whose content is a file, not text
 
     def read(self, part: str) -> list[Segment]:
-        text = _without_half_tags(_unescape(part))
+        text = _without_half_tags(_unescape(_without_half_entities(part)))
         last = 0
         for token in _TOKEN.finditer(text):
             if token["tag"] and token["tag"].lower() not in _TAGS:
@@ -198,6 +200,12 @@ def _unescape(text: str) -> str:
     return html.unescape(html.unescape(text)) if "&" in text else text
 
 
+def _without_half_entities(text: str) -> str:
+    """Drop what is left of `&quot;` and its like where the excerpt's edges cut through one."""
+    text = _HALF_ENTITY_AT_START.sub("", text)
+    return text[: end.start()] if (end := _HALF_ENTITY_AT_END.search(text, max(0, len(text) - 6))) else text
+
+
 def _without_half_tags(text: str) -> str:
     """Drop what is left of a known tag that the excerpt's edges cut through."""
     start = _HALF_TAG_AT_START.match(text)
@@ -215,9 +223,8 @@ def _ends_a_tag(fragment: str) -> bool:
     """`ze=2`, `/size`, `quote`: the rest of a known tag after its beginning was cut off."""
     name, equals, value = fragment.partition("=")
     name = name.lower().removeprefix("/")
-    if equals:
-        return bool(value) and any(tag.endswith(name) for tag in _TAGS)
-    return name in _TAGS or (len(name) >= 2 and any(tag.endswith(name) for tag in _TAGS))
+    is_rest = any(tag.endswith(name) for tag in _TAGS)
+    return is_rest and (bool(value) or not equals)
 
 
 def _begins_a_tag(name: str) -> bool:

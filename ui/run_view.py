@@ -34,7 +34,10 @@ def _live(run_id: int) -> None:
 
 def _draw(page: Page, run_id: int) -> Run:
     run = runs.show_run(page.engine, page.actor, run_id)
-    st.markdown(f"**{run.kind.capitalize()} run {run.id}** · {run.status}" + (f" · {run.stage}" if run.stage else ""))
+    st.markdown(
+        f"**{run.kind.capitalize()} run {run.id}** · {run.status}"
+        + (f" · {run.stage}" if run.stage and run.is_open else "")
+    )
     if run.is_open:
         share = min(1.0, run.done / run.total) if run.total else 0.0
         st.progress(share, text=_progress_text(run, utc_now()))

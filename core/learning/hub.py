@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from httpx2 import HTTPError
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
 
@@ -39,7 +40,7 @@ def fetch_encoder(name: str, base_dir: Path) -> Encoder:
         raise BadInput(f"The hub has no model {name!r}; check the spelling (ORG/NAME).") from err
     except HFValidationError as err:
         raise BadInput(f"{name!r} is not a model name of the form ORG/NAME.") from err
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as err:
+    except (HTTPError, HfHubHTTPError, OfflineModeIsEnabled, OSError) as err:
         raise BadInput(
             f"The hub cannot be reached ({type(err).__name__}). Set HF_ENDPOINT to a mirror, or copy the folder into "
             f"{target} by hand (see the README)."

@@ -50,6 +50,8 @@ def test_post_of_nothing_but_a_quotation_keeps_it_for_the_model() -> None:
         ("ze=2]被切断的标签[/co", "被切断的标签"),
         ("后半[/quote]自己的话", "自己的话"),
         ("size]\n别人说的话[/quot\n……\note]\n我的话", "…… 我的话"),
+        ("e]\n只剩一个字母的标签", "只剩一个字母的标签"),
+        ("quot;半个引号&quo", "半个引号"),
         ("a\n\n  b\tc", "a b c"),
     ],
 )

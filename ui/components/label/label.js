@@ -432,7 +432,7 @@ class Desk {
     const facts = [card.pid ? `post ${card.pid}` : `post #${card.post_id}`];
     if (card.author) facts.push(`by ${card.author}`);
     this.$(".facts").textContent = facts.join(" · ");
-    this.$(".text").replaceChildren(...card.segments.map((segment) => drawSegment(segment, card.hits)));
+    this.$(".text").replaceChildren(...readable(card.segments).map((segment) => drawSegment(segment, card.hits)));
     this.$(".original pre").replaceChildren(...withOddMarks(card.original));
     const lease = card.lease_id;
     // A frame callback runs before painting; the task after it runs when the frame is on its way to the screen.
@@ -566,6 +566,15 @@ function element(tag, className, attributes = {}, text = null) {
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   if (text !== null) made.textContent = text;
   return made;
+}
+
+/** Quotations stand in a block of their own: the line breaks around them would only leave gaps. */
+function readable(segments) {
+  return segments.map((segment, index) => {
+    if (segment.kind === "quote") return { ...segment, text: segment.text.trim() };
+    const isAfterQuote = segments[index - 1]?.kind === "quote";
+    return isAfterQuote ? { ...segment, text: segment.text.replace(/^\s+/u, "") } : segment;
+  });
 }
 
 function drawSegment(segment, hits) {
