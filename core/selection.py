@@ -154,16 +154,18 @@ def order_pool(
     shares: by Reason name; what they lack of 1 goes to random. Without any scored post the model's shares go
     half to hit words, half to random.
     """
-    everyone = rng.permutation(len(is_scored))
+    # The audit slice comes by its own draw alone: what the model picks of it would no longer be a random sample.
+    others = rng.permutation(np.flatnonzero(~is_audit))
     audit = rng.permutation(np.flatnonzero(is_audit))
     streams = [Stream(Reason.audit, audit, share=shares.get("audit", 0.0), is_uniform=True)]
-    scored = np.flatnonzero(is_scored)
+    scored = np.flatnonzero(is_scored & ~is_audit)
     if len(scored):
         streams += _model_streams(proba, scored, shares=shares, rng=rng)
     else:
-        streams += _cold_streams(words, share=1.0 - shares.get("audit", 0.0), rng=rng)
+        drawn = [() if aside else found for found, aside in zip(words, is_audit.tolist(), strict=True)]
+        streams += _cold_streams(drawn, share=1.0 - shares.get("audit", 0.0), rng=rng)
     rest = max(0.0, 1.0 - sum(stream.share for stream in streams))
-    return interleave([*streams, Stream(Reason.random, everyone, share=rest, is_uniform=True)])
+    return interleave([*streams, Stream(Reason.random, others, share=rest, is_uniform=True)])
 
 
 def _model_streams(

@@ -27,7 +27,7 @@ from core.services import importing, queueing, scoring, training
 from core.services.runs import HEARTBEAT_EVERY_S
 from core.settings import Settings, read_settings
 from db import runs
-from db.engine import migrate, open_engine, read, write
+from db.engine import DatabaseBusy, migrate, open_engine, read, write
 
 if TYPE_CHECKING:
     from core.learning.training import TrainingProgress
@@ -88,8 +88,11 @@ class Pulse:
 
     def _run(self) -> None:
         while not self._ended.wait(HEARTBEAT_EVERY_S):
-            with write(self._engine) as conn:
-                self.must_stop = runs.beat(conn, self._run_id, now=utc_now()) or self.must_stop
+            try:
+                with write(self._engine) as conn:
+                    self.must_stop = runs.beat(conn, self._run_id, now=utc_now()) or self.must_stop
+            except DatabaseBusy:  # locked for long, or the disk is full for a moment: the next beat may get through
+                logger.warning("run %s: a heartbeat was not written", self._run_id)
 
 
 def execute(settings: Settings, engine: Engine, run_id: int, *, listen: Listener = lambda run: None) -> Run:
@@ -116,6 +119,8 @@ def execute(settings: Settings, engine: Engine, run_id: int, *, listen: Listener
         error = f"Unexpected {type(err).__name__}: {err}. The log of run {run_id} tells more."
         details = traceback.format_exc()
     with write(engine) as conn:
+        if runs.require_run(conn, run_id).published_at is not None:  # an import is done once it is published,
+            status, error = RunStatus.succeeded, None  # whatever stopped it after; the supervisor renews the queue
         runs.finish_run(conn, run_id, status=status, now=utc_now(), result=result, error=error, traceback=details)
         ended = runs.require_run(conn, run_id)
     listen(ended)
@@ -288,7 +293,11 @@ def main() -> None:
     settings = read_settings(os.environ)
     engine = open_engine(settings.database_url)
     migrate(engine, backups_dir=settings.backups_dir)
-    ended = execute(settings, engine, int(sys.argv[1]))
+    try:
+        ended = execute(settings, engine, int(sys.argv[1]))
+    except Conflict as err:  # taken by another process, or its turn has not come: it stays in line
+        logger.info("%s", err)
+        sys.exit(0)
     sys.exit(0 if ended.status is RunStatus.succeeded else 1)
 
 

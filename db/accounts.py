@@ -104,6 +104,14 @@ def use_up(conn: Connection, invitation_id: int, *, now: datetime) -> None:
     conn.execute(update(invitation).where(invitation.c.id == invitation_id).values(used_at=now))
 
 
+def revoke_invitations(conn: Connection, *, user_id: int, created_by: str | None = None, now: datetime) -> None:
+    """Unused links that renew this user's password, and those that `created_by` made."""
+    theirs = invitation.c.user_id == user_id
+    if created_by is not None:
+        theirs |= invitation.c.created_by == created_by
+    conn.execute(update(invitation).where(theirs, invitation.c.used_at.is_(None)).values(used_at=now))
+
+
 def drop_first_lead_invitations(conn: Connection) -> None:
     """Only the newest link to the first account works."""
     conn.execute(delete(invitation).where(invitation.c.is_first_lead, invitation.c.used_at.is_(None)))
@@ -117,8 +125,8 @@ def add_session(conn: Connection, *, secret_hash: str, user_id: int, csrf: str, 
     return conn.execute(insert(session).values(values).returning(session.c.id)).scalar_one()
 
 
-def open_session(conn: Connection, *, secret_hash: str, seen_since: datetime) -> Session | None:
-    """The session of that secret, unless it ended, lay idle too long, or its user is disabled."""
+def open_session(conn: Connection, *, secret_hash: str, seen_since: datetime, begun_since: datetime) -> Session | None:
+    """The session of that secret, unless it ended, lay idle too long, is too old, or its user is disabled."""
     query = (
         select(session.c.id.label("session_id"), session.c.csrf, session.c.last_seen_at, user)
         .join_from(session, user, session.c.user_id == user.c.id)
@@ -126,6 +134,7 @@ def open_session(conn: Connection, *, secret_hash: str, seen_since: datetime) ->
             session.c.secret_hash == secret_hash,
             session.c.ended_at.is_(None),
             session.c.last_seen_at > seen_since,
+            session.c.created_at > begun_since,
             user.c.disabled_at.is_(None),
         )
     )

@@ -60,8 +60,13 @@ def add_decision(conn: Connection, made: NewDecision, *, now: datetime) -> Decis
     return _to_decision(conn.execute(insert(decision).values(values).returning(decision)).one())
 
 
-def is_known_press(conn: Connection, press_id: str) -> bool:
-    return conn.execute(select(decision.c.id).where(decision.c.press_id == press_id)).scalar() is not None
+def made_by_press(conn: Connection, press_id: str) -> Decision | None:
+    row = conn.execute(select(decision).where(decision.c.press_id == press_id)).one_or_none()
+    return None if row is None else _to_decision(row)
+
+
+def newest_id(conn: Connection) -> int:
+    return conn.execute(select(func.max(decision.c.id))).scalar() or 0
 
 
 def _standing() -> Select[Any]:

@@ -14,15 +14,18 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 
 from core.errors import BadInput, Conflict
 
+DatabaseBusy = OperationalError  # locked for longer than the timeout, or the disk is full
 BUSY_TIMEOUT_MS = 60_000  # SQLite serves waiting writers in no order: under load the unlucky one waits long
 
 
 def open_engine(database_url: str) -> Engine:
     """Return an engine for a SQLite file: WAL, foreign keys on, our own BEGIN."""
-    engine = create_engine(database_url)
+    # An error's message goes to logs and to a run's page: it must not carry what was being written.
+    engine = create_engine(database_url, hide_parameters=True)
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     return engine

@@ -18,8 +18,9 @@ def current_round(conn: Connection) -> int | None:
     return conn.execute(newest).scalar()
 
 
-def open_round(conn: Connection, *, version_id: int | None, strategy: str, now: datetime) -> int:
-    values = {"version_id": version_id, "strategy": strategy, "created_at": now}
+def open_round(conn: Connection, *, now: datetime) -> int:
+    """Before the pool is read: of two rounds built at once, the later id then holds the later pool."""
+    values = {"strategy": "", "created_at": now}
     return conn.execute(insert(queue_round).values(values).returning(queue_round.c.id)).scalar_one()
 
 
@@ -40,18 +41,23 @@ def add_entries(conn: Connection, entries: Sequence[QueueEntry]) -> None:
     )
 
 
-def publish_round(conn: Connection, round_id: int, *, now: datetime) -> None:
-    """Serve moderators from this round; what was decided while it was built leaves it, what was undone joins it."""
-    begun = select(queue_round.c.created_at).where(queue_round.c.id == round_id).scalar_subquery()
-    meanwhile = select(decision.c.post_id).where(decision.c.decided_at >= begun, stands())
+def publish_round(
+    conn: Connection, round_id: int, *, version_id: int | None, strategy: str, last_decision: int, now: datetime
+) -> None:
+    """Serve moderators from this round; what was decided while it was built leaves it, what was undone joins it.
+
+    last_decision: the newest id when the pool was read. Ids follow the order of commits, clocks do not.
+    """
+    meanwhile = select(decision.c.post_id).where(decision.c.id > last_decision, stands())
     conn.execute(delete(queue_entry).where(queue_entry.c.round_id == round_id, queue_entry.c.post_id.in_(meanwhile)))
-    undone = select(decision.c.post_id).where(decision.c.decided_at >= begun, decision.c.label.is_(None))
+    undone = select(decision.c.post_id).where(decision.c.id > last_decision, decision.c.label.is_(None))
     back = _entries_in_order(current_round(conn) or 0).where(
         queue_entry.c.post_id.in_(undone), ~_is_in_round(round_id, queue_entry.c.post_id)
     )
     for entry in conn.execute(back).all():
         conn.execute(insert(queue_entry).values(entry._asdict() | {"round_id": round_id}))
-    conn.execute(update(queue_round).where(queue_round.c.id == round_id).values(published_at=now))
+    said = {"version_id": version_id, "strategy": strategy, "published_at": now}
+    conn.execute(update(queue_round).where(queue_round.c.id == round_id).values(said))
 
 
 def _is_in_round(round_id: int, post_id: ColumnElement[int]) -> ColumnElement[bool]:

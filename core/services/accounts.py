@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 INVITATION_LASTS = timedelta(hours=24)
 IDLE_LIMIT = timedelta(hours=12)
+LASTS_AT_MOST = timedelta(days=7)  # an open page asks each minute and is never idle
 SEEN_EVERY = timedelta(minutes=1)  # a session is touched at most once a minute: reading pages should not write
 FAILURES_COUNT_FOR = timedelta(minutes=15)
 FAILURES_OF_A_NAME, FAILURES_OF_AN_ADDRESS = 10, 50
@@ -89,12 +90,14 @@ def _require_invitation(conn: Connection, token: str, now: datetime) -> Invitati
 
 def accept_invitation(engine: Engine, token: str, *, name: str, password: str, now: datetime) -> User:
     """Make the account (or renew the password) and use the link up, in one transaction."""
+    look_up_invitation(engine, token, now=now)  # a made-up link must not buy an expensive hash
     hashed = hash_password(password)
     with write(engine) as conn:
         found = _require_invitation(conn, token, now)
         accounts.use_up(conn, found.id, now=now)
         if found.user_id is not None:
             made = accounts.user_by_id(conn, found.user_id)
+            accounts.revoke_invitations(conn, user_id=made.id, now=now)
             accounts.set_password_hash(conn, made.id, hashed)
             accounts.end_sessions_of(conn, made.id, now=now)
         else:
@@ -165,11 +168,13 @@ def open_session(engine: Engine, user: User, *, now: datetime, instead_of: str |
 
 
 def session_of(engine: Engine, secret: str | None, *, now: datetime) -> Session | None:
-    """Who is behind a cookie; None when the session ended, lay idle for 12 hours, or its user is disabled."""
+    """Who is behind a cookie; None when the session ended, lay idle for 12 hours, is a week old, or its user is disabled."""
     if not secret:
         return None
     with read(engine) as conn:
-        found = accounts.open_session(conn, secret_hash=token_hash(secret), seen_since=now - IDLE_LIMIT)
+        found = accounts.open_session(
+            conn, secret_hash=token_hash(secret), seen_since=now - IDLE_LIMIT, begun_since=now - LASTS_AT_MOST
+        )
     if found is not None and now - found.last_seen_at > SEEN_EVERY:
         with write(engine) as conn:
             accounts.touch_session(conn, found.id, now=now)
@@ -198,6 +203,7 @@ def disable_user(engine: Engine, actor: Actor, name: str, *, now: datetime) -> U
         if found.role is Role.lead and found.disabled_at is None and accounts.count_leads(conn) == 1:
             raise Conflict(f"{name} is the only lead; invite another lead first.")
         accounts.set_disabled(conn, found.id, at=now)
+        accounts.revoke_invitations(conn, user_id=found.id, created_by=name, now=now)
         accounts.end_sessions_of(conn, found.id, now=now)
         leases.return_all(conn, user_id=found.id, now=now)
         audit.record_action(conn, actor, "disable user", details={"user": name}, now=now)
@@ -220,6 +226,7 @@ def set_password(engine: Engine, actor: Actor, *, name: str, password: str, now:
     hashed = hash_password(password)
     with write(engine) as conn:
         found = accounts.require_user(conn, name)
+        accounts.revoke_invitations(conn, user_id=found.id, now=now)
         accounts.set_password_hash(conn, found.id, hashed)
         accounts.end_sessions_of(conn, found.id, now=now)
         audit.record_action(conn, actor, "set password", details={"user": name}, now=now)

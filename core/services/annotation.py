@@ -69,7 +69,7 @@ class Refusal:
 class Answer:
     """What became of the presses, and what is next.
 
-    cards: new ones, and held ones whose text changed. front: leases of posts that come back for an undo.
+    cards: new ones. front: leases of posts that come back, for an undo or to be read again.
     lost: leases that the page thought it held.
     """
 
@@ -122,7 +122,7 @@ def sync(
             _take(desk, press, answer)
         held = _return_leases(desk, holding) if leaving else _hold(desk, holding, min(want, MOST_LEASES), answer)
     answer.lost = [lease_id for lease_id in holding if lease_id not in {lease.id for lease in held}]
-    fresh = [lease for lease in held if lease.id not in holding or lease.post_id in _changed(answer)]
+    fresh = [lease for lease in held if lease.id not in holding or lease.id in answer.front]
     with read(engine) as conn:  # apart from the writing, so that others wait the shorter
         shows_author = rules.show_author or may(actor, Permission.see_author)
         answer.cards = cards.cards_of(conn, fresh, shows_author=shows_author)
@@ -142,17 +142,24 @@ def _desk(conn: Connection, actor: Actor, *, now: datetime, ttl: timedelta) -> _
 def _take(desk: _Desk, press: Press, answer: Answer) -> None:
     """Save one press or note why not; one refused press does not hold back the others."""
     try:
-        if not decisions.is_known_press(desk.conn, press.id):
+        known = decisions.made_by_press(desk.conn, press.id)
+        if known is None:
             _TAKE[press.kind](desk, press, answer)
+        elif press.kind is PressKind.undo and known.lease_id is not None:  # the first answer never arrived
+            _bring_back(desk, known.lease_id, answer)
     except (LeaseLost, Conflict) as err:
         answer.refused.append(Refusal(press, str(err)))
+        if press.kind is PressKind.decide:
+            _show_again(desk, press, answer)
     else:
         answer.acked.append(press.id)
 
 
-def _changed(answer: Answer) -> set[int]:
-    """Posts whose card must be sent anew, because a press for it was refused while it is still held."""
-    return {refusal.press.post_id for refusal in answer.refused if refusal.press.post_id is not None}
+def _show_again(desk: _Desk, press: Press, answer: Answer) -> None:
+    """A refused post that its moderator still holds comes back to the front, to be read again."""
+    lease = leases.get_lease(desk.conn, press.lease_id or 0)
+    if lease is not None and lease.user_id == desk.user_id and lease.outcome is None:
+        answer.front.append(lease.id)
 
 
 # --- presses --------------------------------------------------------------------------------------------------------
@@ -191,9 +198,20 @@ def _undo(desk: _Desk, press: Press, answer: Answer) -> None:
         leases.remove_skip(desk.conn, post_id=lease.post_id, user_id=desk.user_id)
     else:
         lease = _take_back(desk, press) or lease
-    if lease is not None and leases.holder_of(desk.conn, lease.post_id) is None:
-        again = leases.claim_again(desk.conn, lease, now=desk.now, ttl=desk.ttl)
-        answer.front.append(again.id)
+    if lease is not None:
+        _bring_back(desk, lease.id, answer)
+
+
+def _bring_back(desk: _Desk, lease_id: int, answer: Answer) -> None:
+    """Put the post of an ended lease in front of its moderator again, unless somebody else holds or has decided it."""
+    ended = leases.get_lease(desk.conn, lease_id)
+    if ended is None or ended.user_id != desk.user_id:
+        return
+    held = leases.holder_of(desk.conn, ended.post_id)
+    if held is None and not decisions.standing_on_post(desk.conn, ended.post_id):
+        held = leases.claim_again(desk.conn, ended, now=desk.now, ttl=desk.ttl)
+    if held is not None and held.user_id == desk.user_id:
+        answer.front.append(held.id)
 
 
 def _take_back(desk: _Desk, press: Press) -> Lease | None:
@@ -204,12 +222,14 @@ def _take_back(desk: _Desk, press: Press) -> Lease | None:
         stands = decisions.standing_by_lease(desk.conn, press.lease_id or 0)
     if stands is None or stands.source_id != desk.source_id:
         raise Conflict("There is nothing to undo here any more: the decision was already taken back or corrected.")
+    if stands.lease_id is None:  # made in review or at the command line: there is no place in the queue to return to
+        raise Conflict("This decision was not made on this page; click it in the list beside the card to correct it.")
     taken_back = NewDecision(
         stands.post_id, stands.text_id, desk.source_id, None, supersedes=stands.id, lease_id=stands.lease_id,
         press_id=press.id,
     )  # fmt: skip
     decisions.add_decision(desk.conn, taken_back, now=desk.now)
-    lease = None if stands.lease_id is None else leases.get_lease(desk.conn, stands.lease_id)
+    lease = leases.get_lease(desk.conn, stands.lease_id)
     if lease is not None and not decisions.standing_on_post(desk.conn, stands.post_id):
         queue.put_back(desk.conn, lease)
     return lease
@@ -333,9 +353,3 @@ def _own_earlier_decision(conn: Connection, post_id: int, *, user_id: int, sourc
         elif kind is SourceKind.person:
             raise Conflict(f"{name} has decided post {post_id} already; a second opinion comes through review.")
     return earlier
-
-
-def prefetch(engine: Engine) -> int:
-    """How many posts a page holds at a time, by policy."""
-    with read(engine) as conn:
-        return min(MOST_LEASES, policies.current_policy(conn).prefetch)

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 ROWS_PER_TRANSACTION = 2_000
 POSTS_PER_TRANSACTION = 400
+KEPT_FOR = timedelta(days=1)  # an upload that nobody imported
 
 Report = Callable[[str, int, int | None, str], None]  # stage, done, total, message; raises Cancelled
 
@@ -92,9 +93,23 @@ def run_import(engine: Engine, run: Run, *, report: Report) -> dict[str, object]
         _publish(engine, run.id, request, counts)
     finally:
         _sweep(engine, run.id)
-    if request.delete_after:
-        Path(request.path).unlink(missing_ok=True)
+        if request.delete_after:
+            Path(request.path).unlink(missing_ok=True)
     return asdict(counts)
+
+
+def sweep_uploads(engine: Engine, uploads_dir: Path, *, now: datetime) -> int:
+    """Delete uploads of yesterday and before that no open import waits for; returns how many.
+
+    They hold authors and addresses: what was never imported, or whose import was killed, must not lie about.
+    """
+    with read(engine) as conn:
+        wanted = {str(run.config["path"]) for run in runs.open_runs(conn, kind=RunKind.importing)}
+    old = [path for path in uploads_dir.glob("*") if path.stat().st_mtime < (now - KEPT_FOR).timestamp()]
+    for path in old:
+        if str(path) not in wanted:
+            path.unlink(missing_ok=True)
+    return len(old)
 
 
 def sweep_leftovers(engine: Engine) -> None:

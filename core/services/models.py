@@ -42,12 +42,6 @@ def list_versions(engine: Engine, actor: Actor) -> list[VersionRow]:
         return [VersionRow(v, active is not None and v.id == active.id) for v in models.list_versions(conn)]
 
 
-def active_version(engine: Engine, actor: Actor) -> ModelVersion | None:
-    require(actor, Permission.look)
-    with read(engine) as conn:
-        return models.active_version(conn)
-
-
 def compare(engine: Engine, actor: Actor, name: str) -> Comparison:
     """Stand a version beside the active one on the texts kept aside that both have scored."""
     require(actor, Permission.look)

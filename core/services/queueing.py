@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
@@ -11,9 +11,9 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 
 from core.domain import Actor, Post, QueueEntry, RunKind
-from core.permissions import Permission, require
+from core.permissions import Permission, may, require
 from core.selection import Pick, order_pool
-from db import models, policies, posts, queue, runs
+from db import decisions, models, policies, posts, queue, runs
 from db.engine import read, write
 
 ENTRIES_PER_TRANSACTION = 5_000  # some 20 ms of writing: deciding never waits longer for a new round
@@ -42,7 +42,10 @@ def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> in
     Built aside in short transactions: moderators are served from the old round until the new one is complete,
     and cards already in their hands stay there.
     """
+    with write(engine) as conn:
+        round_id = queue.open_round(conn, now=now)
     with read(engine) as conn:
+        last_decision = decisions.newest_id(conn)
         version = models.active_version(conn)
         version_id = None if version is None else version.id
         pool = _load_pool(conn, version_id=version_id)
@@ -55,15 +58,15 @@ def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> in
         shares=shares,
         rng=np.random.default_rng(seed),
     )
-    with write(engine) as conn:
-        strategy = "recommended mix" if pool.is_scored.any() else "cold start"
-        round_id = queue.open_round(conn, version_id=version_id, strategy=strategy, now=now)
+    strategy = "recommended mix" if pool.is_scored.any() else "cold start"
     entries = _entries(picks, pool.post_ids, round_id, strategy)
     while chunk := list(islice(entries, ENTRIES_PER_TRANSACTION)):
         with write(engine) as conn:
             queue.add_entries(conn, chunk)
     with write(engine) as conn:
-        queue.publish_round(conn, round_id, now=now)
+        queue.publish_round(
+            conn, round_id, version_id=version_id, strategy=strategy, last_decision=last_decision, now=now
+        )
     while _drop_some_old_entries(engine, round_id):
         pass
     return round_id
@@ -113,4 +116,6 @@ def head_of_queue(engine: Engine, actor: Actor, *, limit: int) -> list[QueuedPos
     with read(engine) as conn:
         entries = queue.head_of_queue(conn, limit=limit)
         found = posts.posts_by_id(conn, [entry.post_id for entry in entries])
+        if not (may(actor, Permission.see_author) or policies.current_policy(conn).show_author):
+            found = {post_id: replace(post, author=None) for post_id, post in found.items()}
     return [QueuedPost(entry, found[entry.post_id]) for entry in entries if entry.post_id in found]

@@ -43,5 +43,9 @@ def confirm(engine: Engine, actor: Actor, decision_id: int, *, text_id: int, lab
         if old.text_id != text_id:
             raise Conflict("Another import changed the text again; read it once more.")
         source_id = sources.ensure_source(conn, kind=SourceKind.person, name=actor.name, user_id=actor.user_id)
+        for other, _, _ in decisions.standing_on_post(conn, old.post_id):
+            if other.source_id == source_id and other.id != decision_id:  # one person has one vote on a post
+                gone = NewDecision(old.post_id, other.text_id, source_id, None, supersedes=other.id)
+                decisions.add_decision(conn, gone, now=now)
         made = NewDecision(old.post_id, text_id, source_id, label, supersedes=decision_id)
         return decisions.add_decision(conn, made, now=now)

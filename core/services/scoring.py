@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, ModelVersion, Prediction, Run, RunKind
+from core.domain import Actor, ModelVersion, Prediction, Run, RunKind, RunStatus
 from core.errors import Conflict
 from core.permissions import Permission, require
 from db import audit, models, runs
@@ -25,9 +25,9 @@ def queue_scoring(engine: Engine, actor: Actor, *, version: str | None, now: dat
 
 
 def put_in_line(conn: Connection, version: ModelVersion, *, created_by: str, now: datetime) -> Run:
-    """Scoring by one version needs only one run in line; a run that has begun reads what came since as well."""
+    """Scoring by one version needs only one run in line; one that has begun may be past what came since."""
     for waiting in runs.open_runs(conn, kind=RunKind.scoring):
-        if waiting.config.get("version") == version.name:
+        if waiting.status is RunStatus.queued and waiting.config.get("version") == version.name:
             return waiting
     return runs.add_run(conn, kind=RunKind.scoring, config={"version": version.name}, created_by=created_by, now=now)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from core.domain import LABEL_NAMES, Actor, Label, ModelVersion, Prediction, Run, RunKind, RunStatus, Side
 from core.errors import Conflict
@@ -157,8 +157,3 @@ def store_version(
 def next_version_name(engine: Engine) -> str:
     with read(engine) as conn:
         return models.next_version_name(conn)
-
-
-def open_training_run(conn: Connection) -> Run | None:
-    found = runs.open_runs(conn, kind=RunKind.training)
-    return found[0] if found else None

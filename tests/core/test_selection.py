@@ -141,3 +141,14 @@ def test_posts_that_are_not_scored_yet_still_come() -> None:
         )
     )  # fmt: skip
     assert sorted(pick.position for pick in picks) == list(range(n))
+
+
+def test_posts_of_the_audit_slice_come_by_their_own_draw_alone() -> None:
+    n = 2_000
+    is_audit = RNG(2).random(n) < 0.02
+    for is_scored in (True, False):
+        picks = order_pool(
+            proba=proba(n), is_scored=np.full(n, is_scored), is_audit=is_audit, words=words(n),
+            shares={"uncertain": 0.6, "likely_violation": 0.2, "audit": 0.1}, rng=RNG(5),
+        )  # fmt: skip
+        assert all((pick.reason is Reason.audit) == bool(is_audit[pick.position]) for pick in picks)

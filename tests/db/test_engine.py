@@ -110,3 +110,11 @@ def test_nonsense_is_refused_by_the_schema_itself(engine: Engine, statement: str
 def test_database_path_is_the_file(engine: Engine, settings: Settings) -> None:
     assert database_path(engine) == settings.database_path
     assert sqlite3.connect(settings.database_path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_error_of_the_database_does_not_carry_what_was_being_written(engine: Engine) -> None:
+    values = {"pid": "1", "text_id": 9, "import_id": 9, "original": "SECRET", "ip": "192.0.2.77", "extra": {}}
+    with pytest.raises(IntegrityError) as caught, write(engine) as conn:
+        conn.execute(metadata.tables["post"].insert().values(values))
+    assert "SECRET" not in str(caught.value)
+    assert "192.0.2.77" not in str(caught.value)

@@ -99,7 +99,9 @@ def test_signed_in_browser_passes_and_a_spoofed_user_header_changes_nothing(clie
         assert socket.receive_text() == "in"
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:9999", "null", "http://127.0.0.1"])
+@pytest.mark.parametrize(
+    "origin", ["http://[", "https://evil.example", "http://127.0.0.1:9999", "null", "http://127.0.0.1"]
+)
 def test_foreign_origin_is_refused_on_websocket_and_request_even_with_a_cookie(
     client: TestClient, engine: Engine, origin: str
 ) -> None:
@@ -136,7 +138,9 @@ def test_foreign_host_is_refused_and_named_ones_and_addresses_pass(client: TestC
     assert client.get("/signin", headers={"host": "10.1.2.3:8501"}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["", "evil.example", "127.0.0.1.evil.example", "user@localhost.evil", "[::1", "a b"])
+@pytest.mark.parametrize(
+    "host", ["", "a]b", "[", "evil.example", "127.0.0.1.evil.example", "user@localhost.evil", "[::1", "a b"]
+)
 def test_odd_hosts_are_not_allowed(host: str) -> None:
     assert not is_allowed_host(host, frozenset({"forum.example"}))
 
@@ -190,6 +194,16 @@ def test_session_ends_after_twelve_idle_hours_and_lives_on_while_it_is_used(engi
     assert accounts.session_of(engine, secret, now=begun + timedelta(hours=11)) is not None
     assert accounts.session_of(engine, secret, now=begun + timedelta(hours=22)) is not None
     assert accounts.session_of(engine, secret, now=begun + timedelta(hours=34, minutes=1)) is None
+
+
+def test_session_that_is_never_idle_ends_after_a_week(engine: Engine) -> None:
+    add_account(engine, "mo")
+    begun = utc_now()
+    secret, _ = accounts.sign_in(engine, name="mo", password=PASSWORD, address="a", now=begun)
+    hours = 0
+    while accounts.session_of(engine, secret, now=begun + timedelta(hours=hours)) is not None:
+        hours += 6
+    assert hours == 7 * 24
 
 
 def test_sign_out_works_by_post_with_the_token_only(client: TestClient, engine: Engine) -> None:
@@ -246,6 +260,31 @@ def test_recovery_link_renews_the_password_and_ends_open_sessions(client: TestCl
     assert stranger.get("/").text == "mo"
     assert client.get("/", headers=HTML).status_code == 303
     assert post_form(client, "/signin", name="mo", password=PASSWORD).status_code == 403
+
+
+def test_links_die_with_the_password_they_renew_and_with_the_lead_who_made_them(engine: Engine) -> None:
+    for name, role in (("mo", Role.moderator), ("lea", Role.lead), ("eve", Role.lead)):
+        add_account(engine, name, role)
+    now = utc_now()
+    older, newer = (accounts.invite_back(engine, OPERATOR, name="mo", now=now) for _ in range(2))
+    accounts.accept_invitation(engine, newer, name="", password=PASSWORD, now=now)
+    eve = next(user.actor for user in accounts.list_users(engine, OPERATOR) if user.name == "eve")
+    made_by_eve = accounts.invite(engine, eve, role=Role.lead, now=now)
+    accounts.disable_user(engine, OPERATOR, "eve", now=now)
+    for dead in (older, made_by_eve):
+        with pytest.raises(accounts.NotFound):
+            accounts.accept_invitation(engine, dead, name="x", password=PASSWORD, now=now)
+
+
+def test_made_up_link_does_not_buy_an_expensive_hash(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "hash_password", lambda password: pytest.fail("a hash was made"))
+    with pytest.raises(accounts.NotFound):
+        accounts.accept_invitation(engine, "x" * 43, name="x", password=PASSWORD, now=utc_now())
+
+
+def test_form_with_too_many_fields_is_answered_with_a_sentence(client: TestClient) -> None:
+    answer = client.post("/signin", content="&".join(f"a{n}=1" for n in range(50)))
+    assert (answer.status_code, "too many fields" in answer.text) == (400, True)
 
 
 def test_only_lead_cannot_be_disabled(engine: Engine) -> None:
@@ -322,7 +361,6 @@ def test_rejected_lines_are_for_leads_only(client: TestClient, engine: Engine) -
         b"[]",
         b"{}",
         b'{"presses":[{}],"holding":[],"want":1,"today":"2026-03-02","leaving":false}',
-        b'{"presses":[{"press_id":"12345678","kind":"decide"}],"holding":[],"want":1,"today":"2026-03-02","leaving":false}',
         b'{"presses":[],"holding":[true],"want":1,"today":"2026-03-02","leaving":false}',
         b'{"presses":[],"holding":[],"want":1,"today":"yesterday","leaving":false}',
     ],
@@ -332,6 +370,15 @@ def test_unreadable_presses_are_answered_with_a_sentence(client: TestClient, eng
     answer = client.post("/api/label/sync", content=body, headers={"x-csrf-token": csrf})
     assert answer.status_code == 400
     assert "reload" in answer.json()["error"]
+
+
+def test_one_press_of_an_older_page_is_refused_by_itself(client: TestClient, engine: Engine) -> None:
+    csrf = enter(client, engine, "mo")
+    strange = [{"press_id": "12345678", "kind": "decide"}, {"press_id": "87654321", "kind": "wink"}]
+    asked = {"presses": strange, "holding": [], "want": 0, "today": utc_now().isoformat(), "leaving": False}
+    answer = client.post("/api/label/sync", json=asked, headers={"x-csrf-token": csrf})
+    assert answer.status_code == 200
+    assert [refused["press_id"] for refused in answer.json()["refused"]] == ["12345678", "87654321"]
 
 
 def test_an_analyst_may_not_label(client: TestClient, engine: Engine) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import ipaddress
 import logging
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from starlette.middleware import Middleware
 from core.clock import utc_now
 from core.errors import BadInput, SettingsError
 from core.services.accounts import first_lead_token
+from core.services.importing import sweep_uploads
 from core.services.launching import Supervisor
 from core.settings import PROJECT_DIR, Settings
 from ui.server import labelling, runtime, signin, uploads
@@ -97,6 +99,8 @@ def serve(
     hosts = frozenset(name.lower() for name in (*allowed_hosts, host))
     runtime.start(runtime.Runtime(settings, engine, hosts, behind_proxy, is_secure))
     _print_address(engine, host, port, scheme="https" if certificate else "http", named=allowed_hosts)
+    os.environ["FORWARDED_ALLOW_IPS"] = ""  # uvicorn would believe X-Forwarded-For of any process on this machine
+    sweep_uploads(engine, settings.uploads_dir, now=utc_now())
     sys.argv[1:] = []  # Streamlit would hand our options to the page script
     make_app().run(config=_config(host, port, certificate, key))
 

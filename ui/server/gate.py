@@ -107,15 +107,18 @@ def is_allowed_host(host: str, allowed: frozenset[str]) -> bool:
     """Named hosts, localhost and addresses: DNS rebinding needs a name of its own."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    try:
         ipaddress.ip_address(name)
     except ValueError:
-        return name.rstrip(".") in allowed | {"localhost"} if "[" not in host else False
+        return name.rstrip(".") in allowed | {"localhost"}
     return True
 
 
 def is_own_origin(origin: str | None, host: str) -> bool:
     """Browsers send Origin with websockets and with everything that changes something; other clients need not."""
-    return origin is None or urlsplit(origin).netloc == host
+    return origin is None or origin.partition("://")[2] == host
 
 
 def _to_signin(connection: HTTPConnection) -> Response:

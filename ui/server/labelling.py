@@ -27,6 +27,7 @@ from ui.server import runtime
 
 MAX_BODY = 1_000_000
 RECENT_CHARACTERS = 120
+UNREADABLE = "It was made by another version of this page; decide the post again."
 
 
 async def sync(request: Request) -> Response:
@@ -34,6 +35,7 @@ async def sync(request: Request) -> Response:
     session: Session = request.state.session
     try:
         asked = _read(await _body(request))
+        unreadable = asked.pop("unreadable")
         answer = await run_in_threadpool(
             annotation.sync, runtime.require().engine, session.user.actor, now=utc_now(), **asked
         )
@@ -41,7 +43,7 @@ async def sync(request: Request) -> Response:
         return JSONResponse({"error": str(err)}, status_code=403)
     except TiebreakError as err:
         return JSONResponse({"error": str(err)}, status_code=400)
-    return JSONResponse(_answer(answer))
+    return JSONResponse(_answer(answer, unreadable))
 
 
 async def _body(request: Request) -> Any:
@@ -60,8 +62,10 @@ def _read(asked: Any) -> dict[str, Any]:
     """Arguments of the service, every field checked: the page is not trusted."""
     try:
         today = datetime.fromisoformat(asked["today"])
+        presses, unreadable = _presses(asked["presses"])
         return {
-            "presses": [_press(press) for press in asked["presses"]],
+            "presses": presses,
+            "unreadable": unreadable,
             "holding": [_whole(lease_id) for lease_id in asked["holding"]],
             "want": max(0, _whole(asked["want"])),
             "leaving": asked["leaving"] is True,
@@ -69,6 +73,17 @@ def _read(asked: Any) -> dict[str, Any]:
         }
     except (KeyError, TypeError, ValueError, AttributeError) as err:
         raise BadInput("The page sent something that does not fit this version; reload it.") from err
+
+
+def _presses(asked: list[dict[str, Any]]) -> tuple[list[Press], list[str]]:
+    """Readable presses, and the ids of others: one that an older page left must not hold back the rest for ever."""
+    presses, unreadable = [], []
+    for press in asked:
+        try:
+            presses.append(_press(press))
+        except (BadInput, KeyError, TypeError, ValueError):
+            unreadable.append(str(press["press_id"]))
+    return presses, unreadable
 
 
 def _press(press: dict[str, Any]) -> Press:
@@ -99,10 +114,11 @@ def _maybe_whole(value: Any) -> int | None:
 # --- the answer -----------------------------------------------------------------------------------------------------
 
 
-def _answer(answer: annotation.Answer) -> dict[str, Any]:
+def _answer(answer: annotation.Answer, unreadable: list[str]) -> dict[str, Any]:
+    lost = [{"press_id": id, "post_id": None, "lease_id": None, "reason": UNREADABLE} for id in unreadable]
     return {
         "acked": answer.acked,
-        "refused": [{"press_id": r.press.id, "post_id": r.press.post_id, "reason": r.reason} for r in answer.refused],
+        "refused": [*(_refusal(refused) for refused in answer.refused), *lost],
         "cards": [_card(card) for card in answer.cards],
         "front": answer.front,
         "lost": answer.lost,
@@ -110,6 +126,11 @@ def _answer(answer: annotation.Answer) -> dict[str, Any]:
         "left": answer.left,
         "today": answer.today,
     }
+
+
+def _refusal(refused: annotation.Refusal) -> dict[str, Any]:
+    press = refused.press
+    return {"press_id": press.id, "post_id": press.post_id, "lease_id": press.lease_id, "reason": refused.reason}
 
 
 def _card(card: Card) -> dict[str, Any]:

@@ -75,7 +75,10 @@ async def _fields(request: Request) -> dict[str, str]:
         body += chunk
         if len(body) > MAX_FORM:
             raise BadInput("The form is too large.")
-    parsed = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20)
+    try:
+        parsed = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20)
+    except ValueError as err:
+        raise BadInput("The form has too many fields.") from err
     return {name: values[0] for name, values in parsed.items()}
 
 
@@ -142,7 +145,10 @@ def local_path(path: str) -> str:
 async def sign_out(request: Request) -> Response:
     """POST only, with the session's CSRF token in the form."""
     session: Session = request.state.session
-    fields = await _fields(request)
+    try:
+        fields = await _fields(request)
+    except BadInput as err:
+        return HTMLResponse(html.escape(str(err)), status_code=400)
     if not hmac.compare_digest(fields.get("csrf", "").encode(), session.csrf.encode()):
         return HTMLResponse("The page is out of date; reload it.", status_code=403)
     secret = secret_in(request.cookies) or ""

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from core.domain import LABEL_NAMES
+from core.domain import LABEL_NAMES, Label
 from core.metrics import Metrics
 from core.services import looking, models
 from ui.page import Page, errors_as_sentences, open_page
@@ -62,6 +62,14 @@ def chart(bars: list[looking.Bar], of: str) -> alt.LayerChart:
         .add_params(clicked)
     )
     return (stacked + columns).properties(height=320)
+
+
+def show_counts(bars: list[looking.Bar]) -> None:
+    """How many posts the version takes for what."""
+    total = sum(bar.posts for bar in bars)
+    for place, label in zip(st.columns(len(Label)), Label, strict=True):
+        posts = sum(bar.posts for bar in bars if bar.label is label)
+        place.metric(f"Predicted {label.name} {label.chinese}", f"{posts:,} · {posts / total:.1%}")
 
 
 def clicked_bin(event: object) -> int | None:
@@ -135,6 +143,7 @@ with errors_as_sentences():
     if not bars:
         st.write("This version has scored nothing yet. Promote it, or run `tiebreak score --model " + version + "`.")
     else:
+        show_counts(bars)
         event = st.altair_chart(chart(bars, of), on_select="rerun", key=f"chart-{version}-{of}", width="stretch")
         bin_ = clicked_bin(event)
         if bin_ is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.domain import Label, Reason
 from core.permissions import Permission, require
-from core.services.annotation import prefetch
+from core.services.rules import current_policy
 from ui.components import component
 from ui.page import errors_as_sentences, open_page
 
@@ -26,7 +26,7 @@ with errors_as_sentences():
         data={
             "user": page.session.user.id,
             "csrf": page.session.csrf,
-            "want": prefetch(page.engine),
+            "want": current_policy(page.engine).prefetch,
             "labels": [{"name": label.name, "chinese": label.chinese} for label in Label],
             "reasons": {reason.value: words for reason, words in REASONS.items()},
         },

@@ -1,13 +1,15 @@
-"""Users: who may sign in, and one-time links for those who shall."""
+"""Users: who may sign in, one-time links for those who shall, and what moderators see of authors."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
 
 from core.clock import utc_now
 from core.domain import Role, User
-from core.services import accounts
+from core.services import accounts, rules
 from ui.page import Page, current_page, errors_as_sentences, open_page
 
 WHAT = {
@@ -42,6 +44,13 @@ def switch(name: str, *, disabled: bool) -> None:
     with errors_as_sentences():
         change = accounts.enable_user if disabled else accounts.disable_user
         change(page.engine, page.actor, name, now=utc_now())
+
+
+def change_author() -> None:
+    page = current_page()
+    with errors_as_sentences():
+        chosen = replace(rules.current_policy(page.engine), show_author=st.session_state["policy-author"])
+        rules.change_policy(page.engine, page.actor, chosen, now=utc_now())
 
 
 def show_people(page: Page, people: list[User]) -> None:
@@ -87,3 +96,11 @@ with errors_as_sentences():
     left.selectbox("Invite a", list(Role), key="invite-role", format_func=lambda role: f"{role} – {WHAT[Role(role)]}")
     right.button("Make a link", type="primary", on_click=make_link, width="stretch")
     show_people(page, accounts.list_users(page.engine, page.actor))
+    st.subheader("What moderators see", anchor=False)
+    st.toggle(
+        "Author names on the card",
+        value=rules.current_policy(page.engine).show_author,
+        key="policy-author",
+        on_change=change_author,
+        help="Leads always see them. Addresses are shown to nobody.",
+    )

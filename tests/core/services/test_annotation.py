@@ -13,11 +13,10 @@ from sqlalchemy import Engine
 from core.clock import utc_now
 from core.domain import Actor, Label, Policy, Role
 from core.errors import BadInput, Conflict, NotAllowed
-from core.services import annotation, queueing
+from core.services import annotation, queueing, rules
 from core.services.annotation import Press, PressKind
 from core.settings import Settings
-from db import policies
-from db.engine import open_engine, read, write
+from db.engine import open_engine, read
 from db.queue import current_round
 from db.tables import decision, lease, post, queue_entry
 from db.tables import skip as skip_table
@@ -201,6 +200,41 @@ def test_undo_of_a_skip_hands_the_post_back(engine: Engine, pool: MakePool, mode
     assert rows(engine, skip_table) == []
 
 
+def test_undo_of_a_skip_does_not_hand_out_what_somebody_has_decided_meanwhile(
+    engine: Engine, pool: MakePool, moderator: Actor, second_moderator: Actor
+) -> None:
+    pool(1)
+    card = sync(engine, moderator, want=1).cards[0]
+    sync(engine, moderator, skip(card))
+    theirs = sync(engine, second_moderator, want=1).cards[0]
+    sync(engine, second_moderator, decide(theirs, Label.violation))
+    answer = sync(engine, moderator, undo(card))
+    assert (answer.front, answer.cards) == ([], [])
+
+
+def test_undo_whose_answer_was_lost_brings_the_post_back_when_sent_again(
+    engine: Engine, pool: MakePool, moderator: Actor
+) -> None:
+    pool(30)
+    card, *others = sync(engine, moderator, want=5).cards
+    holding = [other.lease.id for other in others]
+    sync(engine, moderator, decide(card), holding=holding, want=5)
+    lost, again = (sync(engine, moderator, undo(card), holding=holding, want=5) for _ in range(2))
+    assert lost.front == again.front
+    assert card.lease.post_id in {found.lease.post_id for found in again.cards}
+    assert [made["label"] for made in rows(engine, decision)] == [0, None]
+
+
+def test_undo_of_a_decision_that_was_not_made_on_the_page_is_refused_and_loses_nothing(
+    engine: Engine, pool: MakePool, moderator: Actor
+) -> None:
+    pool(3)
+    annotation.decide_post(engine, OPERATOR, user_name="mo", post_id=1, label=Label.normal, now=NOW)
+    press = Press("undo-0001", PressKind.undo, decision_id=sync(engine, moderator).recent[0].decision_id)
+    assert "not made on this page" in sync(engine, moderator, press).refused[0].reason
+    assert [made["label"] for made in rows(engine, decision)] == [0]
+
+
 def test_undo_twice_and_undo_of_another_persons_decision_are_refused(
     engine: Engine, pool: MakePool, moderator: Actor, second_moderator: Actor
 ) -> None:
@@ -231,7 +265,8 @@ def test_decision_on_a_text_that_an_import_has_changed_is_refused_and_the_card_c
     longer = tmp_path / "longer.tsv"
     longer.write_text("pid\thit_word\tcontext\n1\tnew\tanother excerpt of the same post\n")
     import_file(engine, longer)
-    answer = sync(engine, moderator, decide(card), holding=[card.lease.id])
+    answer = sync(engine, moderator, decide(card))
+    assert answer.front == [card.lease.id]
     assert "changed the text" in answer.refused[0].reason
     (fresh,) = answer.cards
     assert (fresh.lease.id, "another excerpt" in fresh.text) == (card.lease.id, True)
@@ -244,8 +279,7 @@ def test_author_is_shown_by_policy_and_to_leads_and_an_address_to_nobody(
     pool(6)
     assert sync(engine, moderator, want=1).cards[0].author is None
     assert sync(engine, lead, want=1).cards[0].author is not None
-    with write(engine) as conn:
-        policies.save_policy(conn, OPERATOR, Policy(show_author=True), now=NOW)
+    rules.change_policy(engine, OPERATOR, Policy(show_author=True), now=NOW)
     assert sync(engine, moderator, want=2).cards[0].author is not None
     assert not any("ip" in name for name in type(sync(engine, moderator, want=3).cards[0]).__dataclass_fields__)
 

@@ -6,17 +6,19 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
+from core.clock import utc_now
 from core.domain import Actor, Label, RunStatus, Side
 from core.errors import BadInput, Cancelled
 from core.services import annotation, importing, reviewing
 from core.services.status import status_of
 from core.settings import Settings
-from db import golds, runs
+from db import decisions, golds, runs
 from db.engine import open_engine, read, write
 from db.tables import decision, distinct_text, hit, post, prediction, reject, source, staged_row
 from tests.conftest import NOW, rows
@@ -279,3 +281,40 @@ def test_killed_import_leaves_nothing_half_visible_and_is_simply_run_again(
     assert (again.result["posts_added"], again.result["hits_added"]) == (3_000, 6_000)
     assert rows(engine, staged_row) == []
     assert len(rows(engine, post)) == status_of(engine).posts == 3_000
+
+
+# --- uploads --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", ["pid\tcontext\n1\thello\n", "id\tbody\n1\tnothing to read\n"])
+def test_upload_is_deleted_however_its_import_ends(engine: Engine, tmp_path: Path, body: str) -> None:
+    path = tmp_path / "x.upload"
+    path.write_text(body)
+    with suppress(BadInput):
+        import_file(engine, path, delete_after=True)
+    assert not path.exists()
+
+
+def test_old_uploads_that_nobody_waits_for_are_swept(engine: Engine, tmp_path: Path) -> None:
+    now = utc_now()
+    for name, days in (("new", 0), ("old", 2), ("waiting", 2), ("broken.partial", 2)):
+        (tmp_path / name).write_text("pid\tcontext\n")
+        os.utime(tmp_path / name, (now.timestamp() - days * 86_400,) * 2)
+    importing.queue_import(engine, OPERATOR, importing.ImportRequest(str(tmp_path / "waiting"), "w"), now=now)
+    importing.sweep_uploads(engine, tmp_path, now=now)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["new", "waiting"]
+
+
+def test_lead_who_reviews_several_decisions_of_a_post_has_one_vote(
+    engine: Engine, export: Write, moderator: Actor, lead: Actor, tmp_path: Path
+) -> None:
+    import_file(engine, export((1, "a", "one")))
+    for name, label in (("first.jsonl", "normal"), ("second.jsonl", "violation")):
+        (tmp_path / name).write_text(f'{{"pid": "1", "text": "one", "label": "{label}"}}\n')
+        import_file(engine, tmp_path / name)
+    import_file(engine, export((1, "a", "one"), (1, "b", "two")))
+    for old, label in zip(reviewing.decisions_on_old_texts(engine, lead), (Label.normal, Label.violation), strict=True):
+        reviewing.confirm(engine, lead, old.decision_id, text_id=old.text_id, label=label, now=NOW)
+    with read(engine) as conn:
+        assert [gold.label for gold in golds.gold_posts(conn)] == [Label.violation]
+        assert [name for _, _, name in decisions.standing_on_post(conn, 1)] == ["lea"]

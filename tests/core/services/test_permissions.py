@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine
 
 import core.services
-from core.domain import Actor, Label, Role
+from core.domain import Actor, Label, Policy, Role
 from core.errors import NotAllowed, TiebreakError
 from core.permissions import ROLES, Permission
 from core.services.importing import ImportRequest
@@ -34,7 +34,6 @@ NEEDS = {
     "looking.coverage": Permission.look,
     "looking.histogram": Permission.look,
     "looking.posts_in_bin": Permission.look,
-    "models.active_version": Permission.look,
     "models.compare": Permission.look,
     "models.list_versions": Permission.look,
     "models.measure_version": Permission.look,
@@ -44,6 +43,7 @@ NEEDS = {
     "reviewing.confirm": Permission.review,
     "reviewing.count_on_old_texts": Permission.review,
     "reviewing.decisions_on_old_texts": Permission.review,
+    "rules.change_policy": Permission.manage_policy,
     "runs.cancel_run": Permission.manage_runs,
     "runs.list_runs": Permission.look,
     "runs.points_of": Permission.look,
@@ -72,6 +72,7 @@ VALUES: dict[str, Any] = {
     "decision_id": 1,
     "text_id": 1,
     "request": ImportRequest("/nowhere", "nowhere"),
+    "chosen": Policy(),
 }
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from core.domain import Actor, Label, QueueEntry, Reason
 from core.services import annotation, queueing
-from db import queue
+from db import decisions, queue
 from db.engine import read, write
 from db.tables import queue_entry, queue_round
 from tests.conftest import NOW, rows
-from tests.core.services.conftest import OPERATOR, decide, sync, undo
+from tests.core.services.conftest import OPERATOR, decide, import_file, sync, undo
 
 MakePool = Callable[[int], None]
 
@@ -51,13 +52,14 @@ def test_what_is_decided_while_a_round_is_built_leaves_it_and_what_is_undone_joi
     first, second = sync(engine, moderator, want=2).cards
     sync(engine, moderator, decide(first))
     with write(engine) as conn:
-        round_id = queue.open_round(conn, version_id=None, strategy="test", now=NOW)
+        round_id = queue.open_round(conn, now=NOW)
+        last_decision = decisions.newest_id(conn)
         left = [post_id for post_id in range(1, 7) if post_id != first.lease.post_id]
         entries = [QueueEntry(p, rank, Reason.random, None, "test", round_id, None) for rank, p in enumerate(left)]
         queue.add_entries(conn, entries)
     sync(engine, moderator, decide(second), undo(first))
     with write(engine) as conn:
-        queue.publish_round(conn, round_id, now=NOW)
+        queue.publish_round(conn, round_id, version_id=None, strategy="test", last_decision=last_decision, now=NOW)
     assert set(current(engine)) == set(range(1, 7)) - {second.lease.post_id}
 
 
@@ -66,7 +68,7 @@ def test_moderators_are_served_from_the_old_round_until_the_new_one_is_complete(
 ) -> None:
     pool(5)
     with write(engine) as conn:
-        queue.open_round(conn, version_id=None, strategy="test", now=NOW)
+        queue.open_round(conn, now=NOW)
     assert len(sync(engine, moderator, want=5).cards) == 5
 
 
@@ -81,3 +83,31 @@ def test_head_of_the_queue_is_in_order_with_reasons(engine: Engine, pool: MakePo
 def test_small_and_empty_pools_make_a_round_too(engine: Engine, pool: MakePool, count: int) -> None:
     pool(count)
     assert len(current(engine)) == count
+
+
+def test_round_over_an_older_pool_never_replaces_one_over_a_newer(
+    engine: Engine, pool: MakePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool(3)
+    load = queueing._load_pool
+
+    def load_and_be_overtaken(conn: Connection, *, version_id: int | None) -> object:
+        found = load(conn, version_id=version_id)
+        monkeypatch.setattr(queueing, "_load_pool", load)
+        path = tmp_path / "more.tsv"
+        path.write_text("pid\tcontext\n900\tone more\n")
+        import_file(engine, path)
+        queueing.renew_queue(engine, now=NOW)
+        return found
+
+    monkeypatch.setattr(queueing, "_load_pool", load_and_be_overtaken)
+    queueing.renew_queue(engine, now=NOW)
+    assert len(current(engine)) == 4
+
+
+def test_author_is_not_in_the_head_of_the_queue_for_moderators(
+    engine: Engine, pool: MakePool, moderator: Actor, lead: Actor
+) -> None:
+    pool(2)
+    assert queueing.head_of_queue(engine, moderator, limit=1)[0].post.author is None
+    assert queueing.head_of_queue(engine, lead, limit=1)[0].post.author is not None

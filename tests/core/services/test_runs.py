@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import psutil
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
+from core import worker
 from core.clock import utc_now
 from core.domain import Actor, Run, RunKind, RunStatus
 from core.errors import Conflict
+from core.services import importing, scoring
 from core.services import runs as service
 from core.services.launching import Supervisor
-from core.settings import Settings
-from db import runs
-from db.engine import read, write
+from core.settings import PROJECT_DIR, Settings
+from db import models, runs
+from db.engine import DatabaseBusy, read, write
 from db.tables import queue_round
 from db.tables import run as run_table
 from tests.conftest import NOW, rows
@@ -179,8 +182,6 @@ def test_worker_that_cannot_start_fails_its_run_instead_of_being_started_for_eve
 
 
 def test_worker_survives_the_server_and_executes_its_run(engine: Engine, settings: Settings, tmp_path: Path) -> None:
-    from core.services import importing
-
     path = tmp_path / "x.tsv"
     path.write_text("pid\tcontext\n1\thello there\n")
     run = importing.queue_import(engine, OPERATOR, importing.ImportRequest(str(path), "x.tsv"), now=NOW)
@@ -190,3 +191,58 @@ def test_worker_survives_the_server_and_executes_its_run(engine: Engine, setting
         time.sleep(0.1)
     assert status(engine, run) is RunStatus.succeeded
     assert rows(engine, run_table)[0]["result"]["posts_added"] == 1  # type: ignore[index]
+
+
+def test_waiting_run_whose_turn_was_taken_stays_in_line(engine: Engine, settings: Settings) -> None:
+    waiting, taken = add(engine), add(engine)
+    claim(engine, taken, pid=psutil.Process().pid, started=psutil.Process().create_time())
+    environ = os.environ | {"TIEBREAK_HOME": str(settings.home)}
+    command = [sys.executable, "-m", "core.worker", str(waiting.id)]
+    done = subprocess.run(command, env=environ, cwd=PROJECT_DIR, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert status(engine, waiting) is RunStatus.queued
+
+
+def test_import_that_is_stopped_after_publishing_has_succeeded(
+    engine: Engine, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.tsv"
+    path.write_text("pid\tcontext\n1\thello there\n")
+    run = importing.queue_import(engine, OPERATOR, importing.ImportRequest(str(path), "x.tsv"), now=NOW)
+
+    def stop(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(worker.queueing, "renew_queue", stop)
+    ended = worker.execute(settings, engine, run.id)
+    assert (ended.status, ended.result["posts_added"]) == (RunStatus.succeeded, 1)
+
+
+def test_heartbeat_that_could_not_be_written_once_goes_on(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = add(engine)
+    claim(engine, run, pid=1)
+    monkeypatch.setattr(worker, "HEARTBEAT_EVERY_S", 0.02)
+    beats: list[int] = []
+    beat = runs.beat
+
+    def fail_once(conn: Connection, run_id: int, *, now: datetime) -> bool:
+        beats.append(run_id)
+        if len(beats) == 1:
+            raise DatabaseBusy("UPDATE run", {}, Exception("database is locked"))
+        return beat(conn, run_id, now=now)
+
+    monkeypatch.setattr(worker.runs, "beat", fail_once)
+    with worker.Pulse(engine, run.id):
+        time.sleep(0.5)
+    assert len(beats) > 2
+
+
+def test_scoring_that_has_begun_does_not_stand_for_what_came_since(engine: Engine) -> None:
+    with write(engine) as conn:
+        version = models.add_version(
+            conn, name="v1", run_id=None, base="b", folder="v1", manifest={}, metrics={}, now=NOW
+        )
+        first = scoring.put_in_line(conn, version, created_by="x", now=NOW)
+        assert scoring.put_in_line(conn, version, created_by="x", now=NOW).id == first.id
+        runs.claim_run(conn, first.id, pid=1, process_started=1.0, now=NOW)
+        assert scoring.put_in_line(conn, version, created_by="x", now=NOW).id != first.id

@@ -7,6 +7,7 @@
 const SYNC_URL = "/api/label/sync";
 const RENEW_EVERY_MS = 60_000; // leases last ten minutes; one lost request must not matter
 const LOOK_AGAIN_MS = 5_000; // while the queue is empty
+const GIVE_UP_MS = 20_000; // a connection that died silently answers nothing, for minutes
 const RETRY_MS = [500, 1_000, 2_000, 4_000, 8_000];
 const MOST_AT_ONCE = 100;
 const SHAPES = { normal: "●", suspicious: "▲", violation: "■" };
@@ -18,7 +19,7 @@ export default function (args) {
   const { parentElement, data, key } = args;
   const root = parentElement.querySelector(".desk");
   let desk = desks.get(key);
-  if (!desk || desk.root !== root) {
+  if (!desk || desk.root !== root || desk.data.user !== data.user) {
     desk?.leave();
     desk = new Desk(root, data);
     desks.set(key, desk);
@@ -118,6 +119,7 @@ class Desk {
         const button = element("button", label.name, { type: "button" });
         button.append(element("kbd", "", {}, String(index + 1)), element("span", "shape", {}, SHAPES[label.name]));
         button.append(element("span", "", {}, label.name), element("span", "", { lang: "zh" }, label.chinese));
+        button.onmousedown = (event) => event.preventDefault(); // focused, it would be given again by Space and Enter
         button.onclick = () => this.answer(label.name);
         return button;
       }),
@@ -189,6 +191,7 @@ class Desk {
   onKey(event) {
     const target = event.composedPath()[0];
     const isTyping = target?.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target?.tagName ?? "");
+    if (event.repeat && event.key === "Enter") event.preventDefault(); // a held Enter clicks a focused button again and again
     if (event.repeat || event.isComposing || isTyping || event.ctrlKey || event.altKey || event.metaKey) return;
     const action = actionOf(event);
     if (!action) return;
@@ -281,7 +284,7 @@ class Desk {
   }
 
   press(fields) {
-    this.say("");
+    if (!this.isRefusal) this.say(""); // a refusal stays until it is dismissed
     this.unsaved.add({ press_id: newId(), at: Date.now() + this.unsaved.presses.length / 1000, ...fields });
     this.drawCounts();
     this.sync();
@@ -310,13 +313,16 @@ class Desk {
     let response;
     try {
       response = await this.send(false);
-      if (response.ok) this.take(await response.json());
+      if (response.ok) {
+        const answer = await response.json();
+        if (this.failures) this.say("");
+        this.take(answer); // after that: it may say what was refused
+      }
     } catch {
       response = null;
     }
     if (this.isGone) return;
     if (response?.ok) {
-      if (this.failures) this.say("");
       this.failures = 0;
       if (!this.cards.length) this.retry = setTimeout(() => this.sync(), LOOK_AGAIN_MS);
       return;
@@ -343,6 +349,7 @@ class Desk {
       headers: { "Content-Type": "application/json", "X-Csrf-Token": this.data.csrf },
       body: JSON.stringify(body),
       keepalive: leaving,
+      signal: leaving ? undefined : AbortSignal.timeout(GIVE_UP_MS), // sending again is safe
       credentials: "same-origin",
     });
     if (leaving) sent.then((r) => r.ok && r.json()).then((a) => a && this.forget(a), () => null);
@@ -374,9 +381,15 @@ class Desk {
       const what = press?.label ? `${press.label} for post ${press.post_id}` : press?.kind ?? "press";
       return `Not taken: ${what}. ${refusal.reason}`;
     });
-    if (refused.length) this.say(refused.join("\n"));
+    if (refused.length) {
+      this.say(refused.join("\n"));
+      this.isRefusal = true;
+    }
+    const back = new Set(answer.refused.map((refusal) => refusal.lease_id));
+    this.history = this.history.filter((lease) => !back.has(lease));
     const onScreen = this.cards[0]?.lease_id;
     const fresh = new Map(answer.cards.map((card) => [card.lease_id, card]));
+    const isChanged = fresh.has(onScreen);
     this.cards = this.cards.filter((card) => !answer.lost.includes(card.lease_id) || !this.isLost(card));
     this.cards = this.cards.map((card) => {
       const better = fresh.get(card.lease_id);
@@ -392,7 +405,7 @@ class Desk {
     this.left = answer.left;
     this.today = answer.today;
     if (this.correcting && !this.recent.some((made) => made.decision_id === this.correcting.decision_id)) this.correcting = null;
-    if (this.cards[0]?.lease_id !== onScreen || fresh.has(onScreen) || this.shown === null) this.draw();
+    if (this.cards[0]?.lease_id !== onScreen || isChanged || this.shown === null) this.draw();
     else this.drawBeside();
   }
 
@@ -403,6 +416,7 @@ class Desk {
   // --- drawing ---
 
   say(text, link = null, href = null) {
+    this.isRefusal = false;
     const notice = this.$(".notice");
     notice.hidden = !text;
     notice.querySelector("span").textContent = text;

@@ -1,0 +1,87 @@
+"""Runs benchmarks by name, prints their figures, and writes build/benchmarks.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.settings import PROJECT_DIR
+from tests.benchmarks import cold, importing, labelling, loop, machine, queueing
+from tests.benchmarks.figures import Figure, Outcome, Skipped, table
+from tests.benchmarks.workshop import Options, Workshop
+
+BENCHMARKS: dict[str, Callable[[Workshop], list[Figure]]] = {
+    "import": importing.measure,
+    "queue": queueing.measure,
+    "labelling": labelling.measure,
+    "loop": loop.measure,
+    "cold": cold.measure,
+}
+BUILD = PROJECT_DIR / "build"
+
+
+def main() -> None:
+    names, options = _read_arguments(sys.argv[1:])
+    BUILD.mkdir(exist_ok=True)
+    report: dict[str, object] = {
+        "begun_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": machine.device(),
+        "versions": machine.versions(),
+        "options": asdict(options),
+    }
+    outcomes: dict[str, object] = {}
+    # In build/, not in the system's temporary folder: that one may be memory, where saving costs nothing.
+    with tempfile.TemporaryDirectory(dir=BUILD, prefix="benchmarks-") as folder:
+        workshop = Workshop(Path(folder), options)
+        for name in names:
+            load = machine.load()
+            sys.stdout.write(f"{name} (load {load} on {os.cpu_count()} cores)\n")
+            sys.stdout.flush()
+            outcome = _run(name, workshop)
+            sys.stdout.write(
+                (table(outcome.figures) if outcome.skipped is None else f"  skipped: {outcome.skipped}\n") + "\n"
+            )
+            sys.stdout.flush()
+            outcomes[name] = asdict(outcome) | {"load": load}
+            _write(report | {"benchmarks": outcomes})  # after each: what is measured is not lost to what follows
+
+
+def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], Options]:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; all when none is named")
+    parser.add_argument("--rows", type=int, default=100_000, help="rows of the synthetic export (%(default)s)")
+    parser.add_argument("--labels", type=int, nargs="+", default=[300, 1_000], help="sizes for cold (%(default)s)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="samples for cold (%(default)s)")
+    parsed = parser.parse_args(arguments)
+    unknown = [name for name in parsed.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
+    if parsed.rows < 500:
+        parser.error(f"--rows {parsed.rows} is too few to measure anything; give 500 or more")
+    return parsed.names or list(BENCHMARKS), Options(parsed.rows, tuple(parsed.labels), tuple(parsed.seeds))
+
+
+def _run(name: str, workshop: Workshop) -> Outcome:
+    try:
+        return Outcome(BENCHMARKS[name](workshop))
+    except Skipped as reason:
+        return Outcome(skipped=str(reason))
+
+
+def _write(report: dict[str, object]) -> None:
+    """Written aside and renamed: a reader never finds half a file."""
+    target = BUILD / "benchmarks.json"
+    partial = target.with_suffix(".partial")
+    partial.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.rename(target)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What a benchmark hands back, and how it is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class Skipped(Exception):
+    "The benchmark needs something that is not here; the message says what, and where to get it."
+
+
+class BenchmarkFailed(Exception):
+    "What was to be measured did not come to its end."
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    name: str
+    value: float
+    unit: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Of one benchmark; skipped holds the reason."""
+
+    figures: Sequence[Figure] = ()
+    skipped: str | None = None
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """Lines of name, value, unit and note, values aligned to the right."""
+    values = [readable(figure.value) for figure in figures]
+    names = max((len(figure.name) for figure in figures), default=0)
+    width = max(map(len, values), default=0)
+    units = max((len(figure.unit) for figure in figures), default=0)
+    lines = (
+        f"  {figure.name:<{names}}  {value:>{width}} {figure.unit:<{units}}  {figure.note}".rstrip()
+        for figure, value in zip(figures, values, strict=True)
+    )
+    return "\n".join(lines) + "\n"
+
+
+def readable(value: float) -> str:
+    """Whole numbers as they are, others with about three digits that count."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    size = abs(value)
+    return f"{value:,.{3 if size < 1 else 2 if size < 10 else 1 if size < 1_000 else 0}f}"

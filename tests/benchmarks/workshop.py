@@ -1,0 +1,81 @@
+"""Where benchmarks work: options, a temporary folder, and the export and the pool that several of them need."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from core.settings import Settings, read_settings
+from db.engine import migrate, open_engine
+from tests.benchmarks.aside import Call, call_aside
+from tests.benchmarks.exports import write_export
+from tests.core.services.conftest import import_file
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """rows: of the synthetic export. labels and seeds: of the comparison on COLD."""
+
+    rows: int
+    labels: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """An export that was imported into a database of its own."""
+
+    export: Path
+    posts: int
+    settings: Settings
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """folder: on the file system where the product keeps its database by default, gone afterwards."""
+
+    folder: Path
+    options: Options
+    _imported: dict[int, Imported] = field(default_factory=dict)
+
+    def home(self, name: str) -> Settings:
+        """An installation without anything in it yet."""
+        home = self.folder / name
+        settings = read_settings({"TIEBREAK_HOME": str(home), "HF_HOME": str(home / "hf")})
+        settings.data_dir.mkdir(parents=True)
+        return settings
+
+    def imported(self, rows: int) -> Imported:
+        """A synthetic export of so many rows, imported in a process of its own; once for all benchmarks."""
+        if rows not in self._imported:
+            export = self.folder / f"export-{rows}.tsv"
+            posts = write_export(export, rows=rows)
+            settings = self.home(f"imported-{rows}")
+            fresh_database(settings).dispose()
+            call = call_aside(_import, settings.database_url, export)
+            self._imported[rows] = Imported(export, posts, settings, call)
+        return self._imported[rows]
+
+    def pool(self, name: str) -> Settings:
+        """A copy of the imported export's database in a home of its own."""
+        settings = self.home(name)
+        shutil.copy(self.imported(self.options.rows).settings.database_path, settings.database_path)
+        return settings
+
+
+def fresh_database(settings: Settings) -> Engine:
+    engine = open_engine(settings.database_url)
+    migrate(engine, backups_dir=settings.backups_dir)
+    return engine
+
+
+def _import(database_url: str, export: Path) -> dict[str, object]:
+    """Import the export; returns the counts. Called in a process of its own."""
+    engine = open_engine(database_url)
+    result = import_file(engine, export).result
+    engine.dispose()
+    return result

@@ -1,0 +1,51 @@
+"""The gold label of a post does not depend on the order in which its sources spoke."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.domain import Label, SourceKind
+from core.gold import Vote, gold_label
+
+votes = st.lists(st.builds(Vote, st.sampled_from(SourceKind), st.sampled_from(Label)), max_size=7)
+
+
+@given(votes, st.randoms())
+def test_order_of_the_votes_does_not_matter(said: list[Vote], chance: object) -> None:
+    shuffled = list(said)
+    chance.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert gold_label(shuffled) is gold_label(said)
+
+
+@given(votes)
+def test_files_are_not_heard_once_a_person_has_spoken(said: list[Vote]) -> None:
+    people = [vote for vote in said if vote.kind is SourceKind.person]
+    if people:
+        assert gold_label(said) is gold_label(people)
+
+
+@given(votes)
+def test_gold_label_has_more_votes_than_any_other(said: list[Vote]) -> None:
+    gold = gold_label(said)
+    heard = SourceKind.person if any(vote.kind is SourceKind.person for vote in said) else SourceKind.file
+    counted = Counter(vote.label for vote in said if vote.kind is heard)
+    most = max(counted.values(), default=0)
+    leaders = [label for label, count in counted.items() if count == most]
+    assert gold is (leaders[0] if len(leaders) == 1 else None)
+
+
+@pytest.mark.parametrize("label", Label)
+@pytest.mark.parametrize("kind", SourceKind)
+def test_single_voice_is_the_gold_label(kind: SourceKind, label: Label) -> None:
+    assert gold_label([Vote(kind, label)]) is label
+
+
+def test_tie_of_two_leaders_over_a_third_is_no_majority() -> None:
+    person = SourceKind.person
+    said = [Vote(person, Label(label)) for label in (0, 0, 2, 2, 1)]
+    assert gold_label(said) is None
+    assert gold_label([*said, Vote(person, Label.violation)]) is Label.violation
