@@ -20,7 +20,7 @@ run: setup
 	$(BIN)/tiebreak serve $(ARGS)
 
 quick: setup
-	$(PYTEST) -m "not training and not browser"
+	$(PYTEST) -m "not training and not browser and not slow"
 
 test: setup
 	$(PYTEST)

@@ -11,7 +11,7 @@ from core.errors import NotFound
 
 REFERENCE = "hfl/chinese-roberta-wwm-ext"
 STARTER = "starter"
-BERT_LIKE = frozenset({"bert", "roberta", "electra", "ernie", "xlm-roberta", "distilbert", "camembert", "nezha"})
+BERT_LIKE = frozenset({"bert", "roberta", "electra", "ernie", "xlm-roberta", "distilbert", "camembert"})
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
 
@@ -88,13 +88,15 @@ def read_encoder(folder: Path, *, name: str, origin: str) -> Encoder | None:
     """The encoder in a folder; None when it is not BERT-like or not complete."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        layers, hidden = int(config["num_hidden_layers"]), int(config["hidden_size"])
-    except (OSError, ValueError, KeyError, TypeError):
+        layers = int(config.get("num_hidden_layers") or config["n_layers"])  # DistilBERT has its own names
+        hidden = int(config.get("hidden_size") or config["dim"])
+        vocabulary, model_type = int(config.get("vocab_size", 0)), str(config.get("model_type"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     complete = weights_file(folder) is not None and any((folder / file).is_file() for file in TOKENIZERS)
-    if config.get("model_type") not in BERT_LIKE or not complete:
+    if model_type not in BERT_LIKE or not complete:
         return None
-    return Encoder(name, folder, layers, hidden, int(config.get("vocab_size", 0)), origin)
+    return Encoder(name, folder, layers, hidden, vocabulary, origin)
 
 
 def weights_file(folder: Path) -> Path | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from core.domain import Label
 from core.errors import BadInput
+from core.text import clean_unicode
 from core.tsv import (
     HEAD_BYTES,
     Columns,
@@ -24,6 +25,7 @@ from core.tsv import (
     refuse_other_formats,
     reject,
     resolve_encoding,
+    split_fields,
 )
 
 if TYPE_CHECKING:
@@ -52,8 +54,9 @@ def sniff_kind(name: str, head: bytes, *, encoding: str = "auto", columns: Mappi
         return "csv"
     if ending in ("jsonl", "json", "ndjson") or head.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"{"):
         return "jsonl"
-    first = head.decode(resolve_encoding(head, encoding), "replace").partition("\n")[0]
-    names = [part.strip().lower() for part in re.split(r"\t", first)]
+    lines = head.decode(resolve_encoding(head, encoding), "replace").removeprefix("\ufeff").split("\n")
+    first = next((line for line in lines if line.strip()), "")
+    names = [clean_unicode(name or "").strip().lower() for name in split_fields(first)]
     return "tsv" if "label" in names or "label" in (columns or {}) else "export"
 
 
@@ -67,7 +70,7 @@ def header_of(stream: BinaryIO, *, name: str, encoding: str = "auto") -> tuple[s
         return read_header_names(stream, encoding=encoding)
     lines = _text_lines(stream, found)
     if kind == "csv":
-        return found, tuple(next(csv.reader(lines), []))
+        return found, tuple(next(filter(None, csv.reader(lines)), []))
     first = next((line for line in lines if line.strip()), "{}")
     try:
         value = json.loads(first)
@@ -107,29 +110,36 @@ def _labelled(row: ExportRow | RejectedRow) -> ExportRow | RejectedRow:
 
 
 def _text_lines(stream: BinaryIO, encoding: str) -> Iterator[str]:
-    """Decoded lines; what does not decode becomes U+FFFD and is rejected where it stands."""
-    lines = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
+    """Decoded lines; what does not decode is marked (see _spoiled_in) and rejected where it stands."""
+    errors = "replace" if encoding.startswith("utf-16") else "surrogateescape"
+    lines = io.TextIOWrapper(stream, encoding=encoding, errors=errors, newline="")
     try:
         for number, line in enumerate(lines):
             yield line.removeprefix("\ufeff") if number == 0 else line
     finally:
-        lines.detach()
+        if not stream.closed:
+            lines.detach()
+
+
+def _spoiled_in(encoding: str) -> re.Pattern[str]:
+    """What stands in a decoded line for bytes that do not decode. UTF-16 has no other way than U+FFFD."""
+    return re.compile("\ufffd" if encoding.startswith("utf-16") else "[\udc80-\udcff]")
 
 
 def _csv_rows(stream: BinaryIO, encoding: str, chosen: Mapping[str, str] | None) -> Iterator[ExportRow | RejectedRow]:
     csv.field_size_limit(16_000_000)
     reader = csv.reader(_text_lines(stream, encoding))
-    header = next(reader, None)
-    if not header:
+    header = next(filter(None, reader), None)
+    if header is None:
         raise BadInput("The file is empty.")
     columns = find_columns(header, chosen, needs_pid=False)
     if "label" not in columns.roles:
         raise BadInput("A CSV file is read as a labelled one and needs a column `label`; exports are tab-separated.")
-    return _csv_body(reader, columns)
+    return _csv_body(reader, columns, spoiled=_spoiled_in(encoding))
 
 
-def _csv_body(reader: CsvReader, columns: Columns) -> Iterator[ExportRow | RejectedRow]:
-    last = 1
+def _csv_body(reader: CsvReader, columns: Columns, *, spoiled: re.Pattern[str]) -> Iterator[ExportRow | RejectedRow]:
+    last = reader.line_num
     while True:
         number = last + 1
         try:
@@ -146,20 +156,23 @@ def _csv_body(reader: CsvReader, columns: Columns) -> Iterator[ExportRow | Rejec
         raw = ",".join(fields)
         if len(fields) != columns.count:
             yield reject(number, f"{len(fields)} fields where the header has {columns.count}", raw)
-        elif "\ufffd" in raw:
+        elif spoiled.search(raw):
             yield reject(number, "bytes that do not decode", raw)
         else:
             yield make_row(number, raw, fields, columns, needs_pid=False)
 
 
 def _jsonl_rows(stream: BinaryIO, encoding: str, chosen: Mapping[str, str] | None) -> Iterator[ExportRow | RejectedRow]:
+    spoiled = _spoiled_in(encoding)
     for number, line in enumerate(_text_lines(stream, encoding), 1):
         if line.strip():
-            yield _jsonl_row(number, line, chosen)
+            yield _jsonl_row(number, line, chosen, spoiled=spoiled)
 
 
-def _jsonl_row(number: int, line: str, chosen: Mapping[str, str] | None) -> ExportRow | RejectedRow:
-    if "\ufffd" in line:
+def _jsonl_row(
+    number: int, line: str, chosen: Mapping[str, str] | None, *, spoiled: re.Pattern[str]
+) -> ExportRow | RejectedRow:
+    if spoiled.search(line):
         return reject(number, "bytes that do not decode", line)
     try:
         value = json.loads(line)
@@ -168,7 +181,7 @@ def _jsonl_row(number: int, line: str, chosen: Mapping[str, str] | None) -> Expo
     if not isinstance(value, dict):
         return reject(number, "not a JSON object", line)
     try:
-        columns = find_columns(list(value), chosen, needs_pid=False)
+        columns = find_columns(list(value), chosen, needs_pid=False, where="This line")
     except BadInput as err:
         return reject(number, str(err), line)
     fields = [

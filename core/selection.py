@@ -41,8 +41,8 @@ class Pick:
 def _check(proba: Probabilities) -> None:
     if proba.ndim != 2 or proba.shape[1] != 3:
         raise ValueError(f"expected probabilities of shape (n_posts, 3), got {proba.shape}")
-    if len(proba) and np.abs(proba.sum(axis=1) - 1).max() > 1e-3:
-        raise ValueError("probabilities do not sum to 1 within 1e-3")
+    if not (proba >= 0).all() or not (np.abs(proba.sum(axis=1) - 1) <= 1e-3).all():  # NaN is neither
+        raise ValueError("probabilities are negative or do not sum to 1 within 1e-3")
 
 
 def margins(proba: Probabilities) -> npt.NDArray[np.floating]:
@@ -117,7 +117,7 @@ class _Turns:
 
 def _merge(group: list[_Turns], seen: set[int]) -> Iterator[Pick]:
     while group:
-        turn = min(group, key=lambda q: (q.served + 1) / (q.stream.share or 1.0))
+        turn = _next_turn(group)
         position = turn.next_unseen(seen)
         if position is None:
             group.remove(turn)
@@ -128,6 +128,14 @@ def _merge(group: list[_Turns], seen: set[int]) -> Iterator[Pick]:
         yield _pick(turn.stream, position)
 
 
+def _next_turn(group: list[_Turns]) -> _Turns:
+    """The quota method (Balinski and Young 1975): whose next turn is due first, of those that are not ahead."""
+    whole = sum(turn.stream.share for turn in group) or 1.0
+    picks = sum(turn.served for turn in group) + 1
+    due = [turn for turn in group if turn.served < turn.stream.share / whole * picks]
+    return min(due or group, key=lambda turn: (turn.served + 1) / (turn.stream.share or 1.0))
+
+
 def _restart(group: list[_Turns]) -> None:
     """Count anew from here, so that the others share what the ended stream leaves."""
     for turn in group:
@@ -136,7 +144,8 @@ def _restart(group: list[_Turns]) -> None:
 
 def _pick(stream: Stream, position: int) -> Pick:
     score = None if stream.score is None else float(stream.score[position])
-    return Pick(position, stream.reason, score, stream.share / len(stream.order) if stream.is_uniform else None)
+    is_drawn = stream.is_uniform and stream.share > 0  # the rest that comes last is no draw
+    return Pick(position, stream.reason, score, stream.share / len(stream.order) if is_drawn else None)
 
 
 def order_pool(
@@ -164,7 +173,7 @@ def order_pool(
     else:
         drawn = [() if aside else found for found, aside in zip(words, is_audit.tolist(), strict=True)]
         streams += _cold_streams(drawn, share=1.0 - shares.get("audit", 0.0), rng=rng)
-    rest = max(0.0, 1.0 - sum(stream.share for stream in streams))
+    rest = max(0.0, round(1.0 - sum(stream.share for stream in streams), 9))
     return interleave([*streams, Stream(Reason.random, others, share=rest, is_uniform=True)])
 
 

@@ -68,7 +68,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     url = environ.get("TIEBREAK_DATABASE_URL") or f"sqlite:///{home / 'data' / 'tiebreak.db'}"
     if not url.startswith("sqlite:///") or url == "sqlite:///" or ":memory:" in url:
         raise SettingsError(
-            f"TIEBREAK_DATABASE_URL is {url.split('@')[-1]!r}; only a SQLite file is supported so far. "
+            f"TIEBREAK_DATABASE_URL begins with {url.partition(':')[0]!r}; only a SQLite file is supported so far. "
             "Use sqlite:///PATH or leave the variable unset."
         )
     hub_home = Path(environ.get("HF_HOME") or "~/.cache/huggingface")

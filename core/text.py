@@ -26,7 +26,7 @@ _TAGS = frozenset(
 )
 _SWALLOWED = frozenset({"attach", "img", "attachimg", "media", "audio", "flash", "postbg"})
 
-_SPECIAL = re.compile(r"[\[\]&:{]|http|www\.", re.IGNORECASE)
+_SPECIAL = re.compile(r"[\[\]&:;{]|http|www\.", re.IGNORECASE)
 _TOKEN = re.compile(
     r"\[(?P<close>/?)(?P<tag>[a-z]{1,12}|\*)(?:=(?P<value>[^\[\]\n]{0,500}))?\]"
     r"|(?P<emoticon>:[a-z_]{3,15}:|\{:\d{1,4}_\d{1,4}:\})"
@@ -36,8 +36,9 @@ _TOKEN = re.compile(
 _HALF_TAG_AT_START = re.compile(r"[^\[\]\n]{0,200}\]")
 _HALF_TAG_AT_END = re.compile(r"\[(?P<name>/?[a-z]{0,12})(?:=[^\[\]\n]{0,200})?$", re.IGNORECASE)
 _HALF_ENTITY_AT_START = re.compile(r"^(?:q?u?ot|a?mp|[lg]t|n?bsp);")
-_HALF_ENTITY_AT_END = re.compile(r"&(?:quot?|qu?|am?p?|[lg]t?|nb?s?p?)?$")
+_HALF_ENTITY_AT_END = re.compile(r"&(?:quot?|qu|amp?|[lg]t|nbs?p?)$")
 _CUT_END_OF_QUOTE = frozenset({"/qu", "/quo", "/quot", "/quote"})
+_HUGE_REFERENCE = re.compile(r"&#(?:x[0-9a-f]{9,}|[0-9]{9,});?", re.IGNORECASE)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _NOT_A_WORD = re.compile(r"[\W_]+")
 _BLANKS = re.compile(r"\s+")
@@ -197,7 +198,10 @@ class _Scanner:
 
 def _unescape(text: str) -> str:
     """Entities, twice: forums store what was already escaped once (&amp;quot;)."""
-    return html.unescape(html.unescape(text)) if "&" in text else text
+    for _ in range(2 if "&" in text else 0):
+        # No character has so long a number; html.unescape raises ValueError from 4,301 digits on.
+        text = html.unescape(_HUGE_REFERENCE.sub("\ufffd", text))
+    return text
 
 
 def _without_half_entities(text: str) -> str:

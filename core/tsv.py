@@ -29,6 +29,7 @@ _ROLES = {
     "ip": ("useip", "ip"),
     "label": ("label",),
 }
+_TOO_LONG = "the line is longer than 16 MB"
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _FIELD = re.compile(r"(?:[^\t\\]|\\.|\\$)*", re.DOTALL)
@@ -71,7 +72,9 @@ class Columns:
     extra: dict[str, int]
 
 
-def find_columns(header: Sequence[str], chosen: Mapping[str, str] | None = None, *, needs_pid: bool = True) -> Columns:
+def find_columns(
+    header: Sequence[str], chosen: Mapping[str, str] | None = None, *, needs_pid: bool = True, where: str = "Line 1"
+) -> Columns:
     """Match header names to roles without regard to case, order or blanks; `chosen` (role to name) goes first.
 
     Raises BadInput when pid or text has no column, naming what was found and how to choose.
@@ -90,7 +93,7 @@ def find_columns(header: Sequence[str], chosen: Mapping[str, str] | None = None,
     if missing:
         names_for = " or ".join(" / ".join(_ROLES[role]) for role in missing)
         raise BadInput(
-            f"Line 1 names no column for {' and '.join(missing)} (usually {names_for}); "
+            f"{where} names no column for {' and '.join(missing)} (usually {names_for}); "
             f"the columns are {_listed(header)}. "
             f"Choose it on the import page, or with --column {missing[0]}=NAME."
         )
@@ -116,10 +119,16 @@ def detect_encoding(head: bytes) -> str:
         return "utf-16-be"
     # GB18030 finds a character for almost any bytes, UTF-8 for almost none but its own: what is mostly UTF-8 is UTF-8
     # with a few bad places, even where GB18030 would have fewer complaints.
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # a character that the head cuts in two is no error
+    except UnicodeDecodeError:
+        pass
+    else:
+        return "utf-8"
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(head)
     bad = text.count("\ufffd")
     good = sum(not character.isascii() for character in text) - bad
-    return "utf-8" if bad == 0 or good > bad else "gb18030"
+    return "utf-8" if good > bad else "gb18030"
 
 
 def resolve_encoding(head: bytes, encoding: str) -> str:
@@ -183,7 +192,7 @@ def _read_header(lines: Iterator[_Line]) -> list[str]:
         raise BadInput("The file is empty.")
     if first.problem:
         raise BadInput(f"Line 1, the header, cannot be read: {first.problem}. Choose another encoding.")
-    return [clean_unicode(name or "").strip() for name in split_fields(first.text)]
+    return [clean_unicode(name or "").strip() for name in split_fields(first.text.removeprefix("\ufeff"))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +214,11 @@ def _logical_lines(stream: BinaryIO, encoding: str) -> Iterator[_Line]:
         begun = begun or number
         problem = problem or trouble
         body = text.rstrip("\n").removesuffix("\r")
-        if _continues(body) and len(pending) < MAX_LINE_BYTES:
+        if trouble != _TOO_LONG and _continues(body) and len(pending) < MAX_LINE_BYTES:
             pending += body[:-1] + "\\n"  # the newline belongs to the field
             continue
         whole = pending + body
-        if whole.strip() or problem:
+        if whole.strip(" ") or problem:  # a row of nothing but tabs is not blank
             yield _Line(begun, whole, problem)
         pending, begun, problem = "", 0, None
     if pending:
@@ -234,7 +243,7 @@ def _physical_lines(stream: BinaryIO, encoding: str) -> Iterator[tuple[str, str 
     while raw := stream.readline(MAX_LINE_BYTES):
         if len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n"):
             _skip_rest_of_line(stream)
-            yield raw[:MAX_RAW_CHARACTERS].decode(encoding, "replace"), "the line is longer than 16 MB"
+            yield raw[:MAX_RAW_CHARACTERS].decode(encoding, "replace"), _TOO_LONG
             continue
         try:
             yield raw.decode(encoding), None

@@ -42,6 +42,7 @@ class KnownPost:
 
     id: int
     text_id: int
+    original: str
     hits: tuple[tuple[str, int, str], ...]  # (word, fingerprint, excerpt)
 
 
@@ -61,25 +62,30 @@ def stands() -> ColumnElement[bool]:
 
 
 def known_by_pid(conn: Connection, pids: Sequence[str]) -> dict[str, KnownPost]:
-    query = select(post.c.pid.label("key"), post.c.id, post.c.text_id).where(post.c.pid.in_(pids))
+    query = select(post.c.pid.label("key"), post.c.id, post.c.text_id, post.c.original).where(post.c.pid.in_(pids))
     return _with_hits(conn, conn.execute(query).all())
 
 
 def known_by_text(conn: Connection, normal_hashes: Sequence[str]) -> dict[str, KnownPost]:
     """The first post with each normalised text."""
-    joined = select(distinct_text.c.normal_hash.label("key"), post.c.id, post.c.text_id).join_from(
-        distinct_text, post, post.c.text_id == distinct_text.c.id
+    has_text = post.c.text_id == distinct_text.c.id
+    first = (
+        select(func.min(post.c.id))
+        .join_from(distinct_text, post, has_text)
+        .where(distinct_text.c.normal_hash.in_(normal_hashes))
+        .group_by(distinct_text.c.normal_hash)
     )
-    query = joined.where(distinct_text.c.normal_hash.in_(normal_hashes)).order_by(post.c.id.desc())
-    return _with_hits(conn, conn.execute(query).all())  # the lowest id comes last and stays
+    columns = (distinct_text.c.normal_hash.label("key"), post.c.id, post.c.text_id, post.c.original)
+    query = select(*columns).join_from(distinct_text, post, has_text).where(post.c.id.in_(first))
+    return _with_hits(conn, conn.execute(query).all())
 
 
-def _with_hits(conn: Connection, found: Sequence[Row[str, int, int]]) -> dict[str, KnownPost]:
+def _with_hits(conn: Connection, found: Sequence[Row[str, int, int, str]]) -> dict[str, KnownPost]:
     hits: dict[int, list[tuple[str, int, str]]] = {row.id: [] for row in found}
     query = select(hit).where(hit.c.post_id.in_(list(hits))).order_by(hit.c.id)
     for row in conn.execute(query):
         hits[row.post_id].append((row.word, row.fingerprint, row.excerpt))
-    return {row.key: KnownPost(row.id, row.text_id, tuple(hits[row.id])) for row in found}
+    return {row.key: KnownPost(row.id, row.text_id, row.original, tuple(hits[row.id])) for row in found}
 
 
 def add_posts(conn: Connection, import_id: int, posts: Sequence[NewPost]) -> list[int]:
@@ -125,12 +131,14 @@ def posts_by_id(conn: Connection, post_ids: Sequence[int]) -> dict[int, Post]:
     return found
 
 
+def _is_published() -> ColumnElement[bool]:
+    """The hit's import is published (that of its post may be older)."""
+    return hit.c.import_id.in_(select(run.c.id).where(run.c.published_at.is_not(None)))
+
+
 def hit_words(conn: Connection, post_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
     """Distinct words by post, in the order in which they came."""
-    published = select(run.c.id).where(run.c.published_at.is_not(None))
-    query = select(hit.c.post_id, hit.c.word).where(
-        hit.c.post_id.in_(post_ids), hit.c.word != "", hit.c.import_id.in_(published)
-    )
+    query = select(hit.c.post_id, hit.c.word).where(hit.c.post_id.in_(post_ids), hit.c.word != "", _is_published())
     words: dict[int, dict[str, None]] = {}
     for row in conn.execute(query.order_by(hit.c.id)):
         words.setdefault(row.post_id, {})[row.word] = None
@@ -143,7 +151,7 @@ def words_of_pool(conn: Connection) -> dict[int, tuple[str, ...]]:
         select(hit.c.post_id, hit.c.word)
         .distinct()
         .join_from(hit, post, hit.c.post_id == post.c.id)
-        .where(hit.c.word != "", is_visible(), ~is_decided())
+        .where(hit.c.word != "", _is_published(), is_visible(), ~is_decided())
         .order_by(hit.c.post_id, hit.c.word)
     )
     words: dict[int, list[str]] = {}

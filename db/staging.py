@@ -70,8 +70,10 @@ def stage_change(conn: Connection, run_id: int, *, post_id: int, text_id: int, o
 
 
 def stage_decisions(conn: Connection, run_id: int, decisions: Sequence[tuple[int, int, Label]]) -> None:
-    """decisions: (post_id, text_id, label)."""
+    """decisions: (post_id, text_id, label); they replace what the run staged for the same posts before."""
     if decisions:
+        again = staged_decision.c.post_id.in_([post_id for post_id, _, _ in decisions])
+        conn.execute(delete(staged_decision).where(staged_decision.c.run_id == run_id, again))
         conn.execute(
             insert(staged_decision),
             [{"run_id": run_id, "post_id": p, "text_id": t, "label": int(label)} for p, t, label in decisions],

@@ -13,7 +13,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ ENOUGH_TO_CHOOSE = 200  # evaluation posts; with fewer, the best epoch is the lu
 ENOUGH_OF_EACH = 20
 PATIENCE = 3  # epochs without a better macro-F1
 BERT_LINEAR = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"]
+COUNTS_BEHIND_PADDING = ("roberta", "xlm-roberta", "camembert")
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "datasets", "evaluate", "scikit-learn")
 
 
@@ -136,7 +137,9 @@ def train(
     try:
         set_seed(config.seed)
         tokenizer = load_tokenizer(config.base_path)
-        model = add_lora(load_base(config.base_path), config)
+        base = load_base(config.base_path)
+        config = replace(config, max_tokens=min(config.max_tokens, longest_input(base, tokenizer)))
+        model = add_lora(base, config)
         weights = class_weights(training, limit=config.max_class_weight)
         watcher = _Watcher(schedule, report, is_cancelled, model)
         trainer = Trainer(
@@ -206,6 +209,13 @@ def class_weights(training: Sequence[TrainingExample], *, limit: float) -> list[
     counts = Counter(example.label for example in training)
     weights = [math.sqrt(len(training) / counts[label]) if counts[label] else 1.0 for label in range(len(LABEL_NAMES))]
     return [min(limit, weight) for weight in weights]
+
+
+def longest_input(base: Any, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens that the encoder has positions for; the RoBERTa family starts to count behind its padding token."""
+    positions = int(getattr(base.config, "max_position_embeddings", 512))
+    behind_padding = (base.config.pad_token_id or 0) + 1 if base.config.model_type in COUNTS_BEHIND_PADDING else 0
+    return min(positions - behind_padding, tokenizer.model_max_length)
 
 
 def tokenise(

@@ -168,7 +168,7 @@ def open_session(engine: Engine, user: User, *, now: datetime, instead_of: str |
 
 
 def session_of(engine: Engine, secret: str | None, *, now: datetime) -> Session | None:
-    """Who is behind a cookie; None when the session ended, lay idle for 12 hours, is a week old, or its user is disabled."""
+    """Who is behind a cookie; None when the session ended, lay idle, is a week old, or its user is disabled."""
     if not secret:
         return None
     with read(engine) as conn:

@@ -195,6 +195,9 @@ def _build_posts(engine: Engine, run_id: int, counts: ImportCounts, report: Repo
             keys = staging.keys_after(conn, run_id, last, limit=POSTS_PER_TRANSACTION)
         if not keys:
             return
+        # Texts without a pid come after all posts with one: they join those of their own file too.
+        kind = keys[0][:4]
+        keys = [key for key in keys if key[:4] == kind]
         with write(engine) as conn:
             _build_some(conn, run_id, keys, counts)
         last = keys[-1]
@@ -242,7 +245,8 @@ def _fill(draft: _Draft) -> None:
     """Find out which rows are new, and what text they make together with what is known."""
     known = {(word, fingerprint) for word, fingerprint, _ in draft.known.hits} if draft.known else set()
     for row in draft.rows:
-        if (row.word, row.fingerprint) in known or (draft.known is not None and row.label is not None):
+        is_known = draft.known is not None or (row.pid is None and bool(draft.new_rows))
+        if (row.word, row.fingerprint) in known or (is_known and row.label is not None):
             continue  # a label for a known post judges it, it does not bring another excerpt
         known.add((row.word, row.fingerprint))
         draft.new_rows.append(row)
@@ -274,7 +278,7 @@ def _add_new_posts(conn: Connection, run_id: int, drafts: list[_Draft], text_ids
     new = [_new_post(draft, text_ids) for draft in drafts]
     post_ids = posts.add_posts(conn, run_id, new)
     for draft, post, post_id in zip(drafts, new, post_ids, strict=True):
-        draft.known = posts.KnownPost(post_id, post.text_id, ())
+        draft.known = posts.KnownPost(post_id, post.text_id, post.original, ())
     hits = [hit for draft, post_id in zip(drafts, post_ids, strict=True) for hit in _hits(draft, post_id)]
     posts.add_hits(conn, run_id, hits)
 
@@ -302,19 +306,23 @@ def _hits(draft: _Draft, post_id: int) -> list[posts.NewHit]:
 
 def _change_known_post(conn: Connection, run_id: int, known: posts.KnownPost, draft: _Draft, text_id: int) -> None:
     posts.add_hits(conn, run_id, _hits(draft, known.id))
-    if text_id != known.text_id:
+    if (text_id, draft.original) != (known.text_id, known.original):
         staging.stage_change(conn, run_id, post_id=known.id, text_id=text_id, original=draft.original)
 
 
 def _stage_labels(conn: Connection, run_id: int, drafts: list[_Draft]) -> None:
-    """A label judges the text that stands beside it in the file; the last line of a post counts."""
+    """A label judges the text that stands beside it in the file; the last line of a post counts.
+
+    Without a pid the post is the one with a copy of that text, and the label judges the copy.
+    """
     judged = [(draft, row) for draft in drafts for row in draft.rows if row.label is not None]
     own = [_new_text(row.excerpt) for _, row in judged]
     text_ids = texts.ensure_texts(conn, own)
     decisions: dict[int, tuple[int, int, Label]] = {}
     for (draft, row), text in zip(judged, own, strict=True):
         if draft.known is not None and row.label is not None:
-            decisions[draft.known.id] = (draft.known.id, text_ids[text.hash], row.label)
+            text_id = text_ids[text.hash] if row.pid else draft.known.text_id
+            decisions[draft.known.id] = (draft.known.id, text_id, row.label)
     staging.stage_decisions(conn, run_id, list(decisions.values()))
 
 

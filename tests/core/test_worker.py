@@ -23,8 +23,7 @@ from core.settings import Settings
 from db.engine import read, write
 from db.tables import distinct_text, model_version, prediction, promotion, queue_entry, run_point, snapshot_decision
 from db.tables import run as run_table
-from tests.conftest import NOW, rows
-from tests.core.conftest import marked_text
+from tests.conftest import NOW, marked_text, rows
 from tests.core.services.conftest import OPERATOR, decide, import_file, sync
 
 pytestmark = pytest.mark.training

@@ -17,8 +17,9 @@ FOLDER = PROJECT_DIR / "ui" / "components" / "label"
 PAGE = """<!doctype html><meta charset=utf-8><div id=p>%s</div><script type=module>
 import mount from '/label.js';
 const labels = ['normal', 'suspicious', 'violation'].map((name) => ({name, chinese: name}));
+const parentElement = document.querySelector('#p');
 window.mount = (user) => mount({
-  parentElement: document.querySelector('#p'), data: {user, csrf: 'c' + user, want: 3, labels, reasons: {}}, key: 'label'});
+  parentElement, data: {user, csrf: 'c' + user, want: 3, labels, reasons: {}}, key: 'label'});
 window.mount(1);
 </script>"""
 Asked = dict[str, Any]

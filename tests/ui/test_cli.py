@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -206,3 +207,38 @@ def test_installed_command_answers_and_starts_no_model_library() -> None:
     )
     assert "people break the ties" in done.stdout
     assert done.stdout.strip().endswith("False False")
+
+
+@pytest.mark.training
+def test_the_loop_from_the_command_line(
+    tiebreak: Terminal, settings: Settings, tiny_base: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_base, settings.models_dir / "base" / "tiny")
+    tiebreak("import", str(SAMPLES / "forum.tsv"), str(SAMPLES / "labelled.jsonl"))
+    made = tiebreak.json("retrain", "--quick", "--base", "tiny")
+    assert (made["version"], made["status"]) == ("v1", "succeeded")
+    assert set(made) >= {"run", "version", "status", "metrics"}
+    assert made["metrics"]["total"] > 50
+    manifest = json.loads((settings.versions_dir / "v1" / "manifest.json").read_text())
+    assert manifest["hyper_parameters"]["max_tokens"] == 64  # the tiny encoder has no more positions
+    assert tiebreak.json("status")["active_model"] is None
+    tiebreak.json("models", "promote", "v1")
+    status = tiebreak.json("status")
+    assert (status["active_model"], status["scored"]) == ("v1", 1200)
+    assert "uncertain" in {post["reason"] for post in tiebreak.json("queue", "--limit", "50")}
+    assert [(row["name"], row["active"]) for row in tiebreak.json("models", "list")] == [("v1", True)]
+    assert tiebreak.json("score")["scored"] == 0
+
+    one = tiebreak.json("predict", "--model", "v1", "--text", "加微领红包")
+    assert set(one) == {"label", "confidence", "probabilities"}
+    assert list(one["probabilities"]) == ["normal", "suspicious", "violation"]
+    assert one["confidence"] == one["probabilities"][one["label"]] == max(one["probabilities"].values())
+    batch = tmp_path / "texts.txt"
+    batch.write_text("加微领红包\n\n今天天气不错\n", encoding="utf-8")
+    several = tiebreak.json("predict", "--model", str(settings.versions_dir / "v1"), "--batch", str(batch))
+    assert [found["text"] for found in several] == ["加微领红包", "今天天气不错"]
+    assert several[0]["probabilities"] == pytest.approx(one["probabilities"], abs=0.02)
+    typed = tiebreak("predict", "--model", "v1", "--interactive", given="你好\n再见\n\n")
+    assert len(typed.stdout.splitlines()) == 2
+    assert "is not a file" in tiebreak("predict", "--model", "v1", "--batch", "/nowhere", code=1).stderr
+    assert "is empty" in tiebreak("predict", "--model", "v1", "--text", " ", code=1).stderr

@@ -11,7 +11,7 @@ import pytest
 from core.encoders import read_encoder
 from core.errors import BadInput, Cancelled
 from core.texts import read_texts
-from tests.core.conftest import CHARACTERS
+from tests.conftest import CHARACTERS
 
 pytestmark = pytest.mark.training
 

@@ -14,7 +14,7 @@ import pytest
 from core.domain import LABEL_NAMES
 from core.errors import BadInput, Cancelled, Conflict
 from core.settings import PROJECT_DIR
-from tests.core.conftest import marked_text
+from tests.conftest import marked_text
 
 pytestmark = pytest.mark.training
 

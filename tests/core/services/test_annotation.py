@@ -365,6 +365,7 @@ def _claim_and_decide(database_url: str, actor: Actor, claims: int) -> int:
     return decided + len(final.acked)
 
 
+@pytest.mark.slow
 def test_eight_processes_claim_at_once_without_a_double_or_a_lock_error(
     engine: Engine, pool: MakePool, settings: Settings
 ) -> None:
