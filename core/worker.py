@@ -243,15 +243,13 @@ def stay_offline() -> None:
 
 def predictor(settings: Settings, engine: Engine, model: str) -> Callable[[list[str]], npt.NDArray[np.float32]]:
     """Load a version, by name or by folder; returns texts → probabilities (n_texts, 3) in Label order."""
+    is_folder = (Path(model) / "manifest.json").is_file()
+    version = None if is_folder else scoring.version_to_score(engine, model)
     stay_offline()
     from core.learning import scoring as learned
 
-    if (Path(model) / "manifest.json").is_file():
-        folder = Path(model)
-        base = str(learned.read_manifest(folder)["base"]["name"])
-    else:
-        version = scoring.version_to_score(engine, model)
-        folder, base = settings.versions_dir / version.folder, version.base
+    folder = Path(model) if version is None else settings.versions_dir / version.folder
+    base = str(learned.read_manifest(folder)["base"]["name"])
     encoder = encoders.resolve_encoder(base, **encoder_places(settings))
     classifier = learned.load_classifier(folder, base_path=encoder.path)
     return lambda texts: classifier.probabilities(texts)

@@ -223,7 +223,7 @@ def test_copies_stand_on_one_side_of_the_split(engine: Engine, export: Write) ->
 
 
 def many(export: Write) -> Path:
-    return export(*((n // 3 + 1, f"w{n % 3}", f"excerpt {n} of a long file") for n in range(9_000)))
+    return export(*((n // 3 + 1, f"w{n % 3}", f"excerpt {n} of a long file") for n in range(4_500)))
 
 
 @pytest.mark.parametrize("stage", ["reading", "grouping", "publishing"])
@@ -244,7 +244,7 @@ def test_import_cancelled_at_any_stage_leaves_nothing_and_can_be_run_again(
     with write(engine) as conn:
         runs.finish_run(conn, queued.id, status=RunStatus.cancelled, now=NOW)
     assert [rows(engine, table) for table in (post, hit, staged_row)] == [[], [], []]
-    assert import_file(engine, path).result["posts_added"] == 3_000
+    assert import_file(engine, path).result["posts_added"] == 1_500
 
 
 def _import_until_killed(database_url: str, run_id: int, stage: str) -> None:
@@ -278,9 +278,9 @@ def test_killed_import_leaves_nothing_half_visible_and_is_simply_run_again(
     with write(engine) as conn:
         runs.finish_run(conn, queued.id, status=RunStatus.failed, now=NOW)
     again = import_file(engine, path)
-    assert (again.result["posts_added"], again.result["hits_added"]) == (3_000, 6_000)
+    assert (again.result["posts_added"], again.result["hits_added"]) == (1_500, 3_000)
     assert rows(engine, staged_row) == []
-    assert len(rows(engine, post)) == status_of(engine).posts == 3_000
+    assert len(rows(engine, post)) == status_of(engine).posts == 1_500
 
 
 # --- uploads --------------------------------------------------------------------------------------------------------

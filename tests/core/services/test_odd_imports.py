@@ -89,7 +89,7 @@ def test_counts_add_up_whatever_is_in_the_file_and_in_the_database(
         before = (len(rows(engine, post)), len(rows(engine, hit)))
         ended = import_file(engine, write_export(tmp_path / "x.tsv", lines))
         result = {name: int(str(count)) for name, count in ended.result.items()}
-        assert result["rows"] == sum(any(fields) for fields in lines)
+        assert result["rows"] == len(lines)
         assert adds_up(ended.result)
         added = (len(rows(engine, post)) - before[0], len(rows(engine, hit)) - before[1])
         assert added == (result["posts_added"], result["posts_added"] + result["hits_added"])
