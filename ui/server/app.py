@@ -31,12 +31,15 @@ logger = logging.getLogger(__name__)
 
 SUPERVISE_EVERY_S = 1.0
 
-THEME = {
-    "theme.base": "light",
-    "theme.primaryColor": "#2b5d8a",
-    "theme.backgroundColor": "#fbfbfa",
-    "theme.secondaryBackgroundColor": "#f1f2f1",
-    "theme.textColor": "#23272b",
+THEME = {  # without a base the browser's own choice of light or dark counts
+    "theme.light.primaryColor": "#2b5d8a",
+    "theme.light.backgroundColor": "#fbfbfa",
+    "theme.light.secondaryBackgroundColor": "#f1f2f1",
+    "theme.light.textColor": "#23272b",
+    "theme.dark.primaryColor": "#4d88bd",
+    "theme.dark.backgroundColor": "#16181b",
+    "theme.dark.secondaryBackgroundColor": "#202327",
+    "theme.dark.textColor": "#e6e8ea",
 }
 
 
