@@ -43,6 +43,7 @@ from core.learning.metric import compute_metrics
 LABELS_A_CLASS = 8
 ENOUGH_TO_CHOOSE = 200  # evaluation posts; with fewer, the best epoch is the luckiest one
 ENOUGH_OF_EACH = 20
+SAY_EVERY_S = 0.25  # a report is a transaction: one a step would slow small encoders down
 PATIENCE = 3  # epochs without a better macro-F1
 BERT_LINEAR = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"]
 COUNTS_BEHIND_PADDING = ("roberta", "xlm-roberta", "camembert")
@@ -308,9 +309,11 @@ class _Watcher(TrainerCallback):
         self._model = model
         self._best: dict[str, torch.Tensor] | None = None
         self._worse_epochs = 0
+        self._said_at = 0.0
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._say(state)
+        if time.monotonic() - self._said_at > SAY_EVERY_S or state.global_step == self._schedule.steps:
+            self._say(state)
         if self._is_cancelled():
             self.was_cancelled = True
             control.should_training_stop = True
@@ -349,6 +352,7 @@ class _Watcher(TrainerCallback):
             set_peft_model_state_dict(self._model, self._best)
 
     def _say(self, state: TrainerState, *, loss: float | None = None, macro_f1: float | None = None) -> None:
+        self._said_at = time.monotonic()
         message = f"step {state.global_step} of {self._schedule.steps}"
         self._report(TrainingProgress("training", state.global_step, self._schedule.steps, message, loss, macro_f1))
 
