@@ -51,40 +51,27 @@ def claim_posts(conn: Connection, *, user_id: int, count: int, now: datetime, tt
         return []
     free = queue.claimable(conn, user_id=user_id, limit=count, skipped=False)
     free += queue.claimable(conn, user_id=user_id, limit=count - len(free), skipped=True) if len(free) < count else []
-    values = [
-        {
-            "post_id": entry.post_id,
-            "user_id": user_id,
-            "claimed_at": now,
-            "expires_at": now + ttl,
-            "reason": entry.reason,
-            "score": entry.score,
-            "rank": entry.rank,
-            "round_id": entry.round_id,
-            "selection_probability": entry.selection_probability,
-        }
-        for entry in free
-    ]
-    if not values:
+    if not free:
         return []
+    values = [_values(entry, user_id=user_id, now=now, ttl=ttl) for entry in free]
     returning = insert(lease).returning(lease, sort_by_parameter_order=True)
     return [_to_lease(row) for row in conn.execute(returning, values)]
 
 
 def claim_again(conn: Connection, ended: Lease, *, now: datetime, ttl: timedelta) -> Lease:
     """A fresh lease on the post of one that has ended, at the same place in the queue."""
-    values = {
-        "post_id": ended.post_id,
-        "user_id": ended.user_id,
+    values = _values(ended, user_id=ended.user_id, now=now, ttl=ttl)
+    return _to_lease(conn.execute(insert(lease).values(values).returning(lease)).one())
+
+
+def _values(place: Row[*tuple[Any, ...]] | Lease, *, user_id: int, now: datetime, ttl: timedelta) -> dict[str, Any]:
+    """A new lease remembers the place in the queue that it was claimed from."""
+    kept = ("post_id", "reason", "score", "rank", "round_id", "selection_probability")
+    return {name: getattr(place, name) for name in kept} | {
+        "user_id": user_id,
         "claimed_at": now,
         "expires_at": now + ttl,
-        "reason": ended.reason,
-        "score": ended.score,
-        "rank": ended.rank,
-        "round_id": ended.round_id,
-        "selection_probability": ended.selection_probability,
     }
-    return _to_lease(conn.execute(insert(lease).values(values).returning(lease)).one())
 
 
 def renew(conn: Connection, lease_ids: Sequence[int], *, until: datetime) -> None:
