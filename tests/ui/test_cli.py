@@ -163,7 +163,7 @@ def test_backup_and_restore_bring_back_what_was(tiebreak: Terminal, tmp_path: Pa
 def commands() -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     for command in app.registered_commands:
-        found.append((command.name or str(command.callback.__name__),))  # type: ignore[union-attr]
+        found.append((command.name,))  # type: ignore[union-attr]
     for group in app.registered_groups:
         for command in group.typer_instance.registered_commands:  # type: ignore[union-attr]
             found.append((str(group.name), str(command.name)))

@@ -12,7 +12,7 @@ from core.errors import BadInput
 from core.text import model_text, read_markup
 
 if TYPE_CHECKING:
-    from ui.cli import Installation
+    from ui.commands.console import Installation
 
 Predict = Callable[[Sequence[str]], list[dict[str, Any]]]
 TEXTS_AT_ONCE = 1_000

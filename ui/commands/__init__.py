@@ -1,0 +1,1 @@
+"""The commands of `tiebreak`, by what they are about."""

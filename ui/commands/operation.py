@@ -1,0 +1,199 @@
+"""Commands for who runs the machine: serve, runs, users, the database."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.clock import utc_now
+from core.domain import Role, Run, RunStatus
+from core.settings import read_settings
+from db.engine import migrate, open_engine
+from ui.commands.console import Json, fail, open_installation, show
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; beyond loopback see --proxy and --force.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8501,
+    proxy: Annotated[
+        str | None, typer.Option(help="Address of the TLS proxy in front, whose X-Forwarded-For is believed.")
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option(help="TLS certificate (PEM); needs --key.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Private key of the certificate (PEM).")] = None,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="Host name that people use in the browser; may be repeated.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Listen beyond loopback without TLS. Passwords travel readable.")
+    ] = False,
+) -> None:
+    """Start the web app. The first start prints a one-time link to create the lead's account."""
+    from ui.server.app import serve as serve_app
+
+    if (certificate is None) != (key is None):
+        raise typer.BadParameter("--certificate and --key come together")
+    installation = open_installation()
+    serve_app(
+        installation.settings,
+        installation.engine,
+        host=host,
+        port=port,
+        behind_proxy=proxy,
+        allowed_hosts=tuple(allowed_host or ()),
+        certificate=certificate,
+        key=key,
+        force=force,
+    )
+
+
+def list_all_runs(limit: Annotated[int, typer.Option(help="How many.", min=1)] = 20, as_json: Json = False) -> None:
+    """List runs, newest first."""
+    from core.services.runs import list_runs
+
+    installation = open_installation()
+    found = list_runs(installation.engine, installation.actor, limit=limit)
+    lines = (f"{r.id:>5} {r.kind:<9} {r.status:<10} {r.created_at:%Y-%m-%d %H:%M} {r.created_by}" for r in found)
+    show(found, as_json=as_json, text=lambda: lines if found else ["No runs yet."])
+
+
+def show_one_run(run_id: Annotated[int, typer.Argument(help="The run's number.")], as_json: Json = False) -> None:
+    """Show one run: progress, result, error, and the rows that an import rejected."""
+    from core.domain import RunKind
+    from core.services.importing import list_rejects
+    from core.services.runs import show_run
+
+    installation = open_installation()
+    run = show_run(installation.engine, installation.actor, run_id)
+    rejects = (
+        list(list_rejects(installation.engine, installation.actor, run_id)) if run.kind is RunKind.importing else []
+    )
+    value = asdict(run) | {"rejects": [{"line": line, "reason": why, "raw": raw} for line, why, raw in rejects]}
+    show(value, as_json=as_json, text=lambda: _run_lines(run, rejects))
+
+
+def _run_lines(run: Run, rejects: list[tuple[int, str, str]]) -> Iterable[str]:
+    yield f"run {run.id}: {run.kind}, {run.status}" + (f", {run.stage}" if run.stage else "")
+    yield f"by {run.created_by} at {run.created_at:%Y-%m-%d %H:%M:%S} UTC"
+    if run.total:
+        yield f"done {run.done:,} of {run.total:,} {run.message}"
+    if run.error:
+        yield f"error: {run.error}"
+    for key, value in run.result.items():
+        yield f"{key}: {json.dumps(value, ensure_ascii=False)}"
+    for line, why, raw in rejects:
+        yield f"line {line}: {why} | {raw[:100]}"
+
+
+def cancel_one_run(run_id: Annotated[int, typer.Argument(help="The run's number.")], as_json: Json = False) -> None:
+    """Ask a run to stop."""
+    from core.services.runs import cancel_run
+
+    installation = open_installation()
+    run = cancel_run(installation.engine, installation.actor, run_id, now=utc_now())
+    state = "cancelled" if run.status is RunStatus.cancelled else "asked to stop"
+    show(run, as_json=as_json, text=lambda: [f"Run {run_id} is {state}."])
+
+
+def invite_user(
+    role: Annotated[Role | None, typer.Option(help="Role of the new account.")] = None,
+    name: Annotated[str | None, typer.Option(help="Instead: an existing user who needs a new password.")] = None,
+    address: Annotated[str, typer.Option(help="Where people reach the app.")] = "http://127.0.0.1:8501",
+    as_json: Json = False,
+) -> None:
+    """Make a one-time link (24 hours) for a new account of a role, or for a new password of an existing one."""
+    from core.services import accounts
+
+    if (role is None) == (name is None):
+        raise typer.BadParameter("give either --role or --name")
+    installation = open_installation()
+    engine, actor = installation.engine, installation.actor
+    if role is not None:
+        token = accounts.invite(engine, actor, role=role, now=utc_now())
+    else:
+        token = accounts.invite_back(engine, actor, name=name or "", now=utc_now())
+    link = f"{address.rstrip('/')}/invite/{token}"
+    show({"link": link, "role": role, "name": name}, as_json=as_json, text=lambda: [link])
+
+
+def list_all_users(as_json: Json = False) -> None:
+    """List users with their roles."""
+    from core.services.accounts import list_users
+
+    installation = open_installation()
+    found = list_users(installation.engine, installation.actor)
+    lines = (f"{u.name:<20} {u.role:<10} {'disabled' if u.disabled_at else ''}".rstrip() for u in found)
+    show(
+        found, as_json=as_json, text=lambda: lines if found else ["No users yet; `tiebreak serve` prints a first link."]
+    )
+
+
+def disable_one_user(
+    name: Annotated[str, typer.Argument(help="The user's name.")],
+    undo: Annotated[bool, typer.Option("--undo", help="Open the account again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Close an account: signed out at once, posts in hand go back. Its decisions stay."""
+    from core.services.accounts import disable_user, enable_user
+
+    installation = open_installation()
+    change = enable_user if undo else disable_user
+    user = change(installation.engine, installation.actor, name, now=utc_now())
+    show(user, as_json=as_json, text=lambda: [f"{name} is {'enabled' if undo else 'disabled'}."])
+
+
+def set_user_password(name: Annotated[str, typer.Argument(help="The user's name.")], as_json: Json = False) -> None:
+    """Set a password, asked for at the prompt or read from standard input."""
+    from core.services.accounts import set_password
+
+    if sys.stdin.isatty():
+        password = typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    installation = open_installation()
+    user = set_password(installation.engine, installation.actor, name=name, password=password, now=utc_now())
+    show(user, as_json=as_json, text=lambda: [f"{name} has a new password; open sessions have ended."])
+
+
+def migrate_database(as_json: Json = False) -> None:
+    """Create the database or bring it to the newest schema (every command does this first)."""
+    from db.engine import newest_schema_version
+
+    path = str(open_installation().settings.database_path)
+    value = {"database": path, "schema": newest_schema_version()}
+    show(value, as_json=as_json, text=lambda: [f"{path} has schema {value['schema']}."])
+
+
+def backup_database(as_json: Json = False) -> None:
+    """Copy the database into data/backups while everybody goes on working."""
+    from db.engine import backup
+
+    installation = open_installation()
+    path = backup(installation.engine, backups_dir=installation.settings.backups_dir)
+    show({"backup": str(path)}, as_json=as_json, text=lambda: [f"Saved as {path}."])
+
+
+def restore_database(
+    file: Annotated[Path, typer.Argument(help="A backup, usually from data/backups.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put a backup in the database's place (what is there now is backed up first). Stop the server before."""
+    from db.engine import restore
+
+    settings = read_settings(os.environ)
+    if not yes and not typer.confirm(f"Replace {settings.database_path} by {file}?", err=True):
+        fail("Nothing was changed.")
+    engine = open_engine(settings.database_url)
+    saved = restore(engine, source=file, backups_dir=settings.backups_dir)
+    migrate(engine, backups_dir=settings.backups_dir)
+    value = {"restored": str(file), "before": None if saved is None else str(saved)}
+    show(value, as_json=as_json, text=lambda: [f"Restored {file}; the state before it is kept in {saved}."])

@@ -1,0 +1,134 @@
+"""Commands around posts: import them, see where they stand and what comes next, decide one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.clock import utc_now
+from core.domain import Label
+from core.errors import BadInput
+from ui.commands.console import Json, open_installation, run_follow_ups, run_in_foreground, show
+
+
+def _columns(options: Sequence[str]) -> dict[str, str]:
+    """`text=内容` → {'text': '内容'}."""
+    pairs = [option.partition("=") for option in options]
+    wrong = [option for option, (role, sep, name) in zip(options, pairs, strict=True) if not (role and sep and name)]
+    if wrong:
+        raise BadInput(f"--column {wrong[0]!r} is not of the form ROLE=NAME, for example text=message.")
+    return {role: name for role, _, name in pairs}
+
+
+def import_files(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="TSV exports, or labelled JSONL, CSV or TSV.")],
+    encoding: Annotated[str, typer.Option(help="auto, utf-8, utf-16 or gb18030.")] = "auto",
+    source: Annotated[
+        str | None, typer.Option(help="Whose decisions a labelled file brings (default: its name).")
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="ROLE=NAME where names differ: pid=…, text=…, hit_word=…")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Import files into the pool. Rejected rows are reported, with line and reason; the rest goes in.
+
+    Reading a file twice adds nothing; a longer export adds only what is new.
+    """
+    from core.services.importing import ImportRequest, queue_import
+
+    installation = open_installation()
+    results = []
+    for file in files:
+        request = ImportRequest(str(file.resolve()), file.name, encoding, _columns(column or []), source)
+        queued = queue_import(installation.engine, installation.actor, request, now=utc_now())
+        ended = run_in_foreground(installation, queued)
+        seconds = round((ended.finished_at - ended.started_at).total_seconds(), 3)  # type: ignore[operator]
+        results.append({"file": file.name, "run": ended.id} | ended.result | {"seconds": seconds})
+    run_follow_ups(installation)
+    total = {key: sum(r[key] for r in results) for key in results[0] if key not in ("file", "run")}  # type: ignore[misc]
+    total["seconds"] = round(total["seconds"], 3)
+    show(total | {"files": results}, as_json=as_json, text=lambda: map(_import_line, results))
+
+
+def _import_line(result: dict[str, Any]) -> str:
+    line = (
+        f"{result['file']}: {result['rows']:,} rows = {result['posts_added']:,} posts + {result['hits_added']:,} hits "
+        f"+ {result['repeats']:,} repeats + {result['rejected']:,} rejected"
+    )
+    if result["decisions_added"]:
+        line += f"; {result['decisions_added']:,} decisions"
+    if result["posts_changed"]:
+        line += f"; {result['posts_changed']:,} known posts have a new text"
+    if result["rejected"]:
+        line += f" (`tiebreak runs show {result['run']}` lists them)"
+    return line
+
+
+def status(as_json: Json = False) -> None:
+    """Show where things stand: posts, pool, decisions, active model, runs."""
+    from core.services.status import status_of
+
+    found = status_of(open_installation().engine)
+    show(found, as_json=as_json, text=lambda: _status_lines(found))
+
+
+def _status_lines(found: Any) -> Iterable[str]:
+    labels = ", ".join(f"{name} {count:,}" for name, count in found.decided_by_label.items())
+    yield f"posts         {found.posts:>10,}"
+    yield f"pool          {found.pool:>10,}"
+    yield f"decided       {found.decided:>10,}  ({labels})"
+    yield f"audit slice   {found.audit_posts:>10,}  ({found.audit:,} decided)"
+    yield f"active model  {found.active_model or 'none yet':>10}"
+    yield f"scored        {found.scored:>10,}"
+    for run in found.open_runs:
+        yield f"{run.kind} run {run.id}: {run.status} {run.stage}"
+
+
+def queue(
+    limit: Annotated[int, typer.Option(help="How many posts to show.", min=1, max=100_000)] = 20,
+    as_json: Json = False,
+) -> None:
+    """List the posts that come next, with the reason why each is shown."""
+    from core.services.queueing import head_of_queue
+
+    installation = open_installation()
+    head = head_of_queue(installation.engine, installation.actor, limit=limit)
+    listed = [
+        {"post_id": q.post.id, "pid": q.post.pid, "text": q.post.text, "reason": q.entry.reason, "score": q.entry.score}
+        for q in head
+    ]
+    show(listed, as_json=as_json, text=lambda: _queue_lines(listed))
+
+
+def _queue_lines(listed: list[dict[str, Any]]) -> Iterable[str]:
+    if not listed:
+        yield "The queue is empty. `tiebreak import FILE` brings posts."
+    for post in listed:
+        score = "" if post["score"] is None else f"{post['score']:.3f}"
+        yield f"{post['post_id']:>8}  {post['pid'] or '-':>10}  {post['reason']:<16} {score:>6}  {post['text'][:60]}"
+
+
+def decide(
+    post_id: Annotated[int, typer.Argument(help="The post's id, as `tiebreak queue` lists it.")],
+    label: Annotated[str, typer.Argument(help="normal, suspicious or violation (or 合规, 疑似, 违规).")],
+    as_user: Annotated[str, typer.Option("--as", help="Name of the user whose decision it is.")],
+    as_json: Json = False,
+) -> None:
+    """Record one decision as a user."""
+    from core.labelled import parse_label
+    from core.services.annotation import decide_post
+
+    installation = open_installation()
+    made = decide_post(
+        installation.engine,
+        installation.actor,
+        user_name=as_user,
+        post_id=post_id,
+        label=Label[parse_label(label)],
+        now=utc_now(),
+    )
+    show(made, as_json=as_json, text=lambda: [f"Post {post_id}: {made.label.name if made.label is not None else '-'}"])
