@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 import time
@@ -11,7 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-import websockets
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from core.clock import utc_now
 from core.domain import Role
@@ -36,24 +37,24 @@ def cookie_of(served: Served, name: str) -> str:
     return f"tiebreak_session={secret}"
 
 
-async def open_stream(served: Served, **headers: str) -> None:
+def open_stream(served: Served, **headers: str) -> None:
     uri = f"ws://127.0.0.1:{served.port}/_stcore/stream"
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    async with websockets.connect(uri, additional_headers=given, subprotocols=["streamlit"], origin=None):  # type: ignore[list-item]
+    with connect(uri, additional_headers=given, subprotocols=[Subprotocol("streamlit")]):
         pass
 
 
 def test_websocket_opens_for_a_signed_in_browser_and_for_nobody_else(served: Served) -> None:
     cookie = cookie_of(served, "mo")
     own = f"http://127.0.0.1:{served.port}"
-    asyncio.run(open_stream(served, cookie=cookie, origin=own))
+    open_stream(served, cookie=cookie, origin=own)
     for headers in (
         {"cookie": cookie, "origin": "https://evil.example"},
         {"origin": own},
         {"cookie": "tiebreak_session=guessed", "origin": own, "x_tiebreak_user": "mo"},
     ):
-        with pytest.raises(websockets.InvalidStatus) as refused:
-            asyncio.run(open_stream(served, **headers))
+        with pytest.raises(InvalidStatus) as refused:
+            open_stream(served, **headers)
         assert refused.value.response.status_code == 403
 
 
