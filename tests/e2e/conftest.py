@@ -127,14 +127,17 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     if CHROMIUM is None:
         missing = "Chromium is not installed; install it (apt install chromium) to have the browser tests run"
         if os.environ.get("TIEBREAK_NEEDS_BROWSER"):
             pytest.fail(missing)
         pytest.skip(missing)
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        # A home of its own: Chromium would leave settings in the user's.
+        home = str(tmp_path_factory.mktemp("chromium"))
+        places = {"HOME": home, "XDG_CONFIG_HOME": home, "XDG_CACHE_HOME": home}
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, env=os.environ | places)
         yield launched
         launched.close()
 
