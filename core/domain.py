@@ -240,6 +240,7 @@ class Policy:
     """The lead's choices, versioned; read per use case."""
 
     show_author: bool = False
+    model_reads_quotes: bool = False  # of posts imported from then on; a quotation is not the author's own
     lease_minutes: int = 10
     prefetch: int = 20
     shares: dict[str, float] = field(

@@ -40,7 +40,9 @@ _HALF_ENTITY_AT_END = re.compile(r"&(?:quot?|qu|amp?|[lg]t|nbs?p?)$")
 _CUT_END_OF_QUOTE = frozenset({"/qu", "/quo", "/quot", "/quote"})
 _HUGE_REFERENCE = re.compile(r"&#(?:x[0-9a-f]{9,}|[0-9]{9,});?", re.IGNORECASE)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_WORD = re.compile(r"[^\W_]")
 _NOT_A_WORD = re.compile(r"[\W_]+")
+_MAYBE_MARKUP = re.compile(r"\[[^\[\]]*\]?|^[^\[\]\n]{0,200}\]|&(?:amp;)*#?\w{0,12};?|^\w{1,4};|:\w+:|\{[^{}]*\}?")
 _BLANKS = re.compile(r"\s+")
 
 Kind = Literal["text", "quote", "link", "attachment", "emoticon"]
@@ -85,8 +87,7 @@ def _take_in(parts: list[str], excerpt: str) -> None:
         for index in reversed(swallowed):
             del parts[index]
             place = min(place, index)
-        joins = [(_overlap(a, b), index, a, b) for index, part in enumerate(parts) for a, b in _both(part, excerpt)]
-        size, index, left, right = max(joins, default=(0, 0, "", ""))
+        size, index, left, right = _longest_overlap(parts, excerpt)
         if size == 0:
             parts.insert(min(place, len(parts)), excerpt)
             return
@@ -94,8 +95,17 @@ def _take_in(parts: list[str], excerpt: str) -> None:
         place, excerpt = min(place, index), left + right[size:]
 
 
-def _both(part: str, excerpt: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    return (part, excerpt), (excerpt, part)
+def _longest_overlap(parts: Sequence[str], excerpt: str) -> tuple[int, int, str, str]:
+    """(size, index of the part, left, right) of the best join; size 0 when there is none."""
+    best = (0, 0, "", "")
+    head = excerpt[:MIN_OVERLAP]
+    for index, part in enumerate(parts):
+        # Whoever joins contains the other's first characters: a look that costs less than the search for the place.
+        if head in part:
+            best = max(best, (_overlap(part, excerpt), index, part, excerpt))
+        if part[:MIN_OVERLAP] in excerpt:
+            best = max(best, (_overlap(excerpt, part), index, excerpt, part))
+    return best
 
 
 def _overlap(left: str, right: str) -> int:
@@ -248,14 +258,24 @@ def reading_text(segments: Iterable[Segment]) -> str:
     return "".join(words.get(segment.kind, segment.text) for segment in segments).strip()
 
 
-def model_text(segments: Sequence[Segment]) -> str:
+def model_text(segments: Sequence[Segment], *, quotes: bool = False) -> str:
     """Return what the model reads: the author's own words, links as label and host, files and emoticons as tokens.
 
-    Quotations are somebody else's words and left out, unless nothing else remains.
+    Quotations are somebody else's words and left out, unless nothing else remains, or quotes says otherwise.
     """
-    own = [segment for segment in segments if segment.kind != "quote"]
+    if len(segments) == 1 and segments[0].kind in ("text", "quote"):
+        return _folded(segments[0].text)
+    own = [segment for segment in segments if quotes or segment.kind != "quote"]
     text = _folded(_model_words(own))
-    return text if _NOT_A_WORD.sub("", text) else _folded(_model_words(segments))
+    return text if _WORD.search(text) else _folded(_model_words(segments))
+
+
+def has_text(original: str) -> bool:
+    """Whether anything is left for the model to read: model_text(read_markup(original)) is not empty."""
+    if not _SPECIAL.search(original):
+        return bool(original.strip())
+    # A word outside of everything that could be markup settles it without reading the markup.
+    return bool(_WORD.search(_MAYBE_MARKUP.sub("", original))) or bool(model_text(read_markup(original)))
 
 
 def _model_words(segments: Iterable[Segment]) -> str:
@@ -274,7 +294,7 @@ def _model_words(segments: Iterable[Segment]) -> str:
 
 
 def _folded(text: str) -> str:
-    return _BLANKS.sub(" ", unicodedata.normalize("NFC", text)).strip()
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def normalised(text: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from core.errors import BadInput
-from core.text import clean_unicode, model_text, read_markup
+from core.text import clean_unicode, has_text
 
 HEAD_BYTES = 65_536
 MAX_LINE_BYTES = 16_000_000
@@ -33,6 +33,7 @@ _TOO_LONG = "the line is longer than 16 MB"
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _FIELD = re.compile(r"(?:[^\t\\]|\\.|\\$)*", re.DOTALL)
+_NOT_PLAIN = re.compile("[\\\\\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")  # what clean_unicode or an escape would change
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,30 +312,33 @@ def _unescape(value: str) -> str:
 def _to_row(line: _Line, columns: Columns, *, needs_pid: bool) -> ExportRow | RejectedRow:
     if line.problem:
         return reject(line.number, line.problem, line.text)
-    fields = split_fields(line.text)
+    # Most lines hold nothing to resolve or to clean; one look at the whole spares one at each field.
+    is_plain = _NOT_PLAIN.search(line.text) is None
+    fields = line.text.split("\t") if is_plain else split_fields(line.text)
     if len(fields) != columns.count:
         return reject(line.number, f"{len(fields)} fields where the header has {columns.count}", line.text)
-    return make_row(line.number, line.text, fields, columns, needs_pid=needs_pid)
+    return make_row(line.number, line.text, fields, columns, needs_pid=needs_pid, is_clean=is_plain)
 
 
 def make_row(
-    number: int, raw: str, fields: Sequence[str | None], columns: Columns, *, needs_pid: bool
+    number: int, raw: str, fields: Sequence[str | None], columns: Columns, *, needs_pid: bool, is_clean: bool = False
 ) -> ExportRow | RejectedRow:
-    """Give the fields their roles; a row without text, or without the pid it needs, is rejected."""
-    values = {role: _value(fields[place]) for role, place in columns.roles.items()}
+    """Give the fields their roles; a row without text, or without the pid it needs, is rejected.
+
+    is_clean: the fields hold nothing that clean_unicode would change.
+    """
+    if not is_clean:
+        fields = [None if value is None else clean_unicode(value) for value in fields]
+    values = {role: fields[place] for role, place in columns.roles.items()}
     pid, text = (values.pop("pid", None) or "").strip(), values.pop("text") or ""
     if not pid and needs_pid:
         return reject(number, "no pid", raw)
     if pid and not (pid.isascii() and pid.isdigit() and len(pid) <= 20):
         return reject(number, f"pid {pid[:40]!r} is not a number", raw)
-    if not text.strip() or not model_text(read_markup(text)):
+    if not has_text(text):
         return reject(number, "no text", raw)
-    extra = {name: value for name, place in columns.extra.items() if (value := _value(fields[place])) is not None}
+    extra = {name: value for name, place in columns.extra.items() if (value := fields[place]) is not None}
     return ExportRow(number, pid.lstrip("0") or pid[:1] or None, text, extra=extra, raw=raw, **values)
-
-
-def _value(value: str | None) -> str | None:
-    return None if value is None else clean_unicode(value)
 
 
 def reject(line: int, reason: str, raw: str) -> RejectedRow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event, insert
 from sqlalchemy.exc import OperationalError
 
 from core.errors import BadInput, Conflict
@@ -61,6 +61,20 @@ def read(engine: Engine) -> Iterator[Connection]:
     """A reading transaction: one consistent view, never waits for writers."""
     with engine.connect() as conn, conn.begin():
         yield conn
+
+
+def insert_rows(conn: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert many rows of values as the driver takes them (no datetimes, no JSON), in the order of columns.
+
+    Core's own way costs several times the insert itself, and an import has millions of rows.
+    """
+    if not rows:
+        return
+    compiled = insert(table).compile(dialect=conn.dialect, column_keys=list(columns))
+    order = compiled.positiontup  # type: ignore[attr-defined]
+    if order != list(columns):
+        raise ValueError(f"columns {columns} are not in the order of the table: {order}")
+    conn.exec_driver_sql(str(compiled), list(rows))
 
 
 def _alembic() -> Config:

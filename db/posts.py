@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, select, update
 
 from core.domain import Label, Post
 from core.errors import NotFound
+from db.engine import insert_rows
 from db.tables import decision, distinct_text, hit, post, prediction, run
 
 _later = decision.alias("later")
@@ -30,10 +33,13 @@ class NewPost:
 
 @dataclass(frozen=True, slots=True)
 class NewHit:
+    """place: within the import, the order in which its hits came."""
+
     post_id: int
-    word: str
-    excerpt: str
     fingerprint: int
+    word: str
+    place: int
+    excerpt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class KnownPost:
     """A post as an import meets it again; hits in the order in which they came."""
 
     id: int
+    import_id: int
     text_id: int
     original: str
     hits: tuple[tuple[str, int, str], ...]  # (word, fingerprint, excerpt)
@@ -61,47 +68,74 @@ def stands() -> ColumnElement[bool]:
     return decision.c.label.is_not(None) & ~exists().where(_later.c.supersedes == decision.c.id)
 
 
+_KNOWN = (post.c.id, post.c.import_id, post.c.text_id, post.c.original)
+
+
 def known_by_pid(conn: Connection, pids: Sequence[str]) -> dict[str, KnownPost]:
-    query = select(post.c.pid.label("key"), post.c.id, post.c.text_id, post.c.original).where(post.c.pid.in_(pids))
-    return _with_hits(conn, conn.execute(query).all())
+    found: list[Row[Any]] = []
+    for start in range(0, len(pids), 500):
+        query = select(post.c.pid.label("key"), *_KNOWN).where(post.c.pid.in_(pids[start : start + 500]))
+        found += conn.execute(query).all()
+    return _with_hits(conn, found)
 
 
 def known_by_text(conn: Connection, normal_hashes: Sequence[str]) -> dict[str, KnownPost]:
     """The first post with each normalised text."""
     has_text = post.c.text_id == distinct_text.c.id
-    first = (
-        select(func.min(post.c.id))
-        .join_from(distinct_text, post, has_text)
-        .where(distinct_text.c.normal_hash.in_(normal_hashes))
-        .group_by(distinct_text.c.normal_hash)
-    )
-    columns = (distinct_text.c.normal_hash.label("key"), post.c.id, post.c.text_id, post.c.original)
-    query = select(*columns).join_from(distinct_text, post, has_text).where(post.c.id.in_(first))
-    return _with_hits(conn, conn.execute(query).all())
+    found: list[Row[Any]] = []
+    for start in range(0, len(normal_hashes), 500):
+        first = (
+            select(func.min(post.c.id))
+            .join_from(distinct_text, post, has_text)
+            .where(distinct_text.c.normal_hash.in_(normal_hashes[start : start + 500]))
+            .group_by(distinct_text.c.normal_hash)
+        )
+        columns = (distinct_text.c.normal_hash.label("key"), *_KNOWN)
+        query = select(*columns).join_from(distinct_text, post, has_text).where(post.c.id.in_(first))
+        found += conn.execute(query).all()
+    return _with_hits(conn, found)
 
 
-def _with_hits(conn: Connection, found: Sequence[Row[str, int, int, str]]) -> dict[str, KnownPost]:
+def _with_hits(conn: Connection, found: Sequence[Row[Any]]) -> dict[str, KnownPost]:
     hits: dict[int, list[tuple[str, int, str]]] = {row.id: [] for row in found}
-    query = select(hit).where(hit.c.post_id.in_(list(hits))).order_by(hit.c.id)
-    for row in conn.execute(query):
-        hits[row.post_id].append((row.word, row.fingerprint, row.excerpt))
-    return {row.key: KnownPost(row.id, row.text_id, row.original, tuple(hits[row.id])) for row in found}
+    ids = list(hits)
+    for start in range(0, len(ids), 500):
+        query = select(hit).where(hit.c.post_id.in_(ids[start : start + 500]))
+        for row in conn.execute(query.order_by(hit.c.import_id, hit.c.place)):
+            hits[row.post_id].append((row.word, row.fingerprint, row.excerpt))
+    return {row.key: KnownPost(row.id, row.import_id, row.text_id, row.original, tuple(hits[row.id])) for row in found}
 
 
 def add_posts(conn: Connection, import_id: int, posts: Sequence[NewPost]) -> list[int]:
     """Insert invisible posts; returns their ids in the order given."""
-    if not posts:
-        return []
-    fields = NewPost.__dataclass_fields__
-    values = [{"import_id": import_id} | {name: getattr(new, name) for name in fields} for new in posts]
-    returning = insert(post).returning(post.c.id, sort_by_parameter_order=True)
-    return list(conn.execute(returning, values).scalars())
+    before = conn.execute(select(func.max(post.c.id))).scalar() or 0
+    columns = (
+        "pid", "text_identity", "text_id", "import_id", "original", "author", "author_id", "ip", "extra",
+    )  # fmt: skip
+    insert_rows(
+        conn,
+        post,
+        columns,
+        [
+            (p.pid, p.text_identity, p.text_id, import_id, p.original, p.author, p.author_id, p.ip, json.dumps(p.extra))
+            for p in posts
+        ],
+    )
+    return list(conn.execute(select(post.c.id).where(post.c.id > before).order_by(post.c.id)).scalars())
 
 
 def add_hits(conn: Connection, import_id: int, hits: Sequence[NewHit]) -> None:
-    if hits:
-        fields = NewHit.__dataclass_fields__
-        conn.execute(insert(hit), [{"import_id": import_id} | {n: getattr(new, n) for n in fields} for new in hits])
+    columns = ("post_id", "fingerprint", "word", "import_id", "place", "excerpt")
+    insert_rows(
+        conn,
+        hit,
+        columns,
+        [(new.post_id, new.fingerprint, new.word, import_id, new.place, new.excerpt) for new in hits],
+    )
+
+
+def change_text(conn: Connection, post_id: int, *, text_id: int, original: str) -> None:
+    conn.execute(update(post).where(post.c.id == post_id).values(text_id=text_id, original=original))
 
 
 def _posts() -> Select[int, str, int, str, str, str]:
@@ -140,7 +174,7 @@ def hit_words(conn: Connection, post_ids: Sequence[int]) -> dict[int, tuple[str,
     """Distinct words by post, in the order in which they came."""
     query = select(hit.c.post_id, hit.c.word).where(hit.c.post_id.in_(post_ids), hit.c.word != "", _is_published())
     words: dict[int, dict[str, None]] = {}
-    for row in conn.execute(query.order_by(hit.c.id)):
+    for row in conn.execute(query.order_by(hit.c.import_id, hit.c.place)):
         words.setdefault(row.post_id, {})[row.word] = None
     return {post_id: tuple(found) for post_id, found in words.items()}
 

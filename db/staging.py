@@ -3,69 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, exists, func, insert, literal, select, update
+from sqlalchemy import Connection, Select, Table, delete, exists, func, insert, literal, or_, select, tuple_, update
 
 from core.domain import Label
-from db.tables import decision, hit, post, reject, run, staged_change, staged_decision, staged_row
-
-
-@dataclass(frozen=True, slots=True)
-class StagedRow:
-    """A row that was read well. key: 'pid:…' or 'text:…', the same for all rows of one post."""
-
-    line: int
-    key: str
-    pid: str | None
-    word: str
-    excerpt: str
-    fingerprint: int
-    author: str | None
-    author_id: str | None
-    ip: str | None
-    label: Label | None
-    extra: dict[str, str]
-
-
-def add_rows(conn: Connection, run_id: int, rows: Sequence[StagedRow]) -> None:
-    if rows:
-        fields = StagedRow.__dataclass_fields__
-        conn.execute(insert(staged_row), [{"run_id": run_id} | {f: getattr(row, f) for f in fields} for row in rows])
+from db.engine import insert_rows
+from db.tables import decision, hit, post, reject, run, staged_change, staged_decision
 
 
 def add_rejects(conn: Connection, run_id: int, rejects: Sequence[tuple[int, str, str]]) -> None:
     """rejects: (line, reason, raw line)."""
-    if rejects:
-        conn.execute(
-            insert(reject),
-            [{"run_id": run_id, "line": line, "reason": why, "raw": raw} for line, why, raw in rejects],
-        )
-
-
-def keys_after(conn: Connection, run_id: int, last_key: str, *, limit: int) -> list[str]:
-    query = select(staged_row.c.key).distinct().where(staged_row.c.run_id == run_id, staged_row.c.key > last_key)
-    return list(conn.execute(query.order_by(staged_row.c.key).limit(limit)).scalars())
-
-
-def count_keys(conn: Connection, run_id: int) -> int:
-    return conn.execute(
-        select(func.count(staged_row.c.key.distinct())).where(staged_row.c.run_id == run_id)
-    ).scalar_one()
-
-
-def rows_of_keys(conn: Connection, run_id: int, first: str, last: str) -> Iterator[StagedRow]:
-    """Rows whose key lies in [first, last], in order of key and line."""
-    columns = [staged_row.c[name] for name in StagedRow.__dataclass_fields__]
-    query = select(*columns).where(staged_row.c.run_id == run_id, staged_row.c.key.between(first, last))
-    for row in conn.execute(query.order_by(staged_row.c.key, staged_row.c.line)):
-        values = dict(row._mapping)
-        values["label"] = None if values["label"] is None else Label(values["label"])
-        yield StagedRow(**values)
+    insert_rows(conn, reject, ("run_id", "line", "reason", "raw"), [(run_id, *rejected) for rejected in rejects])
 
 
 def stage_change(conn: Connection, run_id: int, *, post_id: int, text_id: int, original: str) -> None:
+    """The last word counts: rows of one post may stand far apart in the file."""
+    again = (staged_change.c.run_id == run_id) & (staged_change.c.post_id == post_id)
+    conn.execute(delete(staged_change).where(again))
     conn.execute(insert(staged_change).values(run_id=run_id, post_id=post_id, text_id=text_id, original=original))
 
 
@@ -145,42 +100,33 @@ def publish_decisions(conn: Connection, run_id: int, *, source_id: int, now: dat
     return conn.execute(insert(decision).from_select(columns, new)).rowcount
 
 
-def sweep_staged(conn: Connection, run_id: int, *, limit: int = 20_000) -> int:
-    """Remove some of what the run staged; returns how many rows went, 0 when nothing is left."""
-    last = select(staged_row.c.line).where(staged_row.c.run_id == run_id).order_by(staged_row.c.line).limit(limit)
-    gone = conn.execute(delete(staged_row).where(staged_row.c.run_id == run_id, staged_row.c.line.in_(last))).rowcount
-    if gone == 0:
-        for table in (staged_change, staged_decision):
-            gone += conn.execute(delete(table).where(table.c.run_id == run_id)).rowcount
-    return gone
+def sweep_staged(conn: Connection, run_id: int) -> None:
+    """Remove the changes and decisions that the run staged."""
+    for table in (staged_change, staged_decision):
+        conn.execute(delete(table).where(table.c.run_id == run_id))
 
 
 def sweep_unpublished(conn: Connection, run_id: int, *, limit: int = 5_000) -> int:
     """Remove some of the hits and posts that an unpublished import brought; returns how many went."""
     unpublished = select(run.c.id).where(run.c.id == run_id, run.c.published_at.is_(None))
-    gone = 0
-    for table in (hit, post):  # hits first: they refer to posts
-        some = select(table.c.id).where(table.c.import_id.in_(unpublished)).limit(limit)
-        gone += conn.execute(delete(table).where(table.c.id.in_(some))).rowcount
-        if gone:
-            return gone
-    return gone
+    return _delete_some(conn, hit, unpublished, limit) or _delete_some(conn, post, unpublished, limit)
+
+
+def _delete_some(conn: Connection, table: Table, import_ids: Select[int], limit: int) -> int:
+    key = list(table.primary_key.columns)
+    some = select(*key).where(table.c.import_id.in_(import_ids)).limit(limit)
+    return conn.execute(delete(table).where(tuple_(*key).in_(some))).rowcount
 
 
 def unswept_imports(conn: Connection) -> list[int]:
     """Ended imports that left something behind: killed before they could clean up."""
     ended = select(run.c.id).where(run.c.kind == "import", run.c.status.not_in(("queued", "running")))
-    left = [
-        select(staged_row.c.run_id).where(staged_row.c.run_id == run.c.id).exists(),
-        select(staged_change.c.run_id).where(staged_change.c.run_id == run.c.id).exists(),
-        select(staged_decision.c.run_id).where(staged_decision.c.run_id == run.c.id).exists(),
-        run.c.published_at.is_(None) & select(post.c.id).where(post.c.import_id == run.c.id).exists(),
-        run.c.published_at.is_(None) & select(hit.c.id).where(hit.c.import_id == run.c.id).exists(),
+    staged = [select(t.c.run_id).where(t.c.run_id == run.c.id).exists() for t in (staged_change, staged_decision)]
+    brought = [
+        run.c.published_at.is_(None) & select(t.c.import_id).where(t.c.import_id == run.c.id).exists()
+        for t in (post, hit)
     ]
-    condition = left[0]
-    for other in left[1:]:
-        condition = condition | other
-    return list(conn.execute(ended.where(condition)).scalars())
+    return list(conn.execute(ended.where(or_(*staged, *brought))).scalars())
 
 
 def rejects_of(conn: Connection, run_id: int) -> Iterator[tuple[int, str, str]]:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -163,6 +164,7 @@ run = Table(
     Column("process_started", Float),  # a pid alone is reused by the system
     Column("cancel_requested_at", UtcTime),
     Column("published_at", UtcTime),  # imports: what it brought is visible from here on
+    Column("taken_back_at", UtcTime),  # imports: what it alone brought is gone, but for decided posts
     _one_of("kind", "import", "training", "scoring"),
     _one_of("status", "queued", "running", "succeeded", "failed", "cancelled"),
     Index("uq_run_one_running_per_kind", "kind", unique=True, sqlite_where=text("status = 'running'")),
@@ -206,37 +208,32 @@ post = Table(
     CheckConstraint("(pid IS NULL) <> (text_identity IS NULL)", name="one_identity"),
 )
 
+# Clustered by post: the excerpts of a post lie together, and an import appends.
 hit = Table(
     "hit",
     metadata,
-    _id(),
-    _ref("post_id", "post.id"),
+    _ref("post_id", "post.id", primary_key=True),
+    Column("fingerprint", BigInteger, primary_key=True),  # of the excerpt
+    Column("word", Text, primary_key=True),  # '' when the export names none
     _ref("import_id", "run.id", index=True),
-    Column("word", Text, nullable=False),  # '' when the export names none
+    Column("place", Integer, nullable=False),  # within the import: the order in which its hits came
     Column("excerpt", Text, nullable=False),
-    Column("fingerprint", BigInteger, nullable=False),
-    UniqueConstraint("post_id", "word", "fingerprint"),
+    sqlite_with_rowid=False,
+)
+
+# The family of a distinct text: that of the text it is a near-copy of, or its own.
+family_place = Table(
+    "family_place",
+    metadata,
+    _ref("text_id", "text.id", primary_key=True),
+    _ref("representative_id", "text.id", index=True),
+    Column(
+        "form_hash", BigInteger, index=True
+    ),  # NULL: takes nobody in (split off, or from before there were families)
+    Column("bands", LargeBinary),  # of a representative that near-copies may join: 32 little-endian uint32
 )
 
 # What an import has read but not yet published. Swept away when the import ends in any way.
-staged_row = Table(
-    "staged_row",
-    metadata,
-    _ref("run_id", "run.id", primary_key=True),
-    Column("line", Integer, primary_key=True),
-    Column("key", String(80), nullable=False),  # 'pid:…' or 'text:…': rows of one post share it
-    Column("pid", String(64)),
-    Column("word", Text, nullable=False),
-    Column("excerpt", Text, nullable=False),
-    Column("fingerprint", BigInteger, nullable=False),
-    Column("author", Text),
-    Column("author_id", Text),
-    Column("ip", Text),
-    Column("label", Integer),
-    Column("extra", JSON, nullable=False),
-    Index("ix_staged_row_run_id_key", "run_id", "key", "line"),
-)
-
 staged_change = Table(
     "staged_change",
     metadata,
@@ -336,12 +333,13 @@ decision = Table(
     metadata,
     _id(),
     _ref("post_id", "post.id", index=True),
-    _ref("text_id", "text.id"),
+    _ref("text_id", "text.id", index=True),
     _ref("source_id", "source.id"),
     Column("label", Integer),  # NULL takes back what it supersedes
     _ref("supersedes", "decision.id", nullable=True, unique=True),
     _ref("lease_id", "lease.id", nullable=True),
     _ref("import_id", "run.id", nullable=True, index=True),
+    _ref("via_id", "decision.id", nullable=True, index=True),  # it came by the family: applied from this decision
     Column("press_id", String(64), unique=True),  # made by the browser: a press sent twice is one decision
     Column("saw_model", Boolean, nullable=False, default=False),
     Column("seconds", Float),  # from the card's first frame to the press

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, exists, func, or_, select
 
 from core.domain import Side
-from db.tables import distinct_text
+from db.engine import insert_rows
+from db.tables import decision, distinct_text, family_place, post, prediction, staged_change, staged_decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,26 +22,51 @@ class NewText:
     side: Side
 
 
-def ensure_texts(conn: Connection, texts: Sequence[NewText]) -> dict[str, int]:
-    """Store the texts not yet known; returns text ids by hash."""
-    found = _ids_by_hash(conn, [text.hash for text in texts])
-    missing = {text.hash: text for text in texts if text.hash not in found}
-    if missing:
-        conn.execute(
-            insert(distinct_text),
-            [
-                {"hash": text.hash, "normal_hash": text.normal_hash, "body": text.body, "side": text.side}
-                for text in missing.values()
-            ],
-        )
-        found |= _ids_by_hash(conn, list(missing))
-    return found
-
-
-def _ids_by_hash(conn: Connection, hashes: Sequence[str]) -> dict[str, int]:
+def ids_of_texts(conn: Connection, hashes: Sequence[str]) -> dict[str, int]:
+    """Ids of the texts that are known already, by hash."""
     ids: dict[str, int] = {}
     for start in range(0, len(hashes), 500):  # SQLite takes at most 32,766 variables, older ones 999
         part = hashes[start : start + 500]
         query = select(distinct_text.c.hash, distinct_text.c.id).where(distinct_text.c.hash.in_(part))
         ids.update({row.hash: row.id for row in conn.execute(query)})
     return ids
+
+
+def add_texts(conn: Connection, texts: Iterable[NewText]) -> dict[str, int]:
+    """Store texts that are not known yet; returns their ids by hash."""
+    new = {text.hash: text for text in texts}
+    before = newest_id(conn)
+    columns = ("hash", "normal_hash", "body", "side")
+    insert_rows(conn, distinct_text, columns, [(t.hash, t.normal_hash, t.body, t.side.value) for t in new.values()])
+    query = select(distinct_text.c.hash, distinct_text.c.id).where(distinct_text.c.id > before)
+    return {row.hash: row.id for row in conn.execute(query)}
+
+
+def newest_id(conn: Connection) -> int:
+    return conn.execute(select(func.max(distinct_text.c.id))).scalar() or 0
+
+
+def sweep_unused(conn: Connection, *, after: int, limit: int) -> int | None:
+    """Remove texts beyond that id which nothing refers to, looking at so many; returns the last id looked at.
+
+    None when there was nothing left to look at. Their family places and predictions go with them.
+    """
+    seen = select(distinct_text.c.id).where(distinct_text.c.id > after).order_by(distinct_text.c.id).limit(limit)
+    ids = list(conn.execute(seen).scalars())
+    if not ids:
+        return None
+    span = distinct_text.c.id.between(ids[0], ids[-1])
+    used = [
+        select(column).where(column == distinct_text.c.id).exists()
+        for column in (post.c.text_id, decision.c.text_id, staged_change.c.text_id, staged_decision.c.text_id)
+    ]
+    leads_others = exists().where(
+        family_place.c.representative_id == distinct_text.c.id, family_place.c.text_id != distinct_text.c.id
+    )
+    unused = list(conn.execute(select(distinct_text.c.id).where(span, ~or_(*used, leads_others))).scalars())
+    for start in range(0, len(unused), 500):
+        part = unused[start : start + 500]
+        conn.execute(delete(family_place).where(family_place.c.text_id.in_(part)))
+        conn.execute(delete(prediction).where(prediction.c.text_id.in_(part)))
+        conn.execute(delete(distinct_text).where(distinct_text.c.id.in_(part)))
+    return ids[-1]

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,13 +20,13 @@ from core.permissions import Permission, require
 from core.splits import side_of
 from core.text import BETWEEN_EXCERPTS, join_excerpts, model_text, normalised, read_markup, text_hash
 from core.tsv import ExportRow, RejectedRow
-from db import audit, posts, runs, sources, staging, texts
+from db import audit, policies, posts, runs, sources, staging, texts
 from db.engine import read, write
 
 logger = logging.getLogger(__name__)
 
 ROWS_PER_TRANSACTION = 2_000
-POSTS_PER_TRANSACTION = 400
+TEXTS_PER_SWEEP = 5_000
 KEPT_FOR = timedelta(days=1)  # an upload that nobody imported
 
 Report = Callable[[str, int, int | None, str], None]  # stage, done, total, message; raises Cancelled
@@ -86,16 +85,16 @@ def run_import(engine: Engine, run: Run, *, report: Report) -> dict[str, object]
     """Execute an import run; returns its counts. Whatever ends it early leaves nothing visible behind."""
     request = ImportRequest(**run.config)  # type: ignore[arg-type]
     sweep_leftovers(engine)
+    build = _Build(engine, run.id, request, report)
     try:
-        counts = _stage_file(engine, run.id, request, report)
-        _build_posts(engine, run.id, counts, report)
+        _build_posts(build)
         report("publishing", 0, None, "")
-        _publish(engine, run.id, request, counts)
+        _publish(build)
     finally:
-        _sweep(engine, run.id)
+        _sweep(engine, run.id, texts_after=build.newest_text)
         if request.delete_after:
             Path(request.path).unlink(missing_ok=True)
-    return asdict(counts)
+    return asdict(build.counts)
 
 
 def sweep_uploads(engine: Engine, uploads_dir: Path, *, now: datetime) -> int:
@@ -118,153 +117,178 @@ def sweep_leftovers(engine: Engine) -> None:
         left = staging.unswept_imports(conn)
     for run_id in left:
         logger.info("sweeping what import %s left", run_id)
-        _sweep(engine, run_id)
+        _sweep(engine, run_id, texts_after=0)
 
 
-def _sweep(engine: Engine, run_id: int) -> None:
-    for sweep in (staging.sweep_staged, staging.sweep_unpublished):
-        gone = 1
-        while gone:
-            with write(engine) as conn:
-                gone = sweep(conn, run_id)
+def _sweep(engine: Engine, run_id: int, *, texts_after: int) -> None:
+    """texts_after: the newest text from before the run."""
+    with write(engine) as conn:
+        staging.sweep_staged(conn, run_id)
+    gone = 1
+    while gone:
+        with write(engine) as conn:
+            gone = staging.sweep_unpublished(conn, run_id)
+    sweep_unused_texts(engine, after=texts_after)
 
 
-# --- stage ----------------------------------------------------------------------------------------------------------
+def sweep_unused_texts(engine: Engine, *, after: int = 0) -> None:
+    """Remove texts that no post and no decision refers to any more, some at a time."""
+    last: int | None = after
+    while last is not None:
+        with write(engine) as conn:
+            last = texts.sweep_unused(conn, after=last, limit=TEXTS_PER_SWEEP)
 
 
-def _stage_file(engine: Engine, run_id: int, request: ImportRequest, report: Report) -> ImportCounts:
-    """Read the file once into staged rows and rejects."""
-    counts = ImportCounts()
-    path = Path(request.path)
+# --- read and build -------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Build:
+    """An import at work: what it was asked, and what it has found so far."""
+
+    engine: Engine
+    run_id: int
+    request: ImportRequest
+    report: Report
+    counts: ImportCounts = field(default_factory=ImportCounts)
+    newest_text: int = 0  # from before the run
+    quotes: bool = False  # by policy: whether the model reads quotations too
+
+    def __post_init__(self) -> None:
+        with read(self.engine) as conn:
+            self.newest_text = texts.newest_id(conn)
+            self.quotes = policies.current_policy(conn).model_reads_quotes
+
+    def text_of(self, original: str) -> texts.NewText:
+        body = model_text(read_markup(original), quotes=self.quotes)
+        normal = normalised(body)
+        return texts.NewText(text_hash(body), text_hash(normal), body, side_of(normal))
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Rows on their way from the file into the database, by the post that they belong to."""
+
+    rows: dict[str, list[ExportRow]] = field(default_factory=dict)
+    rejects: list[tuple[int, str, str]] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, key: str, row: ExportRow) -> None:
+        self.rows.setdefault(key, []).append(row)
+        self.size += 1
+
+
+@dataclass(slots=True)
+class _Draft:
+    """One post of a batch while it is built. is_ours: this import brought it, as a whole, and nobody sees it yet."""
+
+    rows: list[ExportRow]
+    known: posts.KnownPost | None
+    is_ours: bool
+    new_rows: list[tuple[ExportRow, int]] = field(default_factory=list)  # with the fingerprint of the excerpt
+    original: str = ""
+    text: texts.NewText | None = None
+
+
+def _build_posts(build: _Build) -> None:
+    """Read the file into invisible posts, hits and staged changes, some thousand rows a transaction.
+
+    Texts without a pid come after all posts with one: they join those of their own file too.
+    """
+    if _read_rows(build, with_pid=True):
+        _read_rows(build, with_pid=False)
+
+
+def _read_rows(build: _Build, *, with_pid: bool) -> bool:
+    """Read the file once, taking in the rows with a pid or those without; returns whether there are any others.
+
+    Rejects are stored and rows counted in the first reading, that for rows with a pid.
+    """
+    path = Path(build.request.path)
     size = path.stat().st_size
-    taken: list[staging.StagedRow] = []
-    rejects: list[tuple[int, str, str]] = []
+    batch, last_pid, has_others = _Batch(), None, False
     with path.open("rb") as stream:
-        for row in rows_of(stream, request):
-            counts.rows += 1
+        for row in rows_of(stream, build.request):
+            build.counts.rows += with_pid
+            # The rows of a post mostly stand together: a batch that ends between two posts spares looking one up again.
+            if batch.size >= ROWS_PER_TRANSACTION and (isinstance(row, RejectedRow) or row.pid != last_pid):
+                _take_in(build, batch)
+                batch = _Batch()
+                _report_reading(build, stream.tell(), size, with_pid=with_pid)
             if isinstance(row, RejectedRow):
-                rejects.append((row.line, row.reason, row.raw))
+                if with_pid:
+                    batch.rejects.append((row.line, row.reason, row.raw))
+                    batch.size += 1
+            elif (row.pid is not None) is with_pid:
+                batch.add(row.pid or build.text_of(row.text).normal_hash, row)
+                last_pid = row.pid
             else:
-                taken.append(_staged(row))
-            if len(taken) + len(rejects) >= ROWS_PER_TRANSACTION:
-                counts.rejected += _store(engine, run_id, taken, rejects)
-                report("reading", stream.tell(), size, f"{counts.rows:,} rows, {counts.rejected:,} rejected")
-    counts.rejected += _store(engine, run_id, taken, rejects)
-    return counts
+                has_others = True
+    _take_in(build, batch)
+    return has_others
 
 
 def rows_of(stream: BinaryIO, request: ImportRequest) -> Iterator[ExportRow | RejectedRow]:
     return read_file(stream, name=request.name, encoding=request.encoding, columns=request.columns)
 
 
-def _staged(row: ExportRow) -> staging.StagedRow:
-    label = None if row.label is None else Label[row.label]
-    key = f"pid:{row.pid}" if row.pid else f"text:{text_hash(normalised(_text_for_model(row.text)))}"
-    return staging.StagedRow(
-        row.line, key, row.pid, row.hit_word or "", row.text, _fingerprint(row.text), row.author, row.author_id,
-        row.ip, label, row.extra,
-    )  # fmt: skip
+def _report_reading(build: _Build, position: int, size: int, *, with_pid: bool) -> None:
+    stage = "reading" if with_pid else "reading texts without a pid"
+    build.report(stage, position, size, f"{build.counts.rows:,} rows, {build.counts.rejected:,} rejected")
+
+
+def _take_in(build: _Build, batch: _Batch) -> None:
+    """Build the posts of a batch and store them. Only the storing holds the writer."""
+    with read(build.engine) as conn:
+        drafts = _drafts(conn, build.run_id, batch)
+        for draft in drafts:
+            _fill(draft, build)
+            _count(draft, build.counts)
+        judged = _judged(build, drafts)
+        new = {text.hash: text for text in (*(d.text for d in drafts if d.text), *(text for _, _, text in judged))}
+        text_ids = texts.ids_of_texts(conn, list(new))
+    build.counts.rejected += len(batch.rejects)
+    with write(build.engine) as conn:
+        staging.add_rejects(conn, build.run_id, batch.rejects)
+        text_ids |= texts.add_texts(conn, [text for text in new.values() if text.hash not in text_ids])
+        known = [(draft, draft.known) for draft in drafts if draft.known is not None]
+        _add_new_posts(conn, build.run_id, [draft for draft in drafts if draft.known is None], text_ids)
+        for draft, post in known:
+            _change_known_post(conn, build.run_id, draft, post, text_ids)
+        _stage_labels(conn, build.run_id, judged, text_ids)
+
+
+def _drafts(conn: Connection, run_id: int, batch: _Batch) -> list[_Draft]:
+    with_pid = next((rows[0].pid is not None for rows in batch.rows.values()), True)
+    known = (posts.known_by_pid if with_pid else posts.known_by_text)(conn, list(batch.rows))
+    drafts = []
+    for key, rows in batch.rows.items():
+        found = known.get(key)
+        drafts.append(_Draft(rows, found, is_ours=found is None or found.import_id == run_id))
+    return drafts
+
+
+def _fill(draft: _Draft, build: _Build) -> None:
+    """Find out which rows are new, and what text they make together with what is known."""
+    known = {(word, fingerprint) for word, fingerprint, _ in draft.known.hits} if draft.known else set()
+    for row in draft.rows:
+        hit = (row.hit_word or "", _fingerprint(row.text))
+        # A label for a known post judges it, it does not bring another excerpt; no more does a copy without a pid.
+        is_judgement = row.label is not None and not (draft.is_ours and row.pid)
+        if hit in known or (is_judgement and (draft.known is not None or draft.new_rows)):
+            continue
+        known.add(hit)
+        draft.new_rows.append((row, hit[1]))
+    if draft.new_rows:
+        excerpts = [excerpt for _, _, excerpt in draft.known.hits] if draft.known else []
+        excerpts += [row.text for row, _ in draft.new_rows]
+        draft.original = excerpts[0] if len(excerpts) == 1 else BETWEEN_EXCERPTS.join(join_excerpts(excerpts))
+        draft.text = build.text_of(draft.original)
 
 
 def _fingerprint(excerpt: str) -> int:
     """64 bits tell the excerpts of one post apart."""
     return int.from_bytes(hashlib.sha256(excerpt.encode()).digest()[:8], "big", signed=True)
-
-
-def _store(engine: Engine, run_id: int, taken: list[staging.StagedRow], rejects: list[tuple[int, str, str]]) -> int:
-    """Write and empty both lists; returns how many were rejected."""
-    with write(engine) as conn:
-        staging.add_rows(conn, run_id, taken)
-        staging.add_rejects(conn, run_id, rejects)
-    count = len(rejects)
-    taken.clear()
-    rejects.clear()
-    return count
-
-
-# --- build ----------------------------------------------------------------------------------------------------------
-
-
-def _build_posts(engine: Engine, run_id: int, counts: ImportCounts, report: Report) -> None:
-    """Turn staged rows into invisible posts, hits and staged changes, a few hundred posts a transaction."""
-    with read(engine) as conn:
-        total = staging.count_keys(conn, run_id)
-    last, done = "", 0
-    while True:
-        with read(engine) as conn:
-            keys = staging.keys_after(conn, run_id, last, limit=POSTS_PER_TRANSACTION)
-        if not keys:
-            return
-        # Texts without a pid come after all posts with one: they join those of their own file too.
-        kind = keys[0][:4]
-        keys = [key for key in keys if key[:4] == kind]
-        with write(engine) as conn:
-            _build_some(conn, run_id, keys, counts)
-        last = keys[-1]
-        done += len(keys)
-        report("grouping", done, total, f"{counts.posts_added:,} new posts")
-
-
-@dataclass(slots=True)
-class _Draft:
-    """One post of the file while it is built."""
-
-    rows: list[staging.StagedRow]
-    known: posts.KnownPost | None
-    new_rows: list[staging.StagedRow] = field(default_factory=list)
-    original: str = ""
-    text: texts.NewText | None = None
-
-
-def _build_some(conn: Connection, run_id: int, keys: list[str], counts: ImportCounts) -> None:
-    drafts = _drafts(conn, run_id, keys)
-    for draft in drafts:
-        _fill(draft)
-        _count(draft, counts)
-    ids = texts.ensure_texts(conn, [draft.text for draft in drafts if draft.text])
-    changed = [draft for draft in drafts if draft.known is not None]
-    _add_new_posts(conn, run_id, [draft for draft in drafts if draft.known is None], ids)
-    for draft in changed:
-        if draft.known is not None and draft.text is not None:
-            _change_known_post(conn, run_id, draft.known, draft, ids[draft.text.hash])
-    _stage_labels(conn, run_id, drafts)
-
-
-def _drafts(conn: Connection, run_id: int, keys: list[str]) -> list[_Draft]:
-    rows = staging.rows_of_keys(conn, run_id, keys[0], keys[-1])
-    grouped = {key: list(group) for key, group in groupby(rows, key=lambda row: row.key)}
-    by_pid = posts.known_by_pid(conn, [key[4:] for key in keys if key.startswith("pid:")])
-    by_text = posts.known_by_text(conn, [key[5:] for key in keys if key.startswith("text:")])
-    return [
-        _Draft(group, by_pid.get(key[4:]) if key.startswith("pid:") else by_text.get(key[5:]))
-        for key, group in grouped.items()
-    ]
-
-
-def _fill(draft: _Draft) -> None:
-    """Find out which rows are new, and what text they make together with what is known."""
-    known = {(word, fingerprint) for word, fingerprint, _ in draft.known.hits} if draft.known else set()
-    for row in draft.rows:
-        is_known = draft.known is not None or (row.pid is None and bool(draft.new_rows))
-        if (row.word, row.fingerprint) in known or (is_known and row.label is not None):
-            continue  # a label for a known post judges it, it does not bring another excerpt
-        known.add((row.word, row.fingerprint))
-        draft.new_rows.append(row)
-    if not draft.new_rows:
-        return
-    excerpts = [excerpt for _, _, excerpt in draft.known.hits] if draft.known else []
-    draft.original = BETWEEN_EXCERPTS.join(join_excerpts([*excerpts, *(row.excerpt for row in draft.new_rows)]))
-    draft.text = _new_text(draft.original)
-
-
-def _new_text(original: str) -> texts.NewText:
-    body = _text_for_model(original)
-    normal = normalised(body)
-    return texts.NewText(text_hash(body), text_hash(normal), body, side_of(normal))
-
-
-def _text_for_model(original: str) -> str:
-    return model_text(read_markup(original))
 
 
 def _count(draft: _Draft, counts: ImportCounts) -> None:
@@ -276,10 +300,10 @@ def _count(draft: _Draft, counts: ImportCounts) -> None:
 
 def _add_new_posts(conn: Connection, run_id: int, drafts: list[_Draft], text_ids: dict[str, int]) -> None:
     new = [_new_post(draft, text_ids) for draft in drafts]
-    post_ids = posts.add_posts(conn, run_id, new)
-    for draft, post, post_id in zip(drafts, new, post_ids, strict=True):
-        draft.known = posts.KnownPost(post_id, post.text_id, post.original, ())
-    hits = [hit for draft, post_id in zip(drafts, post_ids, strict=True) for hit in _hits(draft, post_id)]
+    hits: list[posts.NewHit] = []
+    for draft, post, post_id in zip(drafts, new, posts.add_posts(conn, run_id, new), strict=True):
+        draft.known = posts.KnownPost(post_id, run_id, post.text_id, post.original, ())
+        hits += _hits(draft, post_id)
     posts.add_hits(conn, run_id, hits)
 
 
@@ -301,38 +325,55 @@ def _first(values: Iterable[str | None]) -> str | None:
 
 
 def _hits(draft: _Draft, post_id: int) -> list[posts.NewHit]:
-    return [posts.NewHit(post_id, row.word, row.excerpt, row.fingerprint) for row in draft.new_rows]
+    return [
+        posts.NewHit(post_id, fingerprint, row.hit_word or "", row.line, row.text)
+        for row, fingerprint in draft.new_rows
+    ]
 
 
-def _change_known_post(conn: Connection, run_id: int, known: posts.KnownPost, draft: _Draft, text_id: int) -> None:
+def _change_known_post(
+    conn: Connection, run_id: int, draft: _Draft, known: posts.KnownPost, text_ids: dict[str, int]
+) -> None:
+    """Add hits to a post that was there before this batch; the text that they make is seen when it is published."""
+    if draft.text is None:
+        return
     posts.add_hits(conn, run_id, _hits(draft, known.id))
-    if (text_id, draft.original) != (known.text_id, known.original):
+    text_id = text_ids[draft.text.hash]
+    if (text_id, draft.original) == (known.text_id, known.original):
+        return
+    if draft.is_ours:
+        posts.change_text(conn, known.id, text_id=text_id, original=draft.original)
+    else:
         staging.stage_change(conn, run_id, post_id=known.id, text_id=text_id, original=draft.original)
 
 
-def _stage_labels(conn: Connection, run_id: int, drafts: list[_Draft]) -> None:
+def _judged(build: _Build, drafts: list[_Draft]) -> list[tuple[_Draft, ExportRow, texts.NewText]]:
+    """Rows with a label, with the text that stands beside it."""
+    return [(draft, row, build.text_of(row.text)) for draft in drafts for row in draft.rows if row.label is not None]
+
+
+def _stage_labels(
+    conn: Connection, run_id: int, judged: list[tuple[_Draft, ExportRow, texts.NewText]], text_ids: dict[str, int]
+) -> None:
     """A label judges the text that stands beside it in the file; the last line of a post counts.
 
     Without a pid the post is the one with a copy of that text, and the label judges the copy.
     """
-    judged = [(draft, row) for draft in drafts for row in draft.rows if row.label is not None]
-    own = [_new_text(row.excerpt) for _, row in judged]
-    text_ids = texts.ensure_texts(conn, own)
     decisions: dict[int, tuple[int, int, Label]] = {}
-    for (draft, row), text in zip(judged, own, strict=True):
+    for draft, row, text in judged:
         if draft.known is not None and row.label is not None:
             text_id = text_ids[text.hash] if row.pid else draft.known.text_id
-            decisions[draft.known.id] = (draft.known.id, text_id, row.label)
+            decisions[draft.known.id] = (draft.known.id, text_id, Label[row.label])
     staging.stage_decisions(conn, run_id, list(decisions.values()))
 
 
 # --- publish --------------------------------------------------------------------------------------------------------
 
 
-def _publish(engine: Engine, run_id: int, request: ImportRequest, counts: ImportCounts) -> None:
+def _publish(build: _Build) -> None:
     """Make everything visible in one transaction; cancelled until the very last moment means nothing happened."""
-    now = utc_now()
-    with write(engine) as conn:
+    now, run_id, request, counts = utc_now(), build.run_id, build.request, build.counts
+    with write(build.engine) as conn:
         if runs.beat(conn, run_id, now=now):
             raise Cancelled("The import was cancelled; nothing of it is visible.")
         counts.posts_changed = staging.publish_changes(conn, run_id)

@@ -28,14 +28,13 @@ from db.tables import (
     run,
     staged_change,
     staged_decision,
-    staged_row,
 )
 from tests.conftest import NOW, rows
 from tests.core.services.conftest import OPERATOR, import_file
 
 Report = Callable[[str, int, int | None, str], None]
 VISIBLE = (post, hit, decision)
-STAGED = (staged_row, staged_change, staged_decision)
+STAGED = (staged_change, staged_decision)
 
 
 def write_export(path: Path, lines: Sequence[tuple[object, str, str]], *, encoding: str = "utf-8") -> Path:
@@ -110,7 +109,7 @@ def test_file_in_any_usual_encoding_becomes_the_same_posts(engine: Engine, tmp_p
     ended = import_file(engine, write_export(tmp_path / "x.tsv", lines, encoding=encoding))
     assert (ended.result["posts_added"], ended.result["rejected"]) == (29, 0)
     assert rows(engine, post, pid="7")[0]["original"] == "有人知道银行贷款利率吗 7"
-    assert rows(engine, hit, id=1)[0]["word"] == "贷款"
+    assert rows(engine, hit, post_id=1)[0]["word"] == "贷款"
 
 
 def test_export_in_another_encoding_of_the_same_text_adds_nothing(engine: Engine, tmp_path: Path) -> None:
@@ -273,7 +272,7 @@ def test_other_columns_survive_in_the_writing_of_the_header(engine: Engine, tmp_
 # --- what an import does before it is published -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", ["grouping", "publishing"])
+@pytest.mark.parametrize("stage", ["publishing"])
 def test_nothing_of_an_import_is_seen_before_it_is_published(engine: Engine, tmp_path: Path, stage: str) -> None:
     import_file(engine, write_export(tmp_path / "x.tsv", [(1, "old", "one")]))
     seen: list[tuple[int, dict[int, tuple[str, ...]], dict[int, tuple[str, ...]], str]] = []
@@ -322,7 +321,7 @@ def test_changes_staged_by_a_killed_import_are_neither_published_nor_in_the_way(
             raise SystemExit
 
     with monkeypatch.context() as patched:
-        patched.setattr(importing, "_sweep", lambda engine, run_id: None)  # killed: no chance to clean up
+        patched.setattr(importing, "_sweep", lambda *_, **__: None)  # killed: no chance to clean up
         with pytest.raises(SystemExit):
             start(engine, path, report=die)
     end_running(engine, RunStatus.failed)
