@@ -10,7 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODEL_LIBRARIES = {"torch", "transformers", "peft", "accelerate", "datasets", "evaluate"}
-PURE = ("selection", "families", "splits", "metrics", "agreement", "tsv", "text", "labelled", "gold")
+PURE = (
+    *("selection", "families", "lookalikes", "minhash", "buckets", "differences"),
+    *("splits", "metrics", "agreement", "tsv", "text", "labelled", "gold"),
+)
 FOUNDATION = ("domain", "errors", "settings")
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.settings import PROJECT_DIR
-from tests.benchmarks import cold, importing, labelling, loop, machine, queueing
+from tests.benchmarks import cold, families, importing, labelling, loop, machine, queueing
 from tests.benchmarks.figures import Figure, Outcome, Skipped, table
 from tests.benchmarks.workshop import Options, Workshop
 
@@ -22,6 +22,8 @@ BENCHMARKS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "queue": queueing.measure,
     "labelling": labelling.measure,
     "loop": loop.measure,
+    "families": families.measure,
+    "edits": families.measure_edits,
     "cold": cold.measure,
 }
 BUILD = PROJECT_DIR / "build"
@@ -56,7 +58,9 @@ def main() -> None:
 def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], Options]:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; all when none is named")
-    parser.add_argument("--rows", type=int, default=100_000, help="rows of the synthetic export (%(default)s)")
+    parser.add_argument(
+        "--rows", type=int, default=100_000, help="rows of the synthetic export, and texts for families (%(default)s)"
+    )
     parser.add_argument("--labels", type=int, nargs="+", default=[300, 1_000], help="sizes for cold (%(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="samples for cold (%(default)s)")
     parsed = parser.parse_args(arguments)

@@ -41,7 +41,7 @@ class Tried:
 
 
 def measure(workshop: Workshop) -> list[Figure]:
-    folder = _cold_folder()
+    folder = cold_folder()
     settings = workshop.home("cold")
     require_starter(settings)
     train, test = (read_examples(folder / name) for name in FILES)
@@ -58,7 +58,7 @@ def measure(workshop: Workshop) -> list[Figure]:
     return figures
 
 
-def _cold_folder() -> Path:
+def cold_folder() -> Path:
     folder = Path(os.environ.get("COLD_DIR", ""))
     if "COLD_DIR" not in os.environ or not all((folder / name).is_file() for name in FILES):
         raise Skipped(

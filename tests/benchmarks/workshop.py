@@ -17,7 +17,7 @@ from tests.core.services.conftest import import_file
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """rows: of the synthetic export. labels and seeds: of the comparison on COLD."""
+    """rows: of the synthetic export, and texts for families. labels and seeds: of the comparison on COLD."""
 
     rows: int
     labels: tuple[int, ...]

@@ -1,0 +1,84 @@
+"""Differences between a representative and a near-copy: what to mark beside the card, and what to point out first."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import takewhile
+
+MAX_CELLS = 1_000_000  # characters of one text times the other's; beyond, what differs is marked as one stretch
+
+# A link before a name before a number: each takes what belongs to it, so that a number in a link is no difference of
+# its own. Blanks and hyphens in a number are how people read it out.
+_TELLING = re.compile(
+    r"(?P<link>(?:https?://|www\.)[^\s\[\]<>\"'，。；！？、（）《》]{1,500}"
+    r"|(?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24}(?![a-z0-9-])(?:/[!-~]{0,200})?)"
+    r"|(?:用户名?|昵称|[账帐]号|公众号|微信号?|qq群?|[vw]x)\s?[:是]\s?(?P<named>[a-z0-9_.-]{2,30}|\w{1,20})"
+    r"|(?P<name>@(?:[a-z0-9_.-]{2,30}|\w{1,20})|(?<![a-z0-9_-])(?=[0-9_-]{0,29}[a-z])[a-z0-9_-]{5,30}(?![a-z0-9_-]))"
+    r"|(?P<number>\d(?:[ .,-]?\d){0,39}|[〇零一二三四五六七八九幺]{4,40})",
+    re.IGNORECASE,
+)
+_SCHEME = re.compile(r"https?://(?:www\.)?|www\.", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A stretch of one text, a[a_start:a_end], that is b[b_start:b_end] in the other; one of them may be empty."""
+
+    a_start: int
+    a_end: int
+    b_start: int
+    b_end: int
+
+
+def differences(a: str, b: str) -> tuple[Difference, ...]:
+    """Return the stretches in which two texts differ, in order; what lies between them is the same in both."""
+    start = _common(a, b)
+    rest_a, rest_b = a[start:], b[start:]
+    end = _common(rest_a[::-1], rest_b[::-1])
+    rest_a, rest_b = rest_a[: len(rest_a) - end], rest_b[: len(rest_b) - end]
+    if not rest_a and not rest_b:
+        return ()
+    if len(rest_a) * len(rest_b) > MAX_CELLS:
+        return (Difference(start, start + len(rest_a), start, start + len(rest_b)),)
+    stretches = SequenceMatcher(None, rest_a, rest_b, autojunk=False).get_opcodes()
+    return tuple(
+        Difference(start + a_start, start + a_end, start + b_start, start + b_end)
+        for tag, a_start, a_end, b_start, b_end in stretches
+        if tag != "equal"
+    )
+
+
+def _common(a: str, b: str) -> int:
+    """How many characters both begin with."""
+    return sum(1 for _ in takewhile(bool, map(str.__eq__, a, b)))
+
+
+def telling_differences(a: str, b: str) -> tuple[str, ...]:
+    """Return the numbers, links and names that only one of two texts has: a's in order, then b's.
+
+    Near-copies that differ in such a thing may need decisions of their own. Width, case, and blanks or hyphens in a
+    number make no difference here.
+    """
+    of_a, of_b = dict.fromkeys(_telling(a)), dict.fromkeys(_telling(b))
+    return (*(token for token in of_a if token not in of_b), *(token for token in of_b if token not in of_a))
+
+
+def _telling(text: str) -> Iterator[str]:
+    for found in _TELLING.finditer(unicodedata.normalize("NFKC", text)):
+        token = found["named"] or found[0]
+        if found["number"]:
+            yield "".join(map(_digit, token))
+        elif found["link"]:
+            yield _SCHEME.sub("", token.lower()).rstrip("/.")
+        else:
+            yield token.casefold()
+
+
+def _digit(character: str) -> str:
+    """一 is 1; of what stands between digits only the point says something."""
+    value = unicodedata.numeric(character, None)
+    return str(int(value)) if value is not None else character.strip(" ,-")
