@@ -48,6 +48,13 @@ class Side(StrEnum):
     audit = "audit"
 
 
+class FamilyWeight(StrEnum):
+    """How much a family of near-copies counts in training, where a post without any counts 1."""
+
+    one = "one"  # as one post: a template teaches once, however often it was posted
+    root = "root"  # the square root of its size, 3 at most
+
+
 class SourceKind(StrEnum):
     person = "person"
     file = "file"
@@ -207,6 +214,7 @@ class Decision:
     lease_id: int | None
     saw_model: bool
     decided_at: datetime
+    via_id: int | None = None  # it came by the family: the decision on a near-copy that it was applied from
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +248,7 @@ class Policy:
     """The lead's choices, versioned; read per use case."""
 
     show_author: bool = False
+    family_weight: FamilyWeight = FamilyWeight.one
     model_reads_quotes: bool = False  # of posts imported from then on; a quotation is not the author's own
     lease_minutes: int = 10
     prefetch: int = 20

@@ -73,22 +73,36 @@ def _ascending(values: npt.NDArray[np.floating], *, rng: np.random.Generator) ->
     return np.lexsort((rng.random(len(values)), values))
 
 
-def rank_by_hit_words(words: Sequence[Sequence[str]], *, rng: np.random.Generator) -> IntArray:
+@dataclass(frozen=True, slots=True)
+class WordHits:
+    """Which post has which hit word: positions into the pool, and words as numbers from 0, both (n_hits,)."""
+
+    positions: IntArray
+    words: npt.NDArray[np.int32]
+
+    def without(self, is_aside: npt.NDArray[np.bool_]) -> WordHits:
+        kept = ~is_aside[self.positions]
+        return WordHits(self.positions[kept], self.words[kept])
+
+
+def rank_by_hit_words(hits: WordHits, *, rng: np.random.Generator) -> IntArray:
     """Order posts round-robin over hit words, rare words first; posts without a hit are left out.
 
-    words: for each post its hit words.
+    Within a word the order is random. Returns positions, each once.
     Cold start: with 3 % to 8 % of posts not normal, a plain random order shows few of them.
     """
-    by_word: dict[str, list[int]] = {}
-    for position in rng.permutation(len(words)):
-        for word in words[position]:
-            by_word.setdefault(word, []).append(int(position))
-    rarest_first = sorted(by_word.values(), key=len)
-    order: dict[int, None] = {}
-    for turn in range(max(map(len, rarest_first), default=0)):
-        rarest_first = [positions for positions in rarest_first if len(positions) > turn]
-        order.update((positions[turn], None) for positions in rarest_first if positions[turn] not in order)
-    return np.fromiter(order, dtype=np.intp, count=len(order))
+    if not len(hits.positions):
+        return np.empty(0, dtype=np.intp)
+    chance = rng.permutation(int(hits.positions.max()) + 1).astype(np.int32)[hits.positions]
+    by_word = np.lexsort((chance, hits.words))
+    words = hits.words[by_word]
+    counts = np.bincount(words)
+    turns = np.arange(len(words)) - np.searchsorted(words, words)
+    in_turn = hits.positions[by_word[np.lexsort((words, counts[words], turns))]]
+    _, first = np.unique(in_turn, return_index=True)
+    first.sort()
+    order: IntArray = in_turn[first]
+    return order
 
 
 def interleave(streams: Sequence[Stream]) -> Iterator[Pick]:
@@ -98,7 +112,7 @@ def interleave(streams: Sequence[Stream]) -> Iterator[Pick]:
     the others in proportion; streams with share 0 follow last, in the order given.
     """
     queues = [_Turns(stream) for stream in streams]
-    seen: set[int] = set()
+    seen = bytearray(max((int(stream.order.max(initial=-1)) for stream in streams), default=-1) + 1)
     for group in ([q for q in queues if q.stream.share > 0], *([q] for q in queues if q.stream.share <= 0)):
         yield from _merge(group, seen)
 
@@ -108,14 +122,20 @@ class _Turns:
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self.positions = iter(stream.order.tolist())
+        self.positions = _in_turn(stream.order)
         self.served = 0.0
 
-    def next_unseen(self, seen: set[int]) -> int | None:
-        return next((position for position in self.positions if position not in seen), None)
+    def next_unseen(self, seen: bytearray) -> int | None:
+        return next((position for position in self.positions if not seen[position]), None)
 
 
-def _merge(group: list[_Turns], seen: set[int]) -> Iterator[Pick]:
+def _in_turn(order: IntArray) -> Iterator[int]:
+    """Some thousand at a time: millions of Python's integers would take more memory than all else here."""
+    for start in range(0, len(order), 4_096):
+        yield from order[start : start + 4_096].tolist()
+
+
+def _merge(group: list[_Turns], seen: bytearray) -> Iterator[Pick]:
     while group:
         turn = _next_turn(group)
         position = turn.next_unseen(seen)
@@ -124,7 +144,7 @@ def _merge(group: list[_Turns], seen: set[int]) -> Iterator[Pick]:
             _restart(group)
             continue
         turn.served += 1
-        seen.add(position)
+        seen[position] = 1
         yield _pick(turn.stream, position)
 
 
@@ -153,13 +173,13 @@ def order_pool(
     proba: Probabilities,
     is_scored: npt.NDArray[np.bool_],
     is_audit: npt.NDArray[np.bool_],
-    words: Sequence[Sequence[str]],
+    hits: WordHits,
     shares: Mapping[str, float],
     rng: np.random.Generator,
 ) -> Iterator[Pick]:
     """Yield every post of the pool once, in the order in which it is to be shown.
 
-    proba: (n_posts, 3); rows of posts that are not scored are ignored. Arrays are (n_posts,), words likewise.
+    proba: (n_posts, 3); rows of posts that are not scored are ignored. The masks are (n_posts,).
     shares: by Reason name; what they lack of 1 goes to random. Without any scored post the model's shares go
     half to hit words, half to random.
     """
@@ -171,8 +191,8 @@ def order_pool(
     if len(scored):
         streams += _model_streams(proba, scored, shares=shares, rng=rng)
     else:
-        drawn = [() if aside else found for found, aside in zip(words, is_audit.tolist(), strict=True)]
-        streams += _cold_streams(drawn, share=1.0 - shares.get("audit", 0.0), rng=rng)
+        by_word = rank_by_hit_words(hits.without(is_audit), rng=rng)
+        streams += [Stream(Reason.hit, by_word, share=(1.0 - shares.get("audit", 0.0)) / 2)]
     rest = max(0.0, round(1.0 - sum(stream.share for stream in streams), 9))
     return interleave([*streams, Stream(Reason.random, others, share=rest, is_uniform=True)])
 
@@ -189,7 +209,3 @@ def _model_streams(
         Stream(Reason.uncertain, by_margin, margin, shares.get("uncertain", 0.0)),
         Stream(Reason.likely_violation, by_violation, violation, shares.get("likely_violation", 0.0)),
     ]
-
-
-def _cold_streams(words: Sequence[Sequence[str]], *, share: float, rng: np.random.Generator) -> list[Stream]:
-    return [Stream(Reason.hit, rank_by_hit_words(words, rng=rng), share=share / 2)]

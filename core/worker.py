@@ -153,7 +153,7 @@ def train_version(context: Context) -> dict[str, object]:
     name = training.next_version_name(context.engine)
     out_dir = context.settings.versions_dir / name
     result = learning.train(
-        [learning.TrainingExample(t.text, int(t.label)) for t in snapshot.on(Side.train)],
+        [learning.TrainingExample(t.text, int(t.label), t.weight) for t in snapshot.on(Side.train)],
         [learning.TrainingExample(t.text, int(t.label)) for t in snapshot.on(Side.evaluation)],
         config=learning.TrainingConfig(
             base_path=encoder.path,
@@ -170,7 +170,8 @@ def train_version(context: Context) -> dict[str, object]:
     aside = snapshot.on(Side.evaluation, Side.audit)
     classifier = learned.load_classifier(out_dir, base_path=encoder.path)
     proba = classifier.probabilities([t.text for t in aside])
-    metrics = measure([t.label for t in aside], [Label(int(row.argmax())) for row in proba]) if aside else None
+    said = [Label(int(row.argmax())) for row in proba]
+    metrics = measure([t.label for t in aside], said, sizes=[t.posts for t in aside]) if aside else None
     figures = {} if metrics is None else metrics.to_dict()
     version = training.store_version(
         context.engine,

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from core.domain import Lease, Prediction, Reason
-from db import models, posts
+from db import families, models, posts
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A leased post, ready to be judged. prediction None: not scored yet, or of the audit slice (judged unseen)."""
+    """A leased post, ready to be judged. prediction None: not scored yet, or of the audit slice (judged unseen).
+
+    copies: undecided near-copies, the post itself not counted.
+    """
 
     lease: Lease
     pid: str | None
@@ -24,6 +27,7 @@ class Card:
     hit_words: tuple[str, ...]
     prediction: Prediction | None
     version: str | None
+    copies: int
 
 
 def cards_of(conn: Connection, leases: Sequence[Lease], *, shows_author: bool) -> list[Card]:
@@ -34,6 +38,8 @@ def cards_of(conn: Connection, leases: Sequence[Lease], *, shows_author: bool) -
     text_ids = [post.text_id for post in found.values()]
     said = [] if active is None else models.predictions_for(conn, version_id=active.id, text_ids=text_ids)
     by_text = {prediction.text_id: prediction for prediction in said}
+    family_of = families.families_of_texts(conn, text_ids)
+    sizes = families.sizes_of(conn, list(set(family_of.values())), undecided=True)
     cards = []
     for held in leases:
         post = found[held.post_id]
@@ -50,6 +56,7 @@ def cards_of(conn: Connection, leases: Sequence[Lease], *, shows_author: bool) -
                 hit_words=words.get(post.id, ()),
                 prediction=prediction,
                 version=active.name if active is not None and prediction is not None else None,
+                copies=max(0, sizes.get(family_of[post.text_id], 0) - 1),
             )
         )
     return cards

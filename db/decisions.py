@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,10 @@ from db.tables import decision, distinct_text, post, source
 
 @dataclass(frozen=True, slots=True)
 class NewDecision:
-    """label None takes back what it supersedes. seconds: from the card's first frame to the press."""
+    """label None takes back what it supersedes. seconds: from the card's first frame to the press.
+
+    via_id: the decision on a near-copy that it was applied from.
+    """
 
     post_id: int
     text_id: int
@@ -26,11 +30,21 @@ class NewDecision:
     press_id: str | None = None
     saw_model: bool = False
     seconds: float | None = None
+    via_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A near-copy that a decision is applied to. supersedes: the decision on it that this one replaces."""
+
+    post_id: int
+    text_id: int
+    supersedes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RecentDecision:
-    """A standing decision of one's own, with the post's text as it is now."""
+    """A standing decision of one's own, with the post's text as it is now. copies: how many near-copies share it."""
 
     decision_id: int
     lease_id: int | None
@@ -39,6 +53,7 @@ class RecentDecision:
     text: str
     label: Label
     decided_at: datetime
+    copies: int
 
 
 def _to_decision(row: Row[Any]) -> Decision:
@@ -52,12 +67,40 @@ def _to_decision(row: Row[Any]) -> Decision:
         lease_id=row.lease_id,
         saw_model=row.saw_model,
         decided_at=row.decided_at,
+        via_id=row.via_id,
     )
 
 
 def add_decision(conn: Connection, made: NewDecision, *, now: datetime) -> Decision:
     values = {name: getattr(made, name) for name in NewDecision.__dataclass_fields__} | {"decided_at": now}
     return _to_decision(conn.execute(insert(decision).values(values).returning(decision)).one())
+
+
+def add_copies(conn: Connection, made: Decision, copies: Sequence[Copy], *, now: datetime) -> None:
+    """Apply a decision, or what takes one back, to near-copies of its post."""
+    rows = [
+        {
+            "post_id": copy.post_id,
+            "text_id": copy.text_id,
+            "source_id": made.source_id,
+            "label": made.label,
+            "supersedes": copy.supersedes,
+            "via_id": made.id,
+            "saw_model": made.saw_model,
+            "decided_at": now,
+        }
+        for copy in copies
+    ]
+    if rows:
+        conn.execute(insert(decision), rows)
+
+
+def copies_of(conn: Connection, decision_id: int) -> list[Copy]:
+    """What stands of what was applied from a decision, as what a further decision on it would supersede."""
+    query = select(decision.c.post_id, decision.c.text_id, decision.c.id).where(
+        decision.c.via_id == decision_id, stands()
+    )
+    return [Copy(row.post_id, row.text_id, row.id) for row in conn.execute(query.order_by(decision.c.id))]
 
 
 def made_by_press(conn: Connection, press_id: str) -> Decision | None:
@@ -96,7 +139,16 @@ def standing_on_post(conn: Connection, post_id: int) -> list[tuple[Decision, Sou
 
 
 def recent_of(conn: Connection, *, source_id: int, limit: int) -> list[RecentDecision]:
-    """Standing decisions of a source, newest first."""
+    """Standing decisions of a source, newest first; those on near-copies are counted with what they came from."""
+    copy, later = decision.alias("copy"), decision.alias("later_copy")
+    copies = (
+        select(func.count())
+        .select_from(copy)
+        .where(copy.c.via_id == decision.c.id, copy.c.label.is_not(None))
+        .where(~select(later.c.id).where(later.c.supersedes == copy.c.id).exists())
+        .correlate(decision)
+        .scalar_subquery()
+    )
     query = (
         select(
             decision.c.id,
@@ -106,22 +158,21 @@ def recent_of(conn: Connection, *, source_id: int, limit: int) -> list[RecentDec
             distinct_text.c.body,
             decision.c.label,
             decision.c.decided_at,
+            copies.label("copies"),
         )
         .join_from(decision, post, decision.c.post_id == post.c.id)
         .join(distinct_text, distinct_text.c.id == post.c.text_id)
-        .where(decision.c.source_id == source_id, stands())
+        .where(decision.c.source_id == source_id, decision.c.via_id.is_(None), stands())
         .order_by(decision.c.decided_at.desc(), decision.c.id.desc())
         .limit(limit)
     )
     return [
-        RecentDecision(r.id, r.lease_id, r.post_id, r.text_id, r.body, Label(r.label), r.decided_at)
+        RecentDecision(r.id, r.lease_id, r.post_id, r.text_id, r.body, Label(r.label), r.decided_at, r.copies)
         for r in conn.execute(query)
     ]
 
 
 def count_since(conn: Connection, *, source_id: int, since: datetime) -> int:
-    """Standing decisions of a source from that moment on."""
-    made = select(func.count()).select_from(decision)
-    return conn.execute(
-        made.where(decision.c.source_id == source_id, decision.c.decided_at >= since, stands())
-    ).scalar_one()
+    """Standing decisions of a source from that moment on; near-copies that were decided along do not count."""
+    made = select(func.count()).select_from(decision).where(decision.c.source_id == source_id, stands())
+    return conn.execute(made.where(decision.c.decided_at >= since, decision.c.via_id.is_(None))).scalar_one()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from sqlalchemy import ColumnElement, Connection, func, select
@@ -11,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from core.domain import Label, Side, SourceKind
 from core.gold import Vote, gold_label
 from db.posts import is_visible, stands
-from db.tables import decision, distinct_text, post, source
+from db.tables import decision, distinct_text, family_place, post, source
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class GoldPost:
 
     post_id: int
     text_id: int
-    normal_hash: str
+    family: int
     side: Side
     text: str
     label: Label
@@ -33,7 +34,7 @@ def gold_posts(conn: Connection) -> Iterator[GoldPost]:
         select(
             post.c.id.label("post_id"),
             post.c.text_id,
-            distinct_text.c.normal_hash,
+            family_place.c.representative_id,
             distinct_text.c.side,
             distinct_text.c.body,
             decision.c.id.label("decision_id"),
@@ -42,6 +43,7 @@ def gold_posts(conn: Connection) -> Iterator[GoldPost]:
         )
         .join_from(decision, post, decision.c.post_id == post.c.id)
         .join(distinct_text, post.c.text_id == distinct_text.c.id)
+        .join(family_place, family_place.c.text_id == post.c.text_id)
         .join(source, decision.c.source_id == source.c.id)
         .where(stands(), decision.c.text_id == post.c.text_id, is_visible())
         .order_by(post.c.id, decision.c.id)
@@ -52,7 +54,19 @@ def gold_posts(conn: Connection) -> Iterator[GoldPost]:
         if label is not None:
             first = rows[0]
             ids = tuple(row.decision_id for row in rows)
-            yield GoldPost(post_id, first.text_id, first.normal_hash, Side(first.side), first.body, label, ids)
+            yield GoldPost(post_id, first.text_id, first.representative_id, Side(first.side), first.body, label, ids)
+
+
+def gold_families(found: Iterable[GoldPost]) -> list[GoldPost]:
+    """One post for each family, the first, with the label of most of them; between equals, the more severe."""
+    by_family: dict[int, list[GoldPost]] = {}
+    for gold in found:
+        by_family.setdefault(gold.family, []).append(gold)
+    chosen = []
+    for posts in by_family.values():
+        counted = Counter(gold.label for gold in posts)
+        chosen.append(replace(posts[0], label=max(counted, key=lambda label: (counted[label], label))))
+    return chosen
 
 
 @dataclass(frozen=True, slots=True)

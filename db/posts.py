@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, sel
 from core.domain import Label, Post
 from core.errors import NotFound
 from db.engine import insert_rows
-from db.tables import decision, distinct_text, hit, post, prediction, run
+from db.tables import decision, distinct_text, family_place, hit, post, prediction, run
 
 _later = decision.alias("later")
 
@@ -75,7 +75,7 @@ def known_by_pid(conn: Connection, pids: Sequence[str]) -> dict[str, KnownPost]:
     found: list[Row[Any]] = []
     for start in range(0, len(pids), 500):
         query = select(post.c.pid.label("key"), *_KNOWN).where(post.c.pid.in_(pids[start : start + 500]))
-        found += conn.execute(query).all()
+        found.extend(conn.execute(query))
     return _with_hits(conn, found)
 
 
@@ -92,7 +92,7 @@ def known_by_text(conn: Connection, normal_hashes: Sequence[str]) -> dict[str, K
         )
         columns = (distinct_text.c.normal_hash.label("key"), *_KNOWN)
         query = select(*columns).join_from(distinct_text, post, has_text).where(post.c.id.in_(first))
-        found += conn.execute(query).all()
+        found.extend(conn.execute(query))
     return _with_hits(conn, found)
 
 
@@ -179,8 +179,8 @@ def hit_words(conn: Connection, post_ids: Sequence[int]) -> dict[int, tuple[str,
     return {post_id: tuple(found) for post_id, found in words.items()}
 
 
-def words_of_pool(conn: Connection) -> dict[int, tuple[str, ...]]:
-    """Distinct hit words of every undecided visible post that has any."""
+def words_of_pool(conn: Connection) -> Iterator[Row[int, str]]:
+    """(post_id, word), each once, of every undecided visible post that has any, in order of post."""
     query = (
         select(hit.c.post_id, hit.c.word)
         .distinct()
@@ -188,10 +188,7 @@ def words_of_pool(conn: Connection) -> dict[int, tuple[str, ...]]:
         .where(hit.c.word != "", _is_published(), is_visible(), ~is_decided())
         .order_by(hit.c.post_id, hit.c.word)
     )
-    words: dict[int, list[str]] = {}
-    for row in conn.execute(query):
-        words.setdefault(row.post_id, []).append(row.word)
-    return {post_id: tuple(found) for post_id, found in words.items()}
+    yield from conn.execute(query)
 
 
 def count_posts(conn: Connection) -> int:
@@ -218,7 +215,7 @@ def count_by_label(conn: Connection) -> dict[str, int]:
 
 
 def pool(conn: Connection, *, version_id: int | None) -> Iterator[Row[int, int, str, float, float, float]]:
-    """Undecided visible posts: (id, text_id, side, p_normal, p_suspicious, p_violation), in order of id.
+    """Undecided visible posts: (id, family, side, p_normal, p_suspicious, p_violation), in order of id.
 
     Probabilities are those of the version for the post's current text, None where there are none yet.
     """
@@ -226,13 +223,14 @@ def pool(conn: Connection, *, version_id: int | None) -> Iterator[Row[int, int, 
     query = (
         select(
             post.c.id,
-            post.c.text_id,
+            family_place.c.representative_id.label("family"),
             distinct_text.c.side,
             prediction.c.p_normal,
             prediction.c.p_suspicious,
             prediction.c.p_violation,
         )
         .join_from(post, distinct_text, post.c.text_id == distinct_text.c.id)
+        .join(family_place, family_place.c.text_id == post.c.text_id)
         .outerjoin(prediction, scored)
         .where(is_visible(), ~is_decided())
         .order_by(post.c.id)

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, insert, select, tuple_, update
 
 from core.domain import Lease, QueueEntry, Reason
+from db.engine import insert_rows
 from db.posts import stands
 from db.tables import decision, lease, queue_entry, queue_round, run, skip
 
@@ -25,20 +26,9 @@ def open_round(conn: Connection, *, now: datetime) -> int:
 
 
 def add_entries(conn: Connection, entries: Sequence[QueueEntry]) -> None:
-    conn.execute(
-        insert(queue_entry),
-        [
-            {
-                "round_id": entry.round_id,
-                "post_id": entry.post_id,
-                "rank": entry.rank,
-                "reason": entry.reason,
-                "score": entry.score,
-                "selection_probability": entry.selection_probability,
-            }
-            for entry in entries
-        ],
-    )
+    columns = ("round_id", "post_id", "rank", "reason", "score", "selection_probability")
+    rows = [(e.round_id, e.post_id, e.rank, e.reason.value, e.score, e.selection_probability) for e in entries]
+    insert_rows(conn, queue_entry, columns, rows)
 
 
 def publish_round(
@@ -110,9 +100,10 @@ def _entries_in_order(round_id: int) -> Select[int, int, str, float, int, float]
     return select(*columns).where(queue_entry.c.round_id == round_id).order_by(queue_entry.c.rank)
 
 
-def take_out(conn: Connection, *, post_id: int) -> None:
-    """A decided post leaves every round."""
-    conn.execute(delete(queue_entry).where(queue_entry.c.post_id == post_id))
+def take_out(conn: Connection, post_ids: Sequence[int]) -> None:
+    """Decided posts leave every round."""
+    for start in range(0, len(post_ids), 500):
+        conn.execute(delete(queue_entry).where(queue_entry.c.post_id.in_(post_ids[start : start + 500])))
 
 
 def put_back(conn: Connection, freed: Lease) -> None:
@@ -120,7 +111,7 @@ def put_back(conn: Connection, freed: Lease) -> None:
     round_id = current_round(conn)
     if round_id is None:
         return
-    take_out(conn, post_id=freed.post_id)
+    take_out(conn, [freed.post_id])
     conn.execute(
         insert(queue_entry).values(
             round_id=round_id,
@@ -131,6 +122,17 @@ def put_back(conn: Connection, freed: Lease) -> None:
             selection_probability=freed.selection_probability,
         )
     )
+
+
+def put_last(conn: Connection, post_id: int) -> None:
+    """A post that has to be judged by itself from now on joins the current round behind all others."""
+    round_id = current_round(conn)
+    if round_id is not None:
+        last = conn.execute(select(func.max(queue_entry.c.rank)).where(queue_entry.c.round_id == round_id)).scalar()
+        take_out(conn, [post_id])
+        conn.execute(
+            insert(queue_entry).values(round_id=round_id, post_id=post_id, rank=(last or 0) + 1, reason=Reason.random)
+        )
 
 
 def count_left(conn: Connection) -> int:

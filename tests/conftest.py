@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -114,6 +115,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def marked_text(label: int, n: int) -> str:
-    """A text of that class: filler with the class's marker in the middle."""
-    filler = "".join(CHARACTERS[(n * 7 + k * k) % 16] for k in range(6 + n % 9))
+    """A text of that class: filler with the class's marker in the middle, no near-copy of another number's."""
+    digits = hashlib.sha256(str(n).encode()).digest()
+    filler = "".join(CHARACTERS[byte % 16] for byte in digits[: 12 + n % 9])
     return filler[:4] + MARKERS[label] + filler[4:]

@@ -52,8 +52,11 @@ LIBRARIES = ("torch", "transformers", "peft", "accelerate", "datasets", "evaluat
 
 @dataclass(frozen=True, slots=True)
 class TrainingExample:
+    """weight: how much it counts, beside the weight of its class."""
+
     text: str
     label: int
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,10 +225,13 @@ def longest_input(base: Any, tokenizer: PreTrainedTokenizerBase) -> int:
 def tokenise(
     examples: Sequence[TrainingExample], tokenizer: PreTrainedTokenizerBase, max_tokens: int
 ) -> datasets.Dataset:
-    """Token ids, not padded (each batch is padded to its longest), with their length for batching by length."""
+    """Token ids, not padded (each batch is padded to its longest), with their length for batching by length.
+
+    labels: [label, weight], for Trainer hands the loss nothing else of an example.
+    """
     encoded = tokenizer([example.text for example in examples], truncation=True, max_length=max_tokens)
     columns = {name: encoded[name] for name in ("input_ids", "attention_mask")}
-    columns["labels"] = [example.label for example in examples]
+    columns["labels"] = [[float(example.label), example.weight] for example in examples]
     columns["length"] = [len(ids) for ids in encoded["input_ids"]]
     return datasets.Dataset.from_dict(columns)
 
@@ -284,14 +290,18 @@ def _arguments(config: TrainingConfig, schedule: Schedule, device: Device, folde
 def _weighted_loss(weights: Sequence[float]) -> Callable[..., torch.Tensor]:
     def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: object = None) -> torch.Tensor:
         logits = outputs["logits"].float()  # (batch, n_labels)
-        return cross_entropy(logits, labels, weight=torch.tensor(weights, device=logits.device))
+        truth, own_weights = labels[:, 0].long(), labels[:, 1]  # (batch,)
+        of_class = torch.tensor(weights, device=logits.device)[truth]  # (batch,)
+        losses = cross_entropy(logits, truth, reduction="none")  # (batch,)
+        return (losses * of_class * own_weights).sum() / (of_class * own_weights).sum()
 
     return loss
 
 
 def _evaluate(prediction: EvalPrediction, folder: Path) -> dict[str, Any]:
     predicted = prediction.predictions.argmax(axis=1)
-    figures = compute_metrics(prediction.label_ids.tolist(), predicted.tolist(), cache_dir=str(folder / "metric"))
+    truth = prediction.label_ids[:, 0].astype(int)
+    figures = compute_metrics(truth.tolist(), predicted.tolist(), cache_dir=str(folder / "metric"))
     return {"macro_f1": figures["macro_f1"], "accuracy": figures["accuracy"]}
 
 

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Engine
 from core.domain import Actor, Decision, Label, Lease, LeaseOutcome, SourceKind
 from core.errors import BadInput, Conflict, LeaseLost, NotAllowed
 from core.permissions import ROLES, Permission, may, require
-from db import accounts, audit, cards, decisions, leases, policies, posts, queue, sources
+from db import accounts, audit, cards, decisions, families, leases, policies, posts, queue, sources
 from db.cards import Card
-from db.decisions import NewDecision, RecentDecision
+from db.decisions import Copy, NewDecision, RecentDecision
 from db.engine import read, write
 
 MOST_LEASES = 25  # that one person may hold
@@ -34,7 +34,8 @@ class PressKind(StrEnum):
 class Press:
     """One key press as the browser made it. id is made there: the same press may arrive twice.
 
-    decide: lease, post, text and label. skip: lease and post. undo: the lease it takes back, or a decision.
+    decide: lease, post, text and label; family_until: applied to the near-copies too, those that were there when they
+    were looked at (post ids up to this one). skip: lease and post. undo: the lease it takes back, or a decision.
     correct: a decision, the text that was read, and the new label.
     """
 
@@ -45,6 +46,7 @@ class Press:
     text_id: int | None = None
     label: Label | None = None
     decision_id: int | None = None
+    family_until: int | None = None
     saw_model: bool = False
     seconds: float | None = None
 
@@ -179,9 +181,25 @@ def _decide(desk: _Desk, press: Press, answer: Answer) -> None:
         saw_model=press.saw_model,
         seconds=press.seconds,
     )
-    decisions.add_decision(desk.conn, made, now=desk.now)
+    decided = decisions.add_decision(desk.conn, made, now=desk.now)
     leases.end(desk.conn, lease.id, outcome=LeaseOutcome.decided, now=desk.now)
-    queue.take_out(desk.conn, post_id=lease.post_id)
+    queue.take_out(desk.conn, [lease.post_id])
+    if press.family_until is not None:
+        _apply_to_family(desk, decided, until=press.family_until)
+
+
+def _apply_to_family(desk: _Desk, decided: Decision, *, until: int) -> None:
+    """Decide the undecided near-copies up to a post id the same way; what somebody else holds is left to them."""
+    own = {lease.post_id: lease for lease in leases.open_leases(desk.conn, user_id=desk.user_id)}
+    family = families.families_of_texts(desk.conn, [decided.text_id])[decided.text_id]
+    others = [member for member in families.members(desk.conn, family) if member.post_id != decided.post_id]
+    taken = [m for m in others if m.post_id <= until and m.label is None and (m.post_id in own or not m.is_held)]
+    copies = [Copy(member.post_id, member.text_id) for member in taken]
+    decisions.add_copies(desk.conn, decided, copies, now=desk.now)
+    queue.take_out(desk.conn, [copy.post_id for copy in copies])
+    for copy in copies:
+        if copy.post_id in own:
+            leases.end(desk.conn, own[copy.post_id].id, outcome=LeaseOutcome.decided, now=desk.now)
 
 
 def _skip(desk: _Desk, press: Press, answer: Answer) -> None:
@@ -228,7 +246,8 @@ def _take_back(desk: _Desk, press: Press) -> Lease | None:
         stands.post_id, stands.text_id, desk.source_id, None, supersedes=stands.id, lease_id=stands.lease_id,
         press_id=press.id,
     )  # fmt: skip
-    decisions.add_decision(desk.conn, taken_back, now=desk.now)
+    copies = decisions.copies_of(desk.conn, stands.id)
+    decisions.add_copies(desk.conn, decisions.add_decision(desk.conn, taken_back, now=desk.now), copies, now=desk.now)
     lease = leases.get_lease(desk.conn, stands.lease_id)
     if lease is not None and not decisions.standing_on_post(desk.conn, stands.post_id):
         queue.put_back(desk.conn, lease)
@@ -250,7 +269,8 @@ def _correct(desk: _Desk, press: Press, answer: Answer) -> None:
         press_id=press.id,
         saw_model=stands.saw_model or press.saw_model,
     )
-    decisions.add_decision(desk.conn, better, now=desk.now)
+    copies = decisions.copies_of(desk.conn, stands.id)
+    decisions.add_copies(desk.conn, decisions.add_decision(desk.conn, better, now=desk.now), copies, now=desk.now)
 
 
 _TAKE = {PressKind.decide: _decide, PressKind.skip: _skip, PressKind.undo: _undo, PressKind.correct: _correct}
@@ -335,7 +355,7 @@ def decide_post(engine: Engine, actor: Actor, *, user_name: str, post_id: int, l
         )
         if (held := leases.holder_of(conn, post_id)) is not None:
             leases.end(conn, held.id, outcome=LeaseOutcome.decided, now=now)
-        queue.take_out(conn, post_id=post_id)
+        queue.take_out(conn, [post_id])
         audit.record_action(conn, actor, "decide", details={"post": post_id, "as": user_name}, now=now)
         return made
 

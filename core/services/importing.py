@@ -17,6 +17,7 @@ from core.domain import Actor, Label, Run, RunKind, SourceKind
 from core.errors import BadInput, Cancelled
 from core.labelled import read_file
 from core.permissions import Permission, require
+from core.services import families
 from core.splits import side_of
 from core.text import BETWEEN_EXCERPTS, join_excerpts, model_text, normalised, read_markup, text_hash
 from core.tsv import ExportRow, RejectedRow
@@ -88,6 +89,7 @@ def run_import(engine: Engine, run: Run, *, report: Report) -> dict[str, object]
     build = _Build(engine, run.id, request, report)
     try:
         _build_posts(build)
+        families.place_new_texts(engine, report=report)
         report("publishing", 0, None, "")
         _publish(build)
     finally:
@@ -132,11 +134,15 @@ def _sweep(engine: Engine, run_id: int, *, texts_after: int) -> None:
 
 
 def sweep_unused_texts(engine: Engine, *, after: int = 0) -> None:
-    """Remove texts that no post and no decision refers to any more, some at a time."""
-    last: int | None = after
-    while last is not None:
-        with write(engine) as conn:
-            last = texts.sweep_unused(conn, after=last, limit=TEXTS_PER_SWEEP)
+    """Remove texts that no post and no decision refers to any more, some at a time.
+
+    Twice: a representative goes when the other texts of its family are gone.
+    """
+    for _ in range(2):
+        last: int | None = after
+        while last is not None:
+            with write(engine) as conn:
+                last = texts.sweep_unused(conn, after=last, limit=TEXTS_PER_SWEEP)
 
 
 # --- read and build -------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from core.errors import Conflict
 from core.metrics import Metrics, measure
 from core.permissions import Permission, require
 from core.services import scoring
-from db import audit, golds, models
+from db import audit, families, golds, models
 from db.engine import read, write
+from db.golds import GoldPost
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,15 @@ class VersionRow:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two versions on the same posts, none of which either was trained on. active is None before any promotion."""
+    """Two versions on the same texts, none of which either was trained on. active is None before any promotion.
+
+    judged: families with a gold label, each by one text; judged_audit: those of them in the audit slice.
+    """
 
     candidate: ModelVersion
     active: ModelVersion | None
-    posts: int
-    audit_posts: int
+    judged: int
+    judged_audit: int
     candidate_metrics: Metrics | None
     active_metrics: Metrics | None
 
@@ -48,18 +52,20 @@ def compare(engine: Engine, actor: Actor, name: str) -> Comparison:
     with read(engine) as conn:
         candidate = models.require_version(conn, name)
         active = models.active_version(conn)
-        aside = {g.text_id: g for g in golds.gold_posts(conn) if g.side is not Side.train}
+        aside = _aside(conn)
+        sizes = families.sizes_of(conn, [gold.family for gold in aside.values()])
         said = _labels_said(conn, candidate, list(aside))
         others = None if active is None else _labels_said(conn, active, list(aside))
     common = [text_id for text_id in aside if text_id in said and (others is None or text_id in others)]
     truth = [aside[text_id].label for text_id in common]
+    posts = [sizes[aside[text_id].family] for text_id in common]
     return Comparison(
         candidate,
         active,
         len(common),
         sum(aside[text_id].side is Side.audit for text_id in common),
-        measure(truth, [said[text_id] for text_id in common]) if common else None,
-        measure(truth, [others[text_id] for text_id in common]) if common and others is not None else None,
+        measure(truth, [said[text_id] for text_id in common], sizes=posts) if common else None,
+        measure(truth, [others[text_id] for text_id in common], sizes=posts) if common and others else None,
     )
 
 
@@ -68,11 +74,19 @@ def measure_version(engine: Engine, actor: Actor, name: str) -> Metrics | None:
     require(actor, Permission.look)
     with read(engine) as conn:
         version = models.require_version(conn, name)
-        aside = {g.text_id: g.label for g in golds.gold_posts(conn) if g.side is not Side.train}
+        aside = _aside(conn)
+        sizes = families.sizes_of(conn, [gold.family for gold in aside.values()])
         said = _labels_said(conn, version, list(aside))
     if not said:
         return None
-    return measure([aside[text_id] for text_id in said], list(said.values()))
+    judged = [aside[text_id] for text_id in said]
+    return measure([g.label for g in judged], list(said.values()), sizes=[sizes[g.family] for g in judged])
+
+
+def _aside(conn: Connection) -> dict[int, GoldPost]:
+    """Judged families that no version is trained on, by the text that stands for each."""
+    aside = [gold for gold in golds.gold_posts(conn) if gold.side is not Side.train]
+    return {gold.text_id: gold for gold in golds.gold_families(aside)}
 
 
 def _labels_said(conn: Connection, version: ModelVersion, text_ids: list[int]) -> dict[int, Label]:

@@ -8,15 +8,25 @@ from datetime import datetime
 from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, Post, QueueEntry, RunKind
+from core.domain import Actor, Post, QueueEntry, Reason, RunKind
 from core.permissions import Permission, may, require
-from core.selection import Pick, order_pool
-from db import decisions, models, policies, posts, queue, runs
+from core.selection import Pick, WordHits, order_pool
+from db import decisions, families, models, policies, posts, queue, runs
 from db.engine import read, write
 
 ENTRIES_PER_TRANSACTION = 5_000  # some 20 ms of writing: deciding never waits longer for a new round
+_POOL_ROW = np.dtype(
+    [
+        ("id", np.int64),
+        ("family", np.int64),
+        ("is_audit", np.bool_),
+        ("is_scored", np.bool_),
+        ("probabilities", np.float32, 3),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +37,21 @@ class QueuedPost:
 
 @dataclass(frozen=True, slots=True)
 class _Pool:
-    """Parallel arrays over the undecided posts; probabilities are 0 where is_scored is False."""
+    """Parallel arrays over the first undecided post of each family; probabilities are 0 where is_scored is False.
 
-    post_ids: list[int]
-    probabilities: np.ndarray[tuple[int, int], np.dtype[np.float32]]  # (n_posts, 3)
-    is_scored: np.ndarray[tuple[int], np.dtype[np.bool_]]
-    is_audit: np.ndarray[tuple[int], np.dtype[np.bool_]]
-    words: list[tuple[str, ...]]
+    judged_before: posts of families in which another post is decided, but not these. They come after all others.
+    """
+
+    post_ids: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]  # (n_posts, 3)
+    is_scored: npt.NDArray[np.bool_]
+    is_audit: npt.NDArray[np.bool_]
+    hits: WordHits  # only where nothing is scored
+    judged_before: list[int]
 
 
 def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> int:
-    """Build a round over the whole pool, publish it, and drop the entries of older ones; returns its id.
+    """Build a round over the whole pool, a post a family, publish it, drop the entries of older ones; returns its id.
 
     Built aside in short transactions: moderators are served from the old round until the new one is complete,
     and cards already in their hands stay there.
@@ -54,12 +68,12 @@ def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> in
         proba=pool.probabilities,
         is_scored=pool.is_scored,
         is_audit=pool.is_audit,
-        words=pool.words,
+        hits=pool.hits,
         shares=shares,
         rng=np.random.default_rng(seed),
     )
     strategy = "recommended mix" if pool.is_scored.any() else "cold start"
-    entries = _entries(picks, pool.post_ids, round_id, strategy)
+    entries = _entries(picks, pool, round_id, strategy)
     while chunk := list(islice(entries, ENTRIES_PER_TRANSACTION)):
         with write(engine) as conn:
             queue.add_entries(conn, chunk)
@@ -83,26 +97,43 @@ def catch_up(engine: Engine, *, now: datetime) -> bool:
 
 
 def _load_pool(conn: Connection, *, version_id: int | None) -> _Pool:
-    rows = list(posts.pool(conn, version_id=version_id))
-    post_ids = [row.id for row in rows]
-    scored = [row.p_normal is not None for row in rows]
-    probabilities = [(row.p_normal or 0.0, row.p_suspicious or 0.0, row.p_violation or 0.0) for row in rows]
-    needs_words = not any(scored)
-    words = posts.words_of_pool(conn) if needs_words else {}
-    return _Pool(
-        post_ids,
-        np.array(probabilities, dtype=np.float32).reshape(-1, 3),
-        np.array(scored, dtype=bool),
-        np.array([row.side == "audit" for row in rows], dtype=bool),
-        [words.get(post_id, ()) for post_id in post_ids],
-    )
+    found = np.fromiter(
+        (
+            (row.id, row.family, row.side == "audit", row.p_normal is not None,
+             (row.p_normal or 0.0, row.p_suspicious or 0.0, row.p_violation or 0.0))
+            for row in posts.pool(conn, version_id=version_id)
+        ),
+        dtype=_POOL_ROW,
+    )  # fmt: skip
+    families_found, first = np.unique(found["family"], return_index=True)
+    is_judged = np.isin(families_found, np.fromiter(families.decided_families(conn), dtype=np.int64))
+    judged_before = np.sort(found["id"][first[is_judged]]).tolist()
+    rows = found[np.sort(first[~is_judged])]
+    hits = _no_hits() if rows["is_scored"].any() else _word_hits(conn, rows["id"])
+    return _Pool(rows["id"], rows["probabilities"], rows["is_scored"], rows["is_audit"], hits, judged_before)
 
 
-def _entries(picks: Iterable[Pick], post_ids: list[int], round_id: int, strategy: str) -> Iterator[QueueEntry]:
+def _no_hits() -> WordHits:
+    return WordHits(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.int32))
+
+
+def _word_hits(conn: Connection, post_ids: npt.NDArray[np.int64]) -> WordHits:
+    """Hit words of these posts, which are in order of id."""
+    numbers: dict[str, int] = {}
+    pairs = ((row.post_id, numbers.setdefault(row.word, len(numbers))) for row in posts.words_of_pool(conn))
+    found = np.fromiter(pairs, dtype=np.dtype([("post", np.int64), ("word", np.int32)]))
+    places = np.searchsorted(post_ids, found["post"])
+    places[places == len(post_ids)] = 0
+    is_shown = post_ids[places] == found["post"] if len(post_ids) else np.zeros(len(found), dtype=np.bool_)
+    return WordHits(places[is_shown], found["word"][is_shown])
+
+
+def _entries(picks: Iterable[Pick], pool: _Pool, round_id: int, strategy: str) -> Iterator[QueueEntry]:
     for rank, pick in enumerate(picks):
-        yield QueueEntry(
-            post_ids[pick.position], rank, pick.reason, pick.score, strategy, round_id, pick.selection_probability
-        )
+        post_id = int(pool.post_ids[pick.position])
+        yield QueueEntry(post_id, rank, pick.reason, pick.score, strategy, round_id, pick.selection_probability)
+    for rank, post_id in enumerate(pool.judged_before, start=len(pool.post_ids)):
+        yield QueueEntry(post_id, rank, Reason.random, None, strategy, round_id, None)
 
 
 def _drop_some_old_entries(engine: Engine, round_id: int) -> bool:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import Engine
 
-from core.domain import LABEL_NAMES, Actor, Label, ModelVersion, Prediction, Run, RunKind, RunStatus, Side
+from core.domain import LABEL_NAMES, Actor, FamilyWeight, Label, ModelVersion, Prediction, Run, RunKind, RunStatus, Side
 from core.errors import Conflict
 from core.permissions import Permission, require
-from db import audit, golds, models, runs, snapshots
+from db import audit, families, golds, models, policies, runs, snapshots
 from db.engine import read, write
+from db.golds import GoldPost
 
+HEAVIEST_FAMILY = 3.0
 LABELS_A_CLASS = 8  # below this a class cannot be learned, nor its absence noticed
 
 
@@ -29,7 +32,7 @@ class TrainingRequest:
 
 @dataclass(frozen=True, slots=True)
 class LabelCounts:
-    """Distinct texts with a gold label, by label name."""
+    """Families with a gold label, by label name; most are of one post."""
 
     train: dict[str, int]
     held_out: dict[str, int]
@@ -38,12 +41,14 @@ class LabelCounts:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotText:
-    """One distinct text with its gold label. Copies of a text count once."""
+    """One family with its gold label. posts: how many it has. weight: how much it counts in training, by policy."""
 
     text_id: int
     text: str
     label: Label
     side: Side
+    posts: int
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,8 @@ def count_labels(engine: Engine, actor: Actor) -> LabelCounts:
         found = list(golds.gold_posts(conn))
         finished = runs.list_runs(conn, kind=RunKind.training, statuses=[RunStatus.succeeded], limit=1)
         used = {d for run in finished for d, _ in snapshots.decisions_of_snapshot(conn, run.id)}
-    texts = _distinct(found)
-    new = _distinct([gold for gold in found if not used.intersection(gold.decision_ids)])
+    texts = golds.gold_families(found)
+    new = golds.gold_families([gold for gold in found if not used.intersection(gold.decision_ids)])
     return LabelCounts(
         _by_label(text for text in texts if text.side is Side.train),
         _by_label(text for text in texts if text.side is not Side.train),
@@ -109,24 +114,19 @@ def take_snapshot(engine: Engine, run_id: int) -> Snapshot:
         found = list(golds.gold_posts(conn))
         chosen = [(decision_id, gold.side) for gold in found for decision_id in gold.decision_ids]
         snapshots.add_snapshot(conn, run_id, chosen)
-    texts = tuple(_distinct(found))
+        found_families = golds.gold_families(found)
+        sizes = families.sizes_of(conn, [gold.family for gold in found_families])
+        counts_as = policies.current_policy(conn).family_weight
+    texts = tuple(_snapshot_text(gold, sizes[gold.family], counts_as) for gold in found_families)
     digest = hashlib.sha256()
     for text in texts:
-        digest.update(f"{text.text_id}\t{int(text.label)}\t{text.side}\n".encode())
+        digest.update(f"{text.text_id}\t{int(text.label)}\t{text.side}\t{text.weight:.6g}\n".encode())
     return Snapshot(texts, digest.hexdigest())
 
 
-def _distinct(found: list[golds.GoldPost]) -> list[SnapshotText]:
-    """One entry a normalised text: the label of most of its posts; undecided between equals, the more severe."""
-    groups: dict[str, list[golds.GoldPost]] = {}
-    for gold in found:
-        groups.setdefault(gold.normal_hash, []).append(gold)
-    texts = []
-    for group in groups.values():
-        counted = Counter(gold.label for gold in group)
-        label = max(counted, key=lambda label: (counted[label], label))
-        texts.append(SnapshotText(group[0].text_id, group[0].text, label, group[0].side))
-    return texts
+def _snapshot_text(gold: GoldPost, size: int, counts_as: FamilyWeight) -> SnapshotText:
+    weight = 1.0 if counts_as is FamilyWeight.one else min(HEAVIEST_FAMILY, math.sqrt(size))
+    return SnapshotText(gold.text_id, gold.text, gold.label, gold.side, size, weight)
 
 
 def store_version(

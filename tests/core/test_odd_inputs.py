@@ -18,6 +18,7 @@ from core.labelled import read_file
 from core.selection import Stream, interleave, order_pool, rank_by_margin, rank_by_violation
 from core.text import join_excerpts, model_text, read_markup, reading_text
 from core.tsv import ExportRow, RejectedRow, detect_encoding, open_export
+from tests.core.test_selection import hits
 
 
 def read(name: str, body: str | bytes) -> list[ExportRow | RejectedRow]:
@@ -121,7 +122,7 @@ def test_every_stream_is_within_one_of_its_share_after_any_number_of_picks(share
 def test_empty_pool_is_an_empty_queue() -> None:
     nothing = np.zeros(0, dtype=bool)
     picks = order_pool(
-        proba=np.zeros((0, 3)), is_scored=nothing, is_audit=nothing, words=[], shares=Policy().shares,
+        proba=np.zeros((0, 3)), is_scored=nothing, is_audit=nothing, hits=hits(), shares=Policy().shares,
         rng=np.random.default_rng(0),
     )  # fmt: skip
     assert list(picks) == []
@@ -130,7 +131,7 @@ def test_empty_pool_is_an_empty_queue() -> None:
 def test_random_draw_is_never_said_to_be_impossible() -> None:
     n = 60
     picks = order_pool(
-        proba=np.full((n, 3), 1 / 3), is_scored=np.arange(n) < 30, is_audit=np.arange(n) < 6, words=[[]] * n,
+        proba=np.full((n, 3), 1 / 3), is_scored=np.arange(n) < 30, is_audit=np.arange(n) < 6, hits=hits(),
         shares={"uncertain": 0.75, "likely_violation": 0.25}, rng=np.random.default_rng(0),
     )  # fmt: skip
     assert all(pick.selection_probability is None or pick.selection_probability > 0 for pick in picks)
@@ -143,7 +144,7 @@ def test_order_of_the_pool_is_the_same_for_the_same_seed() -> None:
             pick.position
             for pick in order_pool(
                 proba=np.random.default_rng(1).dirichlet((1, 1, 1), n), is_scored=np.arange(n) % 3 > 0,
-                is_audit=np.arange(n) % 7 == 0, words=[["w"]] * n, shares=Policy().shares,
+                is_audit=np.arange(n) % 7 == 0, hits=hits(*[[0]] * n), shares=Policy().shares,
                 rng=np.random.default_rng(2),
             )
         ]

@@ -12,6 +12,7 @@ from core.domain import Reason
 from core.selection import (
     IntArray,
     Stream,
+    WordHits,
     interleave,
     margins,
     order_pool,
@@ -28,14 +29,23 @@ def proba(n: int, seed: int = 0) -> np.ndarray:
     return RNG(seed).dirichlet((2, 1, 1), n)
 
 
-def words(n: int) -> list[list[str]]:
-    return [[f"word{i % 5}"] for i in range(n)]
+def hits(*words: list[int]) -> WordHits:
+    """words: for each post its hit words, as numbers."""
+    pairs = [(position, word) for position, of_post in enumerate(words) for word in of_post]
+    return WordHits(
+        np.array([position for position, _ in pairs], dtype=np.intp),
+        np.array([word for _, word in pairs], dtype=np.int32),
+    )
+
+
+def five_words(n: int) -> WordHits:
+    return hits(*([i % 5] for i in range(n)))
 
 
 RANKINGS: dict[str, Ranking] = {
     "margin": lambda n, rng: rank_by_margin(proba(n), rng=rng),
     "violation": lambda n, rng: rank_by_violation(proba(n), rng=rng),
-    "hit words": lambda n, rng: rank_by_hit_words(words(n), rng=rng),
+    "hit words": lambda n, rng: rank_by_hit_words(five_words(n), rng=rng),
 }
 
 
@@ -73,8 +83,8 @@ def test_what_is_no_probability_is_refused(bad: np.ndarray) -> None:
 
 
 def test_rare_hit_words_come_before_frequent_ones_in_turn() -> None:
-    posts = [["common"]] * 10 + [["rare"]] + [[]]
-    order = rank_by_hit_words(posts, rng=RNG(3)).tolist()
+    common, rare = 0, 1
+    order = rank_by_hit_words(hits(*[[common]] * 10, [rare], []), rng=RNG(3)).tolist()
     assert order[0] == 10
     assert 11 not in order
     assert len(order) == 11
@@ -109,7 +119,7 @@ def whole_pool(*, is_scored: bool, n: int = 300) -> Counter[Reason]:
             proba=proba(n) if is_scored else np.zeros((n, 3)),
             is_scored=np.full(n, is_scored),
             is_audit=np.arange(n) % 50 == 0,
-            words=words(n),
+            hits=five_words(n),
             shares={"uncertain": 0.6, "likely_violation": 0.2, "audit": 0.1},
             rng=RNG(5),
         )
@@ -137,7 +147,7 @@ def test_posts_that_are_not_scored_yet_still_come() -> None:
     picks = list(
         order_pool(
             proba=np.where(is_scored[:, None], proba(n), 0.0), is_scored=is_scored, is_audit=np.zeros(n, dtype=bool),
-            words=words(n), shares={"uncertain": 0.7}, rng=RNG(1),
+            hits=five_words(n), shares={"uncertain": 0.7}, rng=RNG(1),
         )
     )  # fmt: skip
     assert sorted(pick.position for pick in picks) == list(range(n))
@@ -148,7 +158,7 @@ def test_posts_of_the_audit_slice_come_by_their_own_draw_alone() -> None:
     is_audit = RNG(2).random(n) < 0.02
     for is_scored in (True, False):
         picks = order_pool(
-            proba=proba(n), is_scored=np.full(n, is_scored), is_audit=is_audit, words=words(n),
+            proba=proba(n), is_scored=np.full(n, is_scored), is_audit=is_audit, hits=five_words(n),
             shares={"uncertain": 0.6, "likely_violation": 0.2, "audit": 0.1}, rng=RNG(5),
         )  # fmt: skip
         assert all((pick.reason is Reason.audit) == bool(is_audit[pick.position]) for pick in picks)

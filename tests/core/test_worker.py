@@ -179,5 +179,5 @@ def test_comparison_stands_both_versions_on_the_same_posts_that_neither_was_trai
         ).scalar_one()
     assert found.candidate_metrics is not None
     assert found.active_metrics is not None
-    assert found.candidate_metrics.total == found.active_metrics.total == found.posts
-    assert found.posts >= aside
+    assert found.candidate_metrics.judged == found.active_metrics.judged == found.judged
+    assert found.judged >= aside

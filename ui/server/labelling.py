@@ -95,6 +95,7 @@ def _press(press: dict[str, Any]) -> Press:
         post_id=_maybe_whole(press.get("post_id")),
         text_id=_maybe_whole(press.get("text_id")),
         decision_id=_maybe_whole(press.get("decision_id")),
+        family_until=_maybe_whole(press.get("family_until")),
         label=None if label is None else Label[label],
         saw_model=press.get("saw_model") is True,
         seconds=None if seconds is None else min(86_400.0, max(0.0, float(seconds))),
@@ -145,6 +146,7 @@ def _card(card: Card) -> dict[str, Any]:
         "author": card.author,
         "hits": list(card.hit_words),
         "reason": card.lease.reason,
+        "copies": card.copies,
         "model": None
         if said is None
         else {
@@ -163,6 +165,7 @@ def _recent(made: RecentDecision) -> dict[str, Any]:
         "text_id": made.text_id,
         "text": made.text[:RECENT_CHARACTERS],
         "label": made.label.name,
+        "copies": made.copies,
     }
 
 

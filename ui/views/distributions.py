@@ -108,7 +108,10 @@ def show_metrics(metrics: Metrics | None) -> None:
     if metrics is None:
         st.write("None of the decided posts was kept aside yet. About a fifth of what is decided will be.")
         return
-    st.caption(f"{metrics.total:,} decided posts · accuracy {metrics.accuracy:.3f} · macro-F1 {metrics.macro_f1:.3f}")
+    st.caption(
+        f"{metrics.judged:,} judged texts, which stand for {metrics.total:,} posts · "
+        f"accuracy {metrics.accuracy:.3f} · macro-F1 {metrics.macro_f1:.3f}"
+    )
     left, right = st.columns(2)
     with left:
         st.caption("Confusion matrix: rows are what people decided, columns what the model says")

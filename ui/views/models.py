@@ -51,11 +51,12 @@ def show_comparison(found: models.Comparison) -> None:
         st.info("No decided posts were kept aside from training yet, so nothing can be measured. Decide more posts.")
         return
     st.caption(
-        f"Measured on {found.posts:,} decided posts that neither version was trained on, {found.audit_posts:,} of them "
+        f"Measured on {found.judged:,} judged texts that neither version was trained on; with their near-copies they "
+        f"stand for {found.candidate_metrics.total:,} posts. {found.judged_audit:,} of the texts are "
         "from the audit slice (drawn at random). The others come from the queue, which prefers hard posts."
     )
-    if found.posts < FEW_POSTS:
-        st.warning(f"{found.posts:,} posts are few: differences of several points may be chance.")
+    if found.judged < FEW_POSTS:
+        st.warning(f"{found.judged:,} texts are few: differences of several points may be chance.")
     st.dataframe(comparison_table(found).style.format("{:.3f}", na_rep="–"), width="content")
     st.write(verdict(found))
 

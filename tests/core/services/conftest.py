@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -32,15 +33,18 @@ def import_file(engine: Engine, path: Path, **request: object) -> Run:
         return runs.require_run(conn, queued.id)
 
 
+def unlike(n: int) -> str:
+    """A text that is no near-copy of that of another number."""
+    return "".join(chr(ord("a") + int(digit, 16)) for digit in hashlib.sha256(str(n).encode()).hexdigest()[:24])
+
+
 @pytest.fixture
 def pool(engine: Engine, tmp_path: Path) -> Callable[[int], None]:
     """Make so many posts and a round of the queue over them."""
 
     def make(count: int) -> None:
         lines = ["pid\thit_word\tcontext\tauthor\tuseip"]
-        lines += [
-            f"{n + 1}\tword{n % 7}\ttext number {n} of the pool\tauthor{n}\t192.0.2.{n % 250}" for n in range(count)
-        ]
+        lines += [f"{n + 1}\tword{n % 7}\t{unlike(n)}\tauthor{n}\t192.0.2.{n % 250}" for n in range(count)]
         path = tmp_path / "pool.tsv"
         path.write_text("\n".join(lines) + "\n")
         import_file(engine, path)

@@ -275,17 +275,17 @@ def test_other_columns_survive_in_the_writing_of_the_header(engine: Engine, tmp_
 @pytest.mark.parametrize("stage", ["publishing"])
 def test_nothing_of_an_import_is_seen_before_it_is_published(engine: Engine, tmp_path: Path, stage: str) -> None:
     import_file(engine, write_export(tmp_path / "x.tsv", [(1, "old", "one")]))
-    seen: list[tuple[int, dict[int, tuple[str, ...]], dict[int, tuple[str, ...]], str]] = []
+    seen: list[tuple[int, list[tuple[int, str]], dict[int, tuple[str, ...]], str]] = []
 
     def look(at: str, done: int, total: int | None, message: str) -> None:
         if at == stage:
             with read(engine) as conn:
-                words = posts.words_of_pool(conn)
+                words = [tuple(row) for row in posts.words_of_pool(conn)]
                 shown = posts.hit_words(conn, [1, 2])
                 seen.append((posts.count_posts(conn), words, shown, posts.require_post(conn, 1).original))
 
     start(engine, write_export(tmp_path / "x.tsv", [(1, "new", "two"), (2, "new", "three")]), report=look)
-    assert seen[0] == (1, {1: ("old",)}, {1: ("old",)}, "one")
+    assert seen[0] == (1, [(1, "old")], {1: ("old",)}, "one")
 
 
 @pytest.mark.parametrize("name", ["labels.jsonl", "labels.csv"])

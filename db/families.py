@@ -1,0 +1,290 @@
+"""Families: the place of each distinct text, and the posts of a family.
+
+A family is known by the text id of its representative. A place without a key takes nobody in: that text was split off,
+or comes from before there were families.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Row, Select, func, select, update
+
+from core.domain import Label, Side
+from core.buckets import Ids
+from core.families import Placed, Representatives
+from core.minhash import Bands
+from db.engine import insert_rows
+from db.posts import is_decided, is_visible, stands
+from db.tables import decision, distinct_text, family_place, lease, post, run, source
+
+PIECE = 50_000
+VARIABLES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class UnplacedText:
+    id: int
+    body: str
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyMember:
+    """A post of a family, as it is shown beside the card or listed."""
+
+    post_id: int
+    pid: str | None
+    text_id: int
+    text: str
+    label: Label | None
+    decided_by: str | None
+    by_family: bool  # the decision was made on a near-copy and applied to the family
+    is_held: bool  # somebody has it on a card
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """id: of its representative text. size: visible posts. seen: when the first and the last of them came in."""
+
+    id: int
+    size: int
+    text: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+# --- placing --------------------------------------------------------------------------------------------------------
+
+
+def _unplaced() -> Select[Any]:
+    placed = select(family_place.c.text_id).where(family_place.c.text_id == distinct_text.c.id).exists()
+    return select(distinct_text.c.id, distinct_text.c.body, distinct_text.c.side).where(~placed)
+
+
+def unplaced_texts(conn: Connection, *, after: int, limit: int) -> list[UnplacedText]:
+    """Texts whose family is not known yet, in order of id, those beyond `after`."""
+    query = _unplaced().where(distinct_text.c.id > after).order_by(distinct_text.c.id).limit(limit)
+    return [UnplacedText(row.id, row.body, Side(row.side)) for row in conn.execute(query)]
+
+
+def count_unplaced(conn: Connection) -> int:
+    return conn.execute(select(func.count()).select_from(_unplaced().subquery())).scalar_one()
+
+
+def placed_by_key(conn: Connection, keys: Ids) -> Iterator[Placed]:
+    """The places of texts whose form has one of these keys."""
+    wanted = keys.tolist()
+    for start in range(0, len(wanted), VARIABLES):
+        columns = (family_place.c.form_hash, family_place.c.representative_id)
+        query = select(*columns).where(family_place.c.form_hash.in_(wanted[start : start + VARIABLES]))
+        found = conn.execute(query.order_by(family_place.c.text_id)).all()
+        if found:
+            rows = np.array([tuple(row) for row in found], dtype=np.int64)
+            yield Placed(rows[:, 0], rows[:, 1])
+
+
+def representatives(conn: Connection) -> Iterator[Representatives]:
+    """Every representative that near-copies may join, in order of id, in pieces."""
+    last = 0
+    while True:
+        columns = (family_place.c.text_id, family_place.c.bands)
+        query = select(*columns).where(family_place.c.bands.is_not(None), family_place.c.text_id > last)
+        found = conn.execute(query.order_by(family_place.c.text_id).limit(PIECE)).all()
+        if not found:
+            return
+        last = found[-1].text_id
+        bands = np.frombuffer(b"".join(row.bands for row in found), dtype="<u4").reshape(len(found), -1)
+        yield Representatives(np.array([row.text_id for row in found], dtype=np.int64), bands.astype(np.uint32))
+
+
+def bodies_of(conn: Connection, text_ids: Sequence[int]) -> dict[int, str]:
+    return {row.id: row.body for row in _texts(conn, text_ids)}
+
+
+def sides_of(conn: Connection, text_ids: Sequence[int]) -> dict[int, Side]:
+    return {row.id: Side(row.side) for row in _texts(conn, text_ids)}
+
+
+def _texts(conn: Connection, text_ids: Sequence[int]) -> Iterator[Row[Any]]:
+    for start in range(0, len(text_ids), VARIABLES):
+        part = text_ids[start : start + VARIABLES]
+        yield from conn.execute(select(distinct_text).where(distinct_text.c.id.in_(part)))
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlace:
+    """bands: of a representative that near-copies may join."""
+
+    text_id: int
+    representative_id: int
+    key: int | None
+    bands: Bands | None
+
+
+def add_places(conn: Connection, places: Sequence[NewPlace]) -> None:
+    rows = [
+        (p.text_id, p.representative_id, p.key, None if p.bands is None else p.bands.astype("<u4").tobytes())
+        for p in places
+    ]
+    insert_rows(conn, family_place, ("text_id", "representative_id", "form_hash", "bands"), rows)
+
+
+def set_sides(conn: Connection, sides: Sequence[tuple[int, Side]]) -> None:
+    """sides: (text_id, the side of its family)."""
+    for text_id, side in sides:
+        conn.execute(update(distinct_text).where(distinct_text.c.id == text_id).values(side=side))
+
+
+# --- looking --------------------------------------------------------------------------------------------------------
+
+
+def families_of_texts(conn: Connection, text_ids: Sequence[int]) -> dict[int, int]:
+    """Family by text id."""
+    found: dict[int, int] = {}
+    for start in range(0, len(text_ids), VARIABLES):
+        columns = (family_place.c.text_id, family_place.c.representative_id)
+        query = select(*columns).where(family_place.c.text_id.in_(text_ids[start : start + VARIABLES]))
+        found |= {row.text_id: row.representative_id for row in conn.execute(query)}
+    return found
+
+
+def sizes_of(conn: Connection, family_ids: Sequence[int], *, undecided: bool = False) -> dict[int, int]:
+    """Number of visible posts by family; undecided: only those that nobody has decided."""
+    sizes: dict[int, int] = {}
+    which = is_visible() & ~is_decided() if undecided else is_visible()
+    for start in range(0, len(family_ids), VARIABLES):
+        query = (
+            select(family_place.c.representative_id, func.count().label("posts"))
+            .join_from(family_place, post, post.c.text_id == family_place.c.text_id)
+            .where(family_place.c.representative_id.in_(family_ids[start : start + VARIABLES]), which)
+            .group_by(family_place.c.representative_id)
+        )
+        sizes |= {row.representative_id: row.posts for row in conn.execute(query)}
+    return sizes
+
+
+def decided_families(conn: Connection) -> set[int]:
+    """Families in which somebody has decided a post."""
+    query = (
+        select(family_place.c.representative_id)
+        .distinct()
+        .join_from(decision, post, decision.c.post_id == post.c.id)
+        .join(family_place, family_place.c.text_id == post.c.text_id)
+        .where(stands(), is_visible())
+    )
+    return set(conn.execute(query).scalars())
+
+
+def members(conn: Connection, family: int, *, after: int = 0, limit: int | None = None) -> list[FamilyMember]:
+    """Visible posts of a family, in order of id."""
+    made = decision.alias("made")
+    newest = (
+        select(func.max(decision.c.id)).where(decision.c.post_id == post.c.id, stands()).correlate(post)
+    ).scalar_subquery()
+    held = select(lease.c.id).where(lease.c.post_id == post.c.id, lease.c.ended_at.is_(None)).exists()
+    query = (
+        select(
+            post.c.id,
+            post.c.pid,
+            post.c.text_id,
+            distinct_text.c.body,
+            made.c.label,
+            made.c.via_id,
+            source.c.name,
+            held.label("is_held"),
+        )
+        .join_from(family_place, post, post.c.text_id == family_place.c.text_id)
+        .join(distinct_text, distinct_text.c.id == post.c.text_id)
+        .outerjoin(made, made.c.id == newest)
+        .outerjoin(source, source.c.id == made.c.source_id)
+        .where(family_place.c.representative_id == family, post.c.id > after, is_visible())
+        .order_by(post.c.id)
+        .limit(limit)
+    )
+    return [
+        FamilyMember(
+            post_id=r.id,
+            pid=r.pid,
+            text_id=r.text_id,
+            text=r.body,
+            label=None if r.label is None else Label(r.label),
+            decided_by=r.name,
+            by_family=r.via_id is not None,
+            is_held=bool(r.is_held),
+        )
+        for r in conn.execute(query)
+    ]
+
+
+def largest(conn: Connection, *, limit: int | None, offset: int = 0) -> list[Family]:
+    """Families of two posts or more, largest first."""
+    query = (
+        select(
+            family_place.c.representative_id,
+            func.count().label("posts"),
+            func.min(run.c.published_at, type_=run.c.published_at.type).label("first_at"),
+            func.max(run.c.published_at, type_=run.c.published_at.type).label("last_at"),
+        )
+        .join_from(family_place, post, post.c.text_id == family_place.c.text_id)
+        .join(run, run.c.id == post.c.import_id)
+        .where(is_visible())
+        .group_by(family_place.c.representative_id)
+        .having(func.count() > 1)
+        .order_by(func.count().desc(), family_place.c.representative_id)
+        .limit(limit)
+        .offset(offset)
+    )
+    found = conn.execute(query).all()
+    bodies = bodies_of(conn, [row.representative_id for row in found])
+    return [
+        Family(row.representative_id, row.posts, bodies[row.representative_id], row.first_at, row.last_at)
+        for row in found
+    ]
+
+
+def count_families(conn: Connection) -> tuple[int, int]:
+    """(families of two posts or more, posts in them)."""
+    sizes = (
+        select(func.count().label("posts"))
+        .join_from(family_place, post, post.c.text_id == family_place.c.text_id)
+        .where(is_visible())
+        .group_by(family_place.c.representative_id)
+        .having(func.count() > 1)
+        .subquery()
+    )
+    row = conn.execute(
+        select(func.count().label("families"), func.coalesce(func.sum(sizes.c.posts), 0).label("posts")).select_from(
+            sizes
+        )
+    ).one()
+    return row.families, row.posts
+
+
+def split_off(conn: Connection, text_id: int, *, family: int) -> int | None:
+    """Give a text a family of its own that takes nobody in; returns the family that the others are in now.
+
+    None when there are no others. Where the representative leaves, the next text takes its part.
+    """
+    others = select(family_place.c.text_id).where(
+        family_place.c.representative_id == family, family_place.c.text_id != text_id
+    )
+    next_one = conn.execute(others.order_by(family_place.c.text_id).limit(1)).scalar()
+    own = {"representative_id": text_id, "form_hash": None, "bands": None}
+    conn.execute(update(family_place).where(family_place.c.text_id == text_id).values(own))
+    if next_one is None or text_id != family:
+        return None if next_one is None else family
+    left = family_place.c.representative_id == family
+    conn.execute(update(family_place).where(left, family_place.c.text_id != text_id).values(representative_id=next_one))
+    return int(next_one)
+
+
+def set_bands(conn: Connection, text_id: int, bands: Bands) -> None:
+    """Let near-copies join a text that has become the representative."""
+    conn.execute(
+        update(family_place).where(family_place.c.text_id == text_id).values(bands=bands.astype("<u4").tobytes())
+    )
