@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.settings import PROJECT_DIR
-from tests.benchmarks import cold, importing, labelling, loop, machine, queueing
+from tests.benchmarks import cold, deciding, importing, labelling, loop, machine, queueing
 from tests.benchmarks.figures import Figure, Outcome, Skipped, table
 from tests.benchmarks.workshop import Options, Workshop
 
 BENCHMARKS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "import": importing.measure,
+    "import-and-decide": deciding.measure,
     "queue": queueing.measure,
     "labelling": labelling.measure,
     "loop": loop.measure,
