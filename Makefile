@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: setup run quick test lint bench lock clean
+.PHONY: setup run quick test lint bench bench-import lock clean
 
 setup: $(READY)
 
@@ -32,6 +32,10 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks
+
+# At forum scale and at ten times it; the databases need some gigabytes in build/ meanwhile.
+bench-import: setup
+	$(BIN)/python -m tests.benchmarks import import-and-decide --sizes 63000 630000 6300000
 
 # Resolve anew: the newest versions that pyproject.toml allows.
 lock:

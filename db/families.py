@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Row, Select, func, select, update
 
-from core.domain import Label, Side
 from core.buckets import Ids
+from core.domain import Label, Side
 from core.families import Placed, Representatives
 from core.minhash import Bands
 from db.engine import insert_rows

@@ -10,6 +10,7 @@ import pytest
 from core.domain import Role
 from core.permissions import ROLES, Permission
 from core.settings import PROJECT_DIR
+from tests.benchmarks.__main__ import BENCHMARKS
 from tests.ui.test_cli import commands
 
 ENGLISH, CHINESE = PROJECT_DIR / "README.md", PROJECT_DIR / "README.zh-CN.md"
@@ -78,7 +79,7 @@ def test_keys_are_those_of_the_label_page(readme: Path) -> None:
 def test_make_targets_and_linked_files_exist(readme: Path) -> None:
     text = readme.read_text(encoding="utf-8")
     makefile = (PROJECT_DIR / "Makefile").read_text(encoding="utf-8")
-    for target in set(re.findall(r"\bmake (run|test|quick|lint|bench|setup)\b", text)):
+    for target in set(re.findall(r"\bmake (run|test|quick|lint|bench-import|bench|setup)\b", text)):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
     for link in re.findall(r"\]\(([^)#]+)\)", text):
         assert link.startswith("https://") or (PROJECT_DIR / link).exists(), link
@@ -89,3 +90,9 @@ def test_both_readmes_give_the_same_commands_to_copy() -> None:
     blocks = [re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL) for text in texts]
     bare = [[re.sub(r"\s+#.*", "", line) for block in found for line in block.splitlines()] for found in blocks]
     assert bare[0] == bare[1]
+
+
+def test_every_benchmark_is_described() -> None:
+    readme = PROJECT_DIR / "tests" / "benchmarks" / "README.md"
+    named = [row[0].strip("`") for row in table_after(readme, "What they measure")[2:]]
+    assert named == list(BENCHMARKS)

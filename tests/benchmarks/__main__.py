@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.settings import PROJECT_DIR
-from tests.benchmarks import cold, families, importing, labelling, loop, machine, queueing
+from tests.benchmarks import cold, deciding, families, importing, labelling, loop, machine, queueing
 from tests.benchmarks.figures import Figure, Outcome, Skipped, table
 from tests.benchmarks.workshop import Options, Workshop
 
 BENCHMARKS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "import": importing.measure,
+    "import-and-decide": deciding.measure,
     "queue": queueing.measure,
     "labelling": labelling.measure,
     "loop": loop.measure,
@@ -59,17 +60,22 @@ def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], Options]:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; all when none is named")
     parser.add_argument(
-        "--rows", type=int, default=100_000, help="rows of the synthetic export, and texts for families (%(default)s)"
+        "--rows", type=int, default=100_000, help="rows behind queue and labelling, texts for families (%(default)s)"
     )
+    parser.add_argument("--sizes", type=int, nargs="+", default=[63_000, 630_000], help="rows for import (%(default)s)")
+    parser.add_argument("--import-rows", type=int, default=630_000, help="rows for import-and-decide (%(default)s)")
     parser.add_argument("--labels", type=int, nargs="+", default=[300, 1_000], help="sizes for cold (%(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="samples for cold (%(default)s)")
     parsed = parser.parse_args(arguments)
     unknown = [name for name in parsed.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
-    if parsed.rows < 500:
-        parser.error(f"--rows {parsed.rows} is too few to measure anything; give 500 or more")
-    return parsed.names or list(BENCHMARKS), Options(parsed.rows, tuple(parsed.labels), tuple(parsed.seeds))
+    fewest = min(parsed.rows, parsed.import_rows, *parsed.sizes)
+    if fewest < 500:
+        parser.error(f"{fewest} rows are too few to measure anything; give 500 or more")
+    return parsed.names or list(BENCHMARKS), Options(
+        parsed.rows, tuple(parsed.sizes), parsed.import_rows, tuple(parsed.labels), tuple(parsed.seeds)
+    )
 
 
 def _run(name: str, workshop: Workshop) -> Outcome:

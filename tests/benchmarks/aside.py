@@ -41,9 +41,18 @@ def _peak_mib() -> float:
 
     On Linux from its own status file: what getrusage says there includes what the parent had when it started us.
     """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) / 2**10
+    recorded = recorded_peak_mib("self")
+    if recorded is not None:
+        return recorded
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
+
+
+def recorded_peak_mib(process: int | str) -> float | None:
+    """Peak resident memory of a process as Linux records it; None elsewhere, or when it has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    found = next((line for line in lines if line.startswith("VmHWM:")), None)
+    return None if found is None else int(found.split()[1]) / 2**10

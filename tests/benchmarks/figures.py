@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,3 +50,13 @@ def readable(value: float) -> str:
         return f"{value:,}"
     size = abs(value)
     return f"{value:,.{3 if size < 1 else 2 if size < 10 else 1 if size < 1_000 else 0}f}"
+
+
+def target(is_met: bool, wanted: str) -> str:
+    """A note beside a figure that something was promised about."""
+    return f"target: {wanted}; {'met' if is_met else 'MISSED'}"
+
+
+def percentile_ms(seconds: Sequence[float], percentile: int) -> float:
+    """Of two or more durations, never beyond the longest of them."""
+    return statistics.quantiles(seconds, n=100, method="inclusive")[percentile - 1] * 1_000

@@ -11,15 +11,20 @@ from sqlalchemy import Engine
 from core.settings import Settings, read_settings
 from db.engine import migrate, open_engine
 from tests.benchmarks.aside import Call, call_aside
-from tests.benchmarks.exports import write_export
+from tests.benchmarks.exports import Export, write_export
 from tests.core.services.conftest import import_file
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """rows: of the synthetic export, and texts for families. labels and seeds: of the comparison on COLD."""
+    """rows: of the export behind queue and labelling, and texts for families. sizes: of exports to import, in rows.
+
+    import_rows: of the export that is imported while moderators decide. labels and seeds: of the comparison on COLD.
+    """
 
     rows: int
+    sizes: tuple[int, ...]
+    import_rows: int
     labels: tuple[int, ...]
     seeds: tuple[int, ...]
 
@@ -28,8 +33,7 @@ class Options:
 class Imported:
     """An export that was imported into a database of its own."""
 
-    export: Path
-    posts: int
+    export: Export
     settings: Settings
     call: Call
 
@@ -52,18 +56,17 @@ class Workshop:
     def imported(self, rows: int) -> Imported:
         """A synthetic export of so many rows, imported in a process of its own; once for all benchmarks."""
         if rows not in self._imported:
-            export = self.folder / f"export-{rows}.tsv"
-            posts = write_export(export, rows=rows)
+            export = write_export(self.folder / f"export-{rows}.tsv", rows=rows)
             settings = self.home(f"imported-{rows}")
             fresh_database(settings).dispose()
-            call = call_aside(_import, settings.database_url, export)
-            self._imported[rows] = Imported(export, posts, settings, call)
+            call = call_aside(_import, settings.database_url, export.path)
+            self._imported[rows] = Imported(export, settings, call)
         return self._imported[rows]
 
-    def pool(self, name: str) -> Settings:
-        """A copy of the imported export's database in a home of its own."""
+    def pool(self, name: str, *, rows: int | None = None) -> Settings:
+        """A copy of an imported export's database in a home of its own."""
         settings = self.home(name)
-        shutil.copy(self.imported(self.options.rows).settings.database_path, settings.database_path)
+        shutil.copy(self.imported(rows or self.options.rows).settings.database_path, settings.database_path)
         return settings
 
 
