@@ -10,7 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODEL_LIBRARIES = {"torch", "transformers", "peft", "accelerate", "datasets", "evaluate"}
-PURE = ("selection", "families", "splits", "metrics", "agreement", "tsv", "text", "labelled", "gold")
+PURE = (
+    "selection", "families", "splits", "metrics", "agreement", "tsv", "text", "labels", "labelled", "json_arrays",
+    "exchange", "gold", "overlaps",
+)  # fmt: skip
 FOUNDATION = ("domain", "errors", "settings")
 
 

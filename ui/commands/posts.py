@@ -119,7 +119,7 @@ def decide(
     as_json: Json = False,
 ) -> None:
     """Record one decision as a user."""
-    from core.labelled import parse_label
+    from core.labels import parse_label
     from core.services.annotation import decide_post
 
     installation = open_installation()
