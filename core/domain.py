@@ -53,6 +53,14 @@ class SourceKind(StrEnum):
     file = "file"
 
 
+class SourceTrust(StrEnum):
+    """What a source's word is worth. A suggestion (a language model's opinion) decides nothing and teaches nothing."""
+
+    trusted = "trusted"
+    human = "human"
+    suggestion = "suggestion"
+
+
 class RunKind(StrEnum):
     importing = "import"
     training = "training"
@@ -196,7 +204,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One judgement, append-only. label None takes back what it supersedes."""
+    """One judgement, append-only. label None takes back what it supersedes. settles: made by a lead in review."""
 
     id: int
     post_id: int
@@ -207,6 +215,7 @@ class Decision:
     lease_id: int | None
     saw_model: bool
     decided_at: datetime
+    settles: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from core.domain import Decision, Label, SourceKind
-from db.posts import stands
+from db.posts import decides, stands
 from db.tables import decision, distinct_text, post, source
 
 
@@ -26,6 +26,7 @@ class NewDecision:
     press_id: str | None = None
     saw_model: bool = False
     seconds: float | None = None
+    settles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def _to_decision(row: Row[Any]) -> Decision:
         lease_id=row.lease_id,
         saw_model=row.saw_model,
         decided_at=row.decided_at,
+        settles=row.settles,
     )
 
 
@@ -85,11 +87,11 @@ def standing_by_lease(conn: Connection, lease_id: int) -> Decision | None:
 
 
 def standing_on_post(conn: Connection, post_id: int) -> list[tuple[Decision, SourceKind, str]]:
-    """(decision, kind and name of its source), oldest first."""
+    """(decision, kind and name of its source), oldest first; suggestions decide nothing and are left out."""
     query = (
         select(decision, source.c.kind, source.c.name)
         .join_from(decision, source, decision.c.source_id == source.c.id)
-        .where(decision.c.post_id == post_id, stands())
+        .where(decision.c.post_id == post_id, decides())
         .order_by(decision.c.id)
     )
     return [(_to_decision(row), SourceKind(row.kind), row.name) for row in conn.execute(query)]

@@ -98,8 +98,10 @@ def test_writers_survive_power_cuts_and_foreign_keys_are_on(engine: Engine) -> N
         "INSERT INTO prediction VALUES (1, 1, 0.5, 0.5, 0.5)",
         "INSERT INTO prediction VALUES (1, 1, -0.1, 0.6, 0.5)",
         "INSERT INTO user (name, role, password_hash, created_at) VALUES ('x', 'king', '!', '2026-01-01')",
-        "INSERT INTO decision VALUES (1, 1, 1, 1, 7, NULL, NULL, NULL, NULL, 0, NULL, '2026-01-01')",
-        "INSERT INTO decision VALUES (1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, 0, NULL, '2026-01-01')",
+        "INSERT INTO decision VALUES (1, 1, 1, 1, 7, NULL, NULL, NULL, NULL, 0, NULL, '2026-01-01', 0)",
+        "INSERT INTO decision VALUES (1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, 0, NULL, '2026-01-01', 0)",
+        "INSERT INTO source (kind, name, trust) VALUES ('file', 'x', 'somewhat')",
+        "INSERT INTO source (kind, name, trust) VALUES ('person', 'x', 'suggestion')",
     ],
 )
 def test_nonsense_is_refused_by_the_schema_itself(engine: Engine, statement: str) -> None:
