@@ -60,9 +60,7 @@ def list_sources(conn: Connection) -> list[Source]:
         .outerjoin(counted, counted.c.source_id == source.c.id)
         .order_by(source.c.kind, source.c.name)
     )
-    return [
-        Source(r.id, SourceKind(r.kind), r.name, SourceTrust(r.trust), r.decisions) for r in conn.execute(query)
-    ]
+    return [Source(r.id, SourceKind(r.kind), r.name, SourceTrust(r.trust), r.decisions) for r in conn.execute(query)]
 
 
 def require_source(conn: Connection, source_id: int) -> Source:
