@@ -86,9 +86,8 @@ def _import_line(result: dict[str, Any]) -> str:
         line += f"; {result['posts_changed']:,} known posts have a new text"
     if result["split_overlaps"]:
         lines = ", ".join(f"{train} and {evaluation}" for train, evaluation in result["split_overlap_lines"])
-        line += (
-            f"; {result['split_overlaps']:,} texts stand both in its training and its evaluation split (lines {lines})"
-        )
+        texts = "1 text stands" if result["split_overlaps"] == 1 else f"{result['split_overlaps']:,} texts stand"
+        line += f"; {texts} both in its training and its evaluation split (lines {lines})"
     if result["rejected"]:
         line += f" (`tiebreak runs show {result['run']}` lists them)"
     return line

@@ -30,8 +30,8 @@ AS_NAMED = "(as named)"
 AS_KNOWN = "(as the source is known, human if new)"
 TRUSTS = {
     SourceTrust.human: "human: people decided",
-    SourceTrust.suggestion: "suggestion: a model's opinion, decides nothing",
-    SourceTrust.trusted: "trusted: stands above what others decided",
+    SourceTrust.suggestion: "suggestion: a model's opinion",
+    SourceTrust.trusted: "trusted: above all others",
 }
 REFUSED = "(refuse them)"
 ORDERS = [",".join(names) for names in (*permutations(LABEL_NAMES), ("normal", "violation"), ("violation", "normal"))]

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from core.domain import Actor, Label, Role, RunStatus, SourceTrust
 from core.errors import BadInput, Conflict, NotAllowed, NotFound
-from core.services import annotation, importing, queueing, rating, reviewing, training
+from core.services import annotation, importing, previewing, queueing, rating, reviewing, training
 from core.services.importing import ImportRequest
 from core.services.status import status_of
 from db import decisions, golds, queue, runs
@@ -364,3 +364,17 @@ def test_tasks_on_one_line_go_in_and_every_row_is_accounted_for(engine: Engine, 
     reasons = [reason for _, reason, _ in importing.list_rejects(engine, OPERATOR, 1)]
     assert reasons == ["no label", "annotators disagree (normal, violation)", "the file ends inside this record"]
     assert import_file(engine, path).result["decisions_added"] == 0
+
+
+def test_preview_says_what_was_recognised_and_reads_as_the_import_would(lead: Actor, tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    results = [[{"type": "choices", "from_name": "verdict", "value": {"choices": [choice]}}] for choice in "01"]
+    tasks = [{"data": {"text": "x"}, "annotations": [{"result": result}]} for result in results]
+    path.write_text(json.dumps([*tasks, {"data": {"text": "y"}, "annotations": []}]))
+    refused = previewing.preview(lead, ImportRequest(str(path), path.name))
+    assert (refused.recognised, refused.header, len(refused.rejects)) == ("Label Studio export", ("text", "verdict"), 3)
+    order = ["normal", "violation"]
+    seen = previewing.preview(lead, ImportRequest(str(path), path.name, label_order=order))
+    assert ([row.label for row in seen.rows], [row.reason for row in seen.rejects]) == (order, ["no label"])
+    path.write_text("[" * 100_000)
+    assert previewing.preview(lead, ImportRequest(str(path), path.name)).rejects[0].reason.startswith("the file ends")
