@@ -44,6 +44,8 @@ def shape_of(record: Record) -> Shape:
         return Shape.label_studio
     if "annotation_id" in record and "lead_time" in record:
         return Shape.label_studio_min
+    if isinstance(record.get("label"), str):
+        return Shape.plain
     said = record.get(_label_field(record, Shape.doccano) or "annotations", record.get("entities"))
     return Shape.doccano if isinstance(said, list) else Shape.plain
 
@@ -66,6 +68,8 @@ def plain_record(record: Record, *, chosen: Mapping[str, str], order: Sequence[s
     shape, label_name = shape_of(record), chosen.get("label")
     if shape is Shape.label_studio:
         return _from_task(record, label_name, order)
+    if shape is Shape.plain and _TEXT in record and isinstance(record.get(label_name or "label"), str):
+        return record  # as most files have it
     fields = {name: value for name, value in record.items() if name not in _bookkeeping(shape)}
     if not {_TEXT, *TEXT_COLUMNS} & fields.keys() and _TEXT not in chosen and isinstance(fields.get("data"), str):
         fields[_TEXT] = fields.pop("data")

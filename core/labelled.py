@@ -298,8 +298,9 @@ def _json_row(number: int, raw: str, reading: _Reading) -> ExportRow | RejectedR
             return reject(number, "not a JSON object", raw)
         record = plain_record(value, chosen=reading.chosen, order=reading.order)
         columns = find_columns(list(record), reading.chosen, needs_pid=False, where="This record")
-        _require_text(list(record.values())[columns.roles["text"]])
-        fields = [_field(value) for value in record.values()]
+        values = list(record.values())
+        _require_text(values[columns.roles["text"]])
+        fields = [_field(value) for value in values]
     except BadInput as err:
         return reject(number, str(err), raw)
     except ValueError:
