@@ -60,6 +60,14 @@ class SourceKind(StrEnum):
     file = "file"
 
 
+class SourceTrust(StrEnum):
+    """What a source's word is worth. A suggestion (a language model's opinion) decides nothing and teaches nothing."""
+
+    trusted = "trusted"
+    human = "human"
+    suggestion = "suggestion"
+
+
 class RunKind(StrEnum):
     importing = "import"
     training = "training"
@@ -203,7 +211,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One judgement, append-only. label None takes back what it supersedes."""
+    """One judgement, append-only. label None takes back what it supersedes. settles: made by a lead in review."""
 
     id: int
     post_id: int
@@ -215,6 +223,7 @@ class Decision:
     saw_model: bool
     decided_at: datetime
     via_id: int | None = None  # it came by the family: the decision on a near-copy that it was applied from
+    settles: bool = False
 
 
 @dataclass(frozen=True, slots=True)

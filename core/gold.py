@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.domain import Label, SourceKind
+from core.domain import Label, SourceKind, SourceTrust
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,18 +15,30 @@ class Vote:
 
     kind: SourceKind
     label: Label
+    trust: SourceTrust = SourceTrust.human
+    settles: bool = False
 
 
 def gold_label(votes: Iterable[Vote]) -> Label | None:
     """Return the current truth of a post, or None while its sources disagree.
 
-    People outrank files; among equals the agreeing majority counts, and a single voice is a majority of one.
+    What a lead settled stands above everything, then trusted sources, then people, then files; among equals the
+    agreeing majority counts, and a single voice is a majority of one. Suggestions are not heard.
     """
-    by_kind: dict[SourceKind, Counter[Label]] = {}
+    heard: dict[int, Counter[Label]] = {}
     for vote in votes:
-        by_kind.setdefault(vote.kind, Counter())[vote.label] += 1
-    heard = by_kind.get(SourceKind.person) or by_kind.get(SourceKind.file)
+        if vote.trust is not SourceTrust.suggestion:
+            heard.setdefault(_rank(vote), Counter())[vote.label] += 1
     if not heard:
         return None
-    (label, count), *others = heard.most_common()
+    (label, count), *others = heard[min(heard)].most_common()
     return None if others and others[0][1] == count else label
+
+
+def _rank(vote: Vote) -> int:
+    """0 is heard first."""
+    if vote.settles:
+        return 0
+    if vote.trust is SourceTrust.trusted:
+        return 1
+    return 2 if vote.kind is SourceKind.person else 3

@@ -1,4 +1,4 @@
-"""Labelled files (JSONL, CSV, TSV): the same rows as an export, with a label."""
+"""Labelled files: the same rows as an export, with a label. JSONL, CSV, TSV, and what annotation tools export."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, BinaryIO
 
-from core.domain import Label
 from core.errors import BadInput
+from core.exchange import DISAGREE, Shape, field_names, plain_record, shape_of
+from core.json_arrays import split_array
+from core.labels import majority, parse_order, read_label
 from core.text import clean_unicode
 from core.tsv import (
     HEAD_BYTES,
@@ -31,94 +34,192 @@ from core.tsv import (
 if TYPE_CHECKING:
     from _csv import Reader as CsvReader
 
-FileKind = Literal["export", "tsv", "csv", "jsonl"]
-_NAMES = {label.name: label.name for label in Label} | {label.chinese: label.name for label in Label}
-_NAMES |= {"正常": "normal", "可疑": "suspicious", "疑似违规": "suspicious"}
+CHUNK_CHARACTERS = 65_536
+MAX_ANNOTATORS = 200  # records of one task that JSON-MIN brings one after the other
+Rows = Iterator[ExportRow | RejectedRow]
 
 
-def parse_label(value: object) -> str:
-    """Return the label's English name. Raises BadInput for anything unknown; integers are never guessed."""
-    text = str(value).strip()
-    name = _NAMES.get(text.lower())
-    if name is None:
-        known = ", ".join(f"{label.name} ({label.chinese})" for label in Label)
-        hint = " Integers mean different things in different files; replace them by names." if text.isdigit() else ""
-        raise BadInput(f"unknown label {text[:40]!r}; known are {known}.{hint}")
-    return name
+class FileKind(StrEnum):
+    """What a file was recognised as."""
+
+    export = "export"
+    tsv = "tsv"
+    csv = "csv"
+    jsonl = "jsonl"
+    json = "json"
+    label_studio = "label_studio"
+    label_studio_min = "label_studio_min"
+    doccano = "doccano"
+
+    @property
+    def words(self) -> str:
+        return _WORDS[self]
+
+
+_WORDS = {
+    FileKind.export: "Forum export",
+    FileKind.tsv: "Labelled TSV",
+    FileKind.csv: "Labelled CSV",
+    FileKind.jsonl: "Labelled JSONL",
+    FileKind.json: "Labelled JSON array",
+    FileKind.label_studio: "Label Studio export",
+    FileKind.label_studio_min: "Label Studio export (JSON-MIN)",
+    FileKind.doccano: "doccano export",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What stands at the beginning of a file. names: of columns or fields."""
+
+    kind: FileKind
+    encoding: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How the records of a JSON file are read. spoiled: what stands for bytes that do not decode."""
+
+    chosen: Mapping[str, str]
+    order: tuple[str, ...]
+    spoiled: re.Pattern[str]
+
+
+# --- what a file is -------------------------------------------------------------------------------------------------
 
 
 def sniff_kind(name: str, head: bytes, *, encoding: str = "auto", columns: Mapping[str, str] | None = None) -> FileKind:
-    """Tell an export from a labelled file by its ending and its first line."""
+    """Tell an export from a labelled file, and whose, by the file's ending and its first line or record."""
     ending = name.lower().rpartition(".")[2]
     if ending == "csv":
-        return "csv"
-    if ending in ("jsonl", "json", "ndjson") or head.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"{"):
-        return "jsonl"
-    lines = head.decode(resolve_encoding(head, encoding), "replace").removeprefix("\ufeff").split("\n")
-    first = next((line for line in lines if line.strip()), "")
+        return FileKind.csv
+    text = _decoded(head, resolve_encoding(head, encoding))
+    if _is_json(ending, text):
+        return _kind_of_json(text, is_array=_is_array(ending, text))
+    first = next((line for line in text.split("\n") if line.strip()), "")
     names = [clean_unicode(name or "").strip().lower() for name in split_fields(first)]
-    return "tsv" if "label" in names or "label" in (columns or {}) else "export"
+    return FileKind.tsv if "label" in names or "label" in (columns or {}) else FileKind.export
 
 
-def header_of(stream: BinaryIO, *, name: str, encoding: str = "auto") -> tuple[str, tuple[str, ...]]:
-    """Return (encoding found, names of columns or fields)."""
-    head = stream.read(HEAD_BYTES)
-    stream.seek(0)
-    refuse_other_formats(head)
-    kind, found = sniff_kind(name, head, encoding=encoding), resolve_encoding(head, encoding)
-    if kind in ("export", "tsv"):
-        return read_header_names(stream, encoding=encoding)
-    lines = _text_lines(stream, found)
-    if kind == "csv":
-        return found, tuple(next(filter(None, csv.reader(lines)), []))
-    first = next((line for line in lines if line.strip()), "{}")
+def _decoded(head: bytes, encoding: str) -> str:
+    return head.decode(encoding, "replace").removeprefix("\ufeff")
+
+
+def _is_json(ending: str, text: str) -> bool:
+    return ending in ("jsonl", "json", "ndjson") or text.lstrip(" \r\n").startswith("{") or _is_array(ending, text)
+
+
+def _is_array(ending: str, text: str) -> bool:
+    """A bracket alone may be anything, and a line of JSONL may be a list; `[{` is an array of records."""
+    begins = text.lstrip()
+    return begins.startswith("[") and (ending == "json" or begins[1:].lstrip().startswith("{"))
+
+
+def _kind_of_json(text: str, *, is_array: bool) -> FileKind:
+    shape = _shape_of_first(text, is_array=is_array)
+    plain = FileKind.json if is_array else FileKind.jsonl
+    return plain if shape is Shape.plain else FileKind(shape)
+
+
+def _shape_of_first(text: str, *, is_array: bool) -> Shape:
+    begins = text.find("{")
     try:
-        value = json.loads(first)
-    except ValueError:
-        value = {}
-    return found, tuple(value) if isinstance(value, dict) else ()
+        first, _ = json.JSONDecoder().raw_decode(text, max(begins, 0))
+    except (ValueError, RecursionError):
+        # Longer than what was read of the file, or broken: by the words that only Label Studio puts there.
+        is_task = is_array and '"annotations"' in text and '"data"' in text
+        return Shape.label_studio if is_task else Shape.plain
+    return shape_of(first) if isinstance(first, dict) else Shape.plain
 
 
-def read_file(
+def header_of(
     stream: BinaryIO, *, name: str, encoding: str = "auto", columns: Mapping[str, str] | None = None
-) -> Iterator[ExportRow | RejectedRow]:
-    """Read any file that can be imported; rows of labelled files carry the English name of their label."""
+) -> Heading:
+    """Return what was recognised, and the names that columns can be chosen from."""
     head = stream.read(HEAD_BYTES)
     stream.seek(0)
     refuse_other_formats(head)
     kind = sniff_kind(name, head, encoding=encoding, columns=columns)
-    if kind == "export":
+    found = resolve_encoding(head, encoding)
+    if kind in (FileKind.export, FileKind.tsv):
+        return Heading(kind, *read_header_names(stream, encoding=encoding))
+    if kind is FileKind.csv:
+        return Heading(kind, found, tuple(next(filter(None, csv.reader(_text_lines(stream, found))), [])))
+    _, raw, _ = next(_records(stream, name, head, found), (0, "", None))
+    try:
+        first = json.loads(raw)
+        names = field_names(first) if isinstance(first, dict) else ()
+    except (ValueError, RecursionError):
+        names = ()
+    return Heading(kind, found, names)
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def read_file(
+    stream: BinaryIO,
+    *,
+    name: str,
+    encoding: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    label_order: Sequence[str] = (),
+) -> Rows:
+    """Read any file that can be imported; rows of labelled files carry the English name of their label.
+
+    label_order: the labels that integers from 0 on mean in this file; without it they are rejected.
+    """
+    order = parse_order(label_order)
+    head = stream.read(HEAD_BYTES)
+    stream.seek(0)
+    refuse_other_formats(head)
+    kind = sniff_kind(name, head, encoding=encoding, columns=columns)
+    if kind is FileKind.export:
         return open_export(stream, encoding=encoding, columns=columns)
-    if kind == "tsv":
+    if kind is FileKind.tsv:
         rows = open_export(stream, encoding=encoding, columns=columns, needs_pid=False)
-    elif kind == "csv":
+    elif kind is FileKind.csv:
         rows = _csv_rows(stream, resolve_encoding(head, encoding), columns)
     else:
-        rows = _jsonl_rows(stream, resolve_encoding(head, encoding), columns)
-    return map(_labelled, rows)
+        found = resolve_encoding(head, encoding)
+        reading = _Reading(columns or {}, order, _spoiled_in(found))
+        rows = _json_rows(_records(stream, name, head, found), reading)
+    labelled = (_labelled(row, order) for row in rows)
+    return _agree_on_tasks(labelled) if kind is FileKind.label_studio_min else labelled
 
 
-def _labelled(row: ExportRow | RejectedRow) -> ExportRow | RejectedRow:
+def _labelled(row: ExportRow | RejectedRow, order: Sequence[str]) -> ExportRow | RejectedRow:
     if isinstance(row, RejectedRow):
         return row
     if row.label is None or not row.label.strip():
         return reject(row.line, "no label", row.raw)
     try:
-        return replace(row, label=parse_label(row.label))
+        return replace(row, label=read_label(row.label, order))
     except BadInput as err:
         return reject(row.line, str(err), row.raw)
 
 
 def _text_lines(stream: BinaryIO, encoding: str) -> Iterator[str]:
     """Decoded lines; what does not decode is marked (see _spoiled_in) and rejected where it stands."""
+    return _text_parts(stream, encoding, lambda text: text.readline())
+
+
+def _text_chunks(stream: BinaryIO, encoding: str) -> Iterator[str]:
+    return _text_parts(stream, encoding, lambda text: text.read(CHUNK_CHARACTERS))
+
+
+def _text_parts(stream: BinaryIO, encoding: str, read: Callable[[io.TextIOWrapper], str]) -> Iterator[str]:
     errors = "replace" if encoding.startswith("utf-16") else "surrogateescape"
-    lines = io.TextIOWrapper(stream, encoding=encoding, errors=errors, newline="")
+    text = io.TextIOWrapper(stream, encoding=encoding, errors=errors, newline="")
     try:
-        for number, line in enumerate(lines):
-            yield line.removeprefix("\ufeff") if number == 0 else line
+        is_first = True
+        while part := read(text):
+            yield part.removeprefix("\ufeff") if is_first else part
+            is_first = False
     finally:
         if not stream.closed:
-            lines.detach()
+            text.detach()
 
 
 def _spoiled_in(encoding: str) -> re.Pattern[str]:
@@ -126,7 +227,10 @@ def _spoiled_in(encoding: str) -> re.Pattern[str]:
     return re.compile("\ufffd" if encoding.startswith("utf-16") else "[\udc80-\udcff]")
 
 
-def _csv_rows(stream: BinaryIO, encoding: str, chosen: Mapping[str, str] | None) -> Iterator[ExportRow | RejectedRow]:
+# --- CSV ------------------------------------------------------------------------------------------------------------
+
+
+def _csv_rows(stream: BinaryIO, encoding: str, chosen: Mapping[str, str] | None) -> Rows:
     csv.field_size_limit(16_000_000)
     reader = csv.reader(_text_lines(stream, encoding))
     header = next(filter(None, reader), None)
@@ -138,7 +242,7 @@ def _csv_rows(stream: BinaryIO, encoding: str, chosen: Mapping[str, str] | None)
     return _csv_body(reader, columns, spoiled=_spoiled_in(encoding))
 
 
-def _csv_body(reader: CsvReader, columns: Columns, *, spoiled: re.Pattern[str]) -> Iterator[ExportRow | RejectedRow]:
+def _csv_body(reader: CsvReader, columns: Columns, *, spoiled: re.Pattern[str]) -> Rows:
     last = reader.line_num
     while True:
         number = last + 1
@@ -162,29 +266,81 @@ def _csv_body(reader: CsvReader, columns: Columns, *, spoiled: re.Pattern[str]) 
             yield make_row(number, raw, fields, columns, needs_pid=False)
 
 
-def _jsonl_rows(stream: BinaryIO, encoding: str, chosen: Mapping[str, str] | None) -> Iterator[ExportRow | RejectedRow]:
-    spoiled = _spoiled_in(encoding)
-    for number, line in enumerate(_text_lines(stream, encoding), 1):
-        if line.strip():
-            yield _jsonl_row(number, line, chosen, spoiled=spoiled)
+# --- JSON -----------------------------------------------------------------------------------------------------------
 
 
-def _jsonl_row(
-    number: int, line: str, chosen: Mapping[str, str] | None, *, spoiled: re.Pattern[str]
-) -> ExportRow | RejectedRow:
-    if spoiled.search(line):
-        return reject(number, "bytes that do not decode", line)
+def _records(stream: BinaryIO, name: str, head: bytes, encoding: str) -> Iterator[tuple[int, str, str | None]]:
+    """(line, record as it stands, problem) of an array, or of a file with one record a line.
+
+    Lines identify rows. Records of an array that share a line are counted on from it, so that each has its own.
+    """
+    if not _is_array(name.lower().rpartition(".")[2], _decoded(head, encoding)):
+        lines = enumerate(_text_lines(stream, encoding), 1)
+        yield from ((number, line, None) for number, line in lines if line.strip())
+        return
+    last = 0
+    for element in split_array(_text_chunks(stream, encoding)):
+        last = max(element.line, last + 1)
+        yield last, element.raw, element.problem
+
+
+def _json_rows(records: Iterator[tuple[int, str, str | None]], reading: _Reading) -> Rows:
+    for number, raw, problem in records:
+        yield reject(number, problem, raw) if problem else _json_row(number, raw, reading)
+
+
+def _json_row(number: int, raw: str, reading: _Reading) -> ExportRow | RejectedRow:
+    if reading.spoiled.search(raw):
+        return reject(number, "bytes that do not decode", raw)
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return reject(number, "not JSON", line)
-    if not isinstance(value, dict):
-        return reject(number, "not a JSON object", line)
-    try:
-        columns = find_columns(list(value), chosen, needs_pid=False, where="This line")
+        value = json.loads(raw)
+        if not isinstance(value, dict):
+            return reject(number, "not a JSON object", raw)
+        record = plain_record(value, chosen=reading.chosen, order=reading.order)
+        columns = find_columns(list(record), reading.chosen, needs_pid=False, where="This record")
+        values = list(record.values())
+        _require_text(values[columns.roles["text"]])
+        fields = [_field(value) for value in values]
     except BadInput as err:
-        return reject(number, str(err), line)
-    fields = [
-        None if v is None else v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in value.values()
-    ]
-    return make_row(number, line, fields, columns, needs_pid=False)
+        return reject(number, str(err), raw)
+    except ValueError:
+        return reject(number, "not JSON", raw)
+    except RecursionError:
+        return reject(number, "nested too deeply", raw)
+    return make_row(number, raw, fields, columns, needs_pid=False)
+
+
+def _require_text(value: object) -> None:
+    if isinstance(value, bool | list | dict):
+        raise BadInput("the text is no string")
+
+
+def _field(value: object) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+# --- several annotators ---------------------------------------------------------------------------------------------
+
+
+def _agree_on_tasks(rows: Rows) -> Rows:
+    """JSON-MIN has one record an annotation, those of a task one after the other: each gets what most of them said."""
+    task: list[ExportRow] = []
+    for row in rows:
+        if isinstance(row, RejectedRow):
+            yield row
+            continue
+        if task and (_task_id(row) != _task_id(task[0]) or len(task) == MAX_ANNOTATORS):
+            yield from _agreed(task)
+            task = []
+        task.append(row)
+    yield from _agreed(task)
+
+
+def _task_id(row: ExportRow) -> object:
+    return row.extra.get("id", row)
+
+
+def _agreed(task: list[ExportRow]) -> Rows:
+    label = majority(row.label for row in task if row.label is not None)
+    for row in task:
+        yield reject(row.line, DISAGREE, row.raw) if label is None else replace(row, label=label)

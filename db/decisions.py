@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from core.domain import Decision, Label, SourceKind
-from db.posts import stands
+from db.posts import decides, stands
 from db.tables import decision, distinct_text, post, source
 
 
@@ -31,6 +31,7 @@ class NewDecision:
     saw_model: bool = False
     seconds: float | None = None
     via_id: int | None = None
+    settles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def _to_decision(row: Row[Any]) -> Decision:
         saw_model=row.saw_model,
         decided_at=row.decided_at,
         via_id=row.via_id,
+        settles=row.settles,
     )
 
 
@@ -128,11 +130,11 @@ def standing_by_lease(conn: Connection, lease_id: int) -> Decision | None:
 
 
 def standing_on_post(conn: Connection, post_id: int) -> list[tuple[Decision, SourceKind, str]]:
-    """(decision, kind and name of its source), oldest first."""
+    """(decision, kind and name of its source), oldest first; suggestions decide nothing and are left out."""
     query = (
         select(decision, source.c.kind, source.c.name)
         .join_from(decision, source, decision.c.source_id == source.c.id)
-        .where(decision.c.post_id == post_id, stands())
+        .where(decision.c.post_id == post_id, decides())
         .order_by(decision.c.id)
     )
     return [(_to_decision(row), SourceKind(row.kind), row.name) for row in conn.execute(query)]

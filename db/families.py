@@ -19,7 +19,7 @@ from core.domain import Label, Side
 from core.families import Placed, Representatives
 from core.minhash import Bands
 from db.engine import insert_rows
-from db.posts import is_decided, is_visible, stands
+from db.posts import decides, is_decided, is_visible
 from db.tables import decision, distinct_text, family_place, lease, post, run, source
 
 PIECE = 50_000
@@ -175,7 +175,7 @@ def decided_families(conn: Connection) -> set[int]:
         .distinct()
         .join_from(decision, post, decision.c.post_id == post.c.id)
         .join(family_place, family_place.c.text_id == post.c.text_id)
-        .where(stands(), is_visible())
+        .where(decides(), is_visible())
     )
     return set(conn.execute(query).scalars())
 
@@ -184,7 +184,7 @@ def members(conn: Connection, family: int, *, after: int = 0, limit: int | None 
     """Visible posts of a family, in order of id."""
     made = decision.alias("made")
     newest = (
-        select(func.max(decision.c.id)).where(decision.c.post_id == post.c.id, stands()).correlate(post)
+        select(func.max(decision.c.id)).where(decision.c.post_id == post.c.id, decides()).correlate(post)
     ).scalar_subquery()
     held = select(lease.c.id).where(lease.c.post_id == post.c.id, lease.c.ended_at.is_(None)).exists()
     query = (

@@ -9,9 +9,9 @@ from itertools import groupby
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from core.domain import Label, Side, SourceKind
+from core.domain import Label, Side, SourceKind, SourceTrust
 from core.gold import Vote, gold_label
-from db.posts import is_visible, stands
+from db.posts import decides, is_visible
 from db.tables import decision, distinct_text, family_place, post, source
 
 
@@ -39,18 +39,21 @@ def gold_posts(conn: Connection) -> Iterator[GoldPost]:
             distinct_text.c.body,
             decision.c.id.label("decision_id"),
             decision.c.label,
+            decision.c.settles,
             source.c.kind,
+            source.c.trust,
         )
         .join_from(decision, post, decision.c.post_id == post.c.id)
         .join(distinct_text, post.c.text_id == distinct_text.c.id)
         .join(family_place, family_place.c.text_id == post.c.text_id)
         .join(source, decision.c.source_id == source.c.id)
-        .where(stands(), decision.c.text_id == post.c.text_id, is_visible())
+        .where(decides(), decision.c.text_id == post.c.text_id, is_visible())
         .order_by(post.c.id, decision.c.id)
     )
     for post_id, group in groupby(conn.execute(query), key=lambda row: row.post_id):
         rows = list(group)
-        label = gold_label(Vote(SourceKind(row.kind), Label(row.label)) for row in rows)
+        votes = [Vote(SourceKind(r.kind), Label(r.label), SourceTrust(r.trust), r.settles) for r in rows]
+        label = gold_label(votes)
         if label is not None:
             first = rows[0]
             ids = tuple(row.decision_id for row in rows)
@@ -83,7 +86,7 @@ class OldTextDecision:
 
 
 def _on_old_text() -> ColumnElement[bool]:
-    return stands() & (decision.c.text_id != post.c.text_id) & is_visible()
+    return decides() & (decision.c.text_id != post.c.text_id) & is_visible()
 
 
 def decisions_on_old_texts(conn: Connection, *, limit: int, after: int = 0) -> list[OldTextDecision]:

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, select, update
 
-from core.domain import Label, Post
+from core.domain import Label, Post, SourceTrust
 from core.errors import NotFound
 from db.engine import insert_rows
-from db.tables import decision, distinct_text, family_place, hit, post, prediction, run
+from db.tables import decision, distinct_text, family_place, hit, post, prediction, run, source
 
 _later = decision.alias("later")
 
@@ -59,13 +59,18 @@ def is_visible() -> ColumnElement[bool]:
 
 
 def is_decided() -> ColumnElement[bool]:
-    """Somebody's decision stands on the post (or on an earlier text of it)."""
-    return exists().where(decision.c.post_id == post.c.id, stands())
+    """Somebody's decision stands on the post (or on an earlier text of it); suggestions decide nothing."""
+    return exists().where(decision.c.post_id == post.c.id, decides())
 
 
 def stands() -> ColumnElement[bool]:
     """The decision gives a label and nothing supersedes it."""
     return decision.c.label.is_not(None) & ~exists().where(_later.c.supersedes == decision.c.id)
+
+
+def decides() -> ColumnElement[bool]:
+    """The decision stands and is no suggestion; few sources suggest, so they are looked up once a query."""
+    return stands() & decision.c.source_id.not_in(select(source.c.id).where(source.c.trust == SourceTrust.suggestion))
 
 
 _KNOWN = (post.c.id, post.c.import_id, post.c.text_id, post.c.original)
@@ -208,8 +213,8 @@ def count_audit(conn: Connection) -> tuple[int, int]:
 
 
 def count_by_label(conn: Connection) -> dict[str, int]:
-    """Standing decisions by label name."""
-    query = select(decision.c.label, func.count().label("decisions")).where(stands()).group_by(decision.c.label)
+    """Standing decisions by label name, without suggestions."""
+    query = select(decision.c.label, func.count().label("decisions")).where(decides()).group_by(decision.c.label)
     counted = {row.label: row.decisions for row in conn.execute(query)}
     return {label.name: counted.get(int(label), 0) for label in Label}
 

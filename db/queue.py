@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, f
 
 from core.domain import Lease, QueueEntry, Reason
 from db.engine import insert_rows
-from db.posts import stands
+from db.posts import decides
 from db.tables import decision, lease, queue_entry, queue_round, run, skip
 
 
@@ -38,7 +38,7 @@ def publish_round(
 
     last_decision: the newest id when the pool was read. Ids follow the order of commits, clocks do not.
     """
-    meanwhile = select(decision.c.post_id).where(decision.c.id > last_decision, stands())
+    meanwhile = select(decision.c.post_id).where(decision.c.id > last_decision, decides())
     conn.execute(delete(queue_entry).where(queue_entry.c.round_id == round_id, queue_entry.c.post_id.in_(meanwhile)))
     undone = select(decision.c.post_id).where(decision.c.id > last_decision, decision.c.label.is_(None))
     back = _entries_in_order(current_round(conn) or 0).where(
@@ -82,7 +82,7 @@ def claimable(
         return []
     post_id = queue_entry.c.post_id
     held = exists().where(lease.c.post_id == post_id, lease.c.ended_at.is_(None))
-    decided = exists().where(decision.c.post_id == post_id, stands())
+    decided = exists().where(decision.c.post_id == post_id, decides())
     was_skipped = exists().where(skip.c.post_id == post_id, skip.c.user_id == user_id)
     free = _entries_in_order(round_id).where(~held, ~decided, was_skipped if skipped else ~was_skipped)
     return list(conn.execute(free.limit(limit)))

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -270,7 +271,10 @@ source = Table(
     Column("kind", String(16), nullable=False),
     Column("name", String(80), nullable=False),
     _ref("user_id", "user.id", nullable=True),
+    Column("trust", String(16), nullable=False, default="human", server_default="human"),
     _one_of("kind", "person", "file"),
+    _one_of("trust", "trusted", "human", "suggestion"),
+    CheckConstraint("kind = 'file' OR trust = 'human'", name="only_files_are_rated"),
     UniqueConstraint("kind", "name"),
 )
 
@@ -344,8 +348,10 @@ decision = Table(
     Column("saw_model", Boolean, nullable=False, default=False),
     Column("seconds", Float),  # from the card's first frame to the press
     Column("decided_at", UtcTime, nullable=False),
+    Column("settles", Boolean, nullable=False, default=False, server_default=false()),  # by a lead in review
     CheckConstraint("label IS NULL OR label IN (0, 1, 2)", name="label"),
     CheckConstraint("label IS NOT NULL OR supersedes IS NOT NULL", name="takes_back_something"),
+    CheckConstraint("NOT settles OR label IS NOT NULL", name="settles_with_a_label"),
     Index("ix_decision_source_id_decided_at", "source_id", "decided_at"),
 )
 

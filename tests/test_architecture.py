@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MODEL_LIBRARIES = {"torch", "transformers", "peft", "accelerate", "datasets", "evaluate"}
 PURE = (
-    *("selection", "families", "lookalikes", "minhash", "buckets", "differences"),
-    *("splits", "metrics", "agreement", "tsv", "text", "labelled", "gold"),
+    *("selection", "families", "lookalikes", "minhash", "buckets", "differences", "splits", "metrics", "agreement"),
+    *("tsv", "text", "labels", "labelled", "json_arrays", "exchange", "gold", "overlaps"),
 )
 FOUNDATION = ("domain", "errors", "settings")
 

@@ -92,6 +92,7 @@ class _Desk:
     conn: Connection
     user_id: int
     source_id: int
+    may_settle: bool
     now: datetime
     ttl: timedelta
 
@@ -138,7 +139,7 @@ def _desk(conn: Connection, actor: Actor, *, now: datetime, ttl: timedelta) -> _
     if actor.user_id is None:
         raise NotAllowed("Only a signed-in user decides; `tiebreak decide POST LABEL --as USER` names one.")
     source_id = sources.ensure_source(conn, kind=SourceKind.person, name=actor.name, user_id=actor.user_id)
-    return _Desk(conn, actor.user_id, source_id, now, ttl)
+    return _Desk(conn, actor.user_id, source_id, may(actor, Permission.review), now, ttl)
 
 
 def _take(desk: _Desk, press: Press, answer: Answer) -> None:
@@ -268,6 +269,7 @@ def _correct(desk: _Desk, press: Press, answer: Answer) -> None:
         lease_id=stands.lease_id,
         press_id=press.id,
         saw_model=stands.saw_model or press.saw_model,
+        settles=stands.settles and desk.may_settle,
     )
     copies = decisions.copies_of(desk.conn, stands.id)
     decisions.add_copies(desk.conn, decisions.add_decision(desk.conn, better, now=desk.now), copies, now=desk.now)
@@ -349,10 +351,11 @@ def decide_post(engine: Engine, actor: Actor, *, user_name: str, post_id: int, l
         earlier = _own_earlier_decision(conn, post_id, user_id=user.id, source_id=source_id)
         if earlier is not None and (earlier.label, earlier.text_id) == (label, post.text_id):
             return earlier
-        superseded = None if earlier is None else earlier.id
-        made = decisions.add_decision(
-            conn, NewDecision(post_id, post.text_id, source_id, label, supersedes=superseded), now=now
-        )
+        better = NewDecision(
+            post_id, post.text_id, source_id, label, supersedes=None if earlier is None else earlier.id,
+            settles=earlier is not None and earlier.settles and Permission.review in ROLES[user.role],
+        )  # fmt: skip
+        made = decisions.add_decision(conn, better, now=now)
         if (held := leases.holder_of(conn, post_id)) is not None:
             leases.end(conn, held.id, outcome=LeaseOutcome.decided, now=now)
         queue.take_out(conn, [post_id])

@@ -13,9 +13,11 @@ from typing import BinaryIO
 from sqlalchemy import Connection, Engine
 
 from core.clock import utc_now
-from core.domain import Actor, Label, Run, RunKind, SourceKind
+from core.domain import Actor, Label, Run, RunKind, SourceKind, SourceTrust
 from core.errors import BadInput, Cancelled
 from core.labelled import read_file
+from core.labels import parse_order
+from core.overlaps import SplitOverlaps
 from core.permissions import Permission, require
 from core.services import families
 from core.splits import side_of
@@ -35,7 +37,10 @@ Report = Callable[[str, int, int | None, str], None]  # stage, done, total, mess
 
 @dataclass(slots=True)
 class ImportCounts:
-    """rows = posts_added + hits_added + repeats + rejected; a row that makes a post counts as that post."""
+    """rows = posts_added + hits_added + repeats + rejected; a row that makes a post counts as that post.
+
+    split_overlaps: texts that the file has both in training and in evaluation; split_overlap_lines: some of them.
+    """
 
     rows: int = 0
     posts_added: int = 0
@@ -44,11 +49,22 @@ class ImportCounts:
     rejected: int = 0
     posts_changed: int = 0
     decisions_added: int = 0
+    split_overlaps: int = 0
+    split_overlap_lines: list[tuple[int, int]] = field(default_factory=list)
+
+    def result(self) -> dict[str, object]:
+        """As it is stored with the run; examples only where there are any."""
+        counted = asdict(self)
+        lines = counted.pop("split_overlap_lines")
+        return counted | ({"split_overlap_lines": lines} if lines else {})
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What to import and how; stored with the run. columns: role (`pid`, `text`, …) to the header's name."""
+    """What to import and how; stored with the run. columns: role (`pid`, `text`, …) to the header's name.
+
+    trust: what the source's word is worth, None for what it has, or human; label_order: what integers mean, from 0.
+    """
 
     path: str
     name: str
@@ -56,6 +72,12 @@ class ImportRequest:
     columns: dict[str, str] = field(default_factory=dict)
     source: str | None = None  # of a labelled file's decisions; its name when None
     delete_after: bool = False  # an upload of ours, not the user's own file
+    trust: SourceTrust | None = None
+    label_order: list[str] = field(default_factory=list)
+
+    @property
+    def source_name(self) -> str:
+        return self.source or self.name
 
 
 def queue_import(engine: Engine, actor: Actor, request: ImportRequest, *, now: datetime) -> Run:
@@ -63,7 +85,9 @@ def queue_import(engine: Engine, actor: Actor, request: ImportRequest, *, now: d
     require(actor, Permission.manage_imports)
     if not Path(request.path).is_file():
         raise BadInput(f"{request.path!r} is not a file; check the path.")
+    parse_order(request.label_order)
     with write(engine) as conn:
+        sources.refuse_other_trust(conn, kind=SourceKind.file, name=request.source_name, trust=request.trust)
         added = runs.add_run(conn, kind=RunKind.importing, config=asdict(request), created_by=actor.name, now=now)
         audit.record_action(conn, actor, "import", details={"run": added.id, "file": request.name}, now=now)
         return added
@@ -96,7 +120,7 @@ def run_import(engine: Engine, run: Run, *, report: Report) -> dict[str, object]
         _sweep(engine, run.id, texts_after=build.newest_text)
         if request.delete_after:
             Path(request.path).unlink(missing_ok=True)
-    return asdict(build.counts)
+    return build.counts.result()
 
 
 def sweep_uploads(engine: Engine, uploads_dir: Path, *, now: datetime) -> int:
@@ -212,10 +236,12 @@ def _read_rows(build: _Build, *, with_pid: bool) -> bool:
     """
     path = Path(build.request.path)
     size = path.stat().st_size
-    batch, last_pid, has_others = _Batch(), None, False
+    batch, last_pid, has_others, overlaps = _Batch(), None, False, SplitOverlaps()
     with path.open("rb") as stream:
         for row in rows_of(stream, build.request):
-            build.counts.rows += with_pid
+            if with_pid:
+                build.counts.rows += 1
+                _watch_splits(overlaps, build, row)
             # The rows of a post mostly stand together: a batch that ends between two posts spares looking one up again.
             if batch.size >= ROWS_PER_TRANSACTION and (isinstance(row, RejectedRow) or row.pid != last_pid):
                 _take_in(build, batch)
@@ -231,11 +257,24 @@ def _read_rows(build: _Build, *, with_pid: bool) -> bool:
             else:
                 has_others = True
     _take_in(build, batch)
+    if with_pid:
+        build.counts.split_overlaps, build.counts.split_overlap_lines = overlaps.found()
     return has_others
 
 
 def rows_of(stream: BinaryIO, request: ImportRequest) -> Iterator[ExportRow | RejectedRow]:
-    return read_file(stream, name=request.name, encoding=request.encoding, columns=request.columns)
+    return read_file(
+        stream,
+        name=request.name,
+        encoding=request.encoding,
+        columns=request.columns,
+        label_order=request.label_order,
+    )
+
+
+def _watch_splits(overlaps: SplitOverlaps, build: _Build, row: ExportRow | RejectedRow) -> None:
+    if isinstance(row, ExportRow) and row.label is not None and (split := overlaps.split_of(row)):
+        overlaps.add(split, row.line, build.text_of(row.text).normal_hash)
 
 
 def _report_reading(build: _Build, position: int, size: int, *, with_pid: bool) -> None:
@@ -384,7 +423,6 @@ def _publish(build: _Build) -> None:
             raise Cancelled("The import was cancelled; nothing of it is visible.")
         counts.posts_changed = staging.publish_changes(conn, run_id)
         if staging.has_decisions(conn, run_id):
-            name = request.source or request.name
-            source_id = sources.ensure_source(conn, kind=SourceKind.file, name=name)
+            source_id = sources.ensure_source(conn, kind=SourceKind.file, name=request.source_name, trust=request.trust)
             counts.decisions_added = staging.publish_decisions(conn, run_id, source_id=source_id, now=now)
-        runs.mark_published(conn, run_id, result=asdict(counts), now=now)
+        runs.mark_published(conn, run_id, result=counts.result(), now=now)

@@ -19,8 +19,9 @@ ROWS_LOOKED_AT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """problem: why the file cannot be read like this (then there are no rows)."""
+    """recognised: what the file is, in words. problem: why it cannot be read like this (then there are no rows)."""
 
+    recognised: str
     encoding: str
     header: tuple[str, ...]
     rows: tuple[ExportRow, ...]
@@ -34,15 +35,16 @@ def preview(actor: Actor, request: ImportRequest) -> Preview:
     require(actor, Permission.manage_imports)
     if not Path(request.path).is_file():
         raise BadInput(f"{request.name!r} is not here any more; choose the file again.")
-    encoding: str = ""
+    recognised = encoding = ""
     header: tuple[str, ...] = ()
     try:
         with Path(request.path).open("rb") as stream:
-            encoding, header = header_of(stream, name=request.name, encoding=request.encoding)
+            found = header_of(stream, name=request.name, encoding=request.encoding, columns=request.columns)
+            recognised, encoding, header = found.kind.words, found.encoding, found.names
         with Path(request.path).open("rb") as stream:
             looked_at = list(islice(rows_of(stream, request), ROWS_LOOKED_AT))
     except BadInput as err:
-        return Preview(encoding, header, (), (), 0, str(err))
+        return Preview(recognised, encoding, header, (), (), 0, str(err))
     rows = tuple(row for row in looked_at if isinstance(row, ExportRow))
     rejects = tuple(row for row in looked_at if isinstance(row, RejectedRow))
-    return Preview(encoding, header, rows[:ROWS_SHOWN], rejects, len(looked_at))
+    return Preview(recognised, encoding, header, rows[:ROWS_SHOWN], rejects, len(looked_at))

@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain import Label, SourceKind
+from core.domain import Label, SourceKind, SourceTrust
 from core.gold import Vote, gold_label
 
-votes = st.lists(st.builds(Vote, st.sampled_from(SourceKind), st.sampled_from(Label)), max_size=7)
+kinds, labels = st.sampled_from(SourceKind), st.sampled_from(Label)
+votes = st.lists(st.builds(Vote, kinds, labels), max_size=7)
+any_votes = st.lists(st.builds(Vote, kinds, labels, st.sampled_from(SourceTrust), st.booleans()), max_size=7)
 
 
-@given(votes, st.randoms())
+@given(any_votes, st.randoms())
 def test_order_of_the_votes_does_not_matter(said: list[Vote], chance: object) -> None:
     shuffled = list(said)
     chance.shuffle(shuffled)  # type: ignore[attr-defined]
@@ -49,3 +51,20 @@ def test_tie_of_two_leaders_over_a_third_is_no_majority() -> None:
     said = [Vote(person, Label(label)) for label in (0, 0, 2, 2, 1)]
     assert gold_label(said) is None
     assert gold_label([*said, Vote(person, Label.violation)]) is Label.violation
+
+
+@given(any_votes)
+def test_suggestions_change_nothing(said: list[Vote]) -> None:
+    assert gold_label(said) is gold_label(vote for vote in said if vote.trust is not SourceTrust.suggestion)
+
+
+@given(any_votes, labels)
+def test_what_a_lead_settled_stands_above_everything(said: list[Vote], label: Label) -> None:
+    others = [vote for vote in said if not vote.settles]
+    assert gold_label([*others, Vote(SourceKind.person, label, settles=True)]) is label
+
+
+@given(any_votes, labels, kinds)
+def test_trusted_source_stands_above_all_that_are_not(said: list[Vote], label: Label, kind: SourceKind) -> None:
+    others = [vote for vote in said if not vote.settles and vote.trust is not SourceTrust.trusted]
+    assert gold_label([*others, Vote(kind, label, SourceTrust.trusted)]) is label

@@ -8,7 +8,8 @@ import json
 import pytest
 
 from core.errors import BadInput
-from core.labelled import parse_label, read_file, sniff_kind
+from core.labelled import read_file, sniff_kind
+from core.labels import parse_label
 from core.tsv import ExportRow, RejectedRow
 
 

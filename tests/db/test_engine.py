@@ -102,6 +102,8 @@ def test_writers_survive_power_cuts_and_foreign_keys_are_on(engine: Engine) -> N
         "VALUES (1, 1, 1, 7, 0, '2026-01-01')",
         "INSERT INTO decision (post_id, text_id, source_id, label, saw_model, decided_at) "
         "VALUES (1, 1, 1, NULL, 0, '2026-01-01')",
+        "INSERT INTO source (kind, name, trust) VALUES ('file', 'x', 'somewhat')",
+        "INSERT INTO source (kind, name, trust) VALUES ('person', 'x', 'suggestion')",
     ],
 )
 def test_nonsense_is_refused_by_the_schema_itself(engine: Engine, statement: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import pytest
 from playwright.sync_api import expect
 
 from core.domain import Role
-from db.tables import post, run
+from db.tables import decision, post, run, source
 from tests.conftest import rows
 from tests.e2e.conftest import Served, Visitor, wait_until
 
 pytestmark = pytest.mark.browser
+SPLIT_TEXTS = (("你好", "train"), ("你好！", "test"), ("再见", "test"))
 
 
 @pytest.fixture
@@ -96,3 +98,32 @@ def test_people_without_the_right_do_not_see_the_page(served: Served, visit: Cal
         visitor.page.goto(served.url + "/imports")
         visitor.settle()
         assert visitor.page.locator(".upload").count() == 0
+
+
+def test_labels_of_another_tool_are_recognised_and_their_order_and_trust_chosen(
+    importing: Visitor, served: Served
+) -> None:
+    page = importing.page
+    annotations = [{"result": [{"type": "choices", "from_name": "c", "value": {"choices": ["1"]}}]}]
+    tasks = [{"id": 1, "data": {"text": text, "split": s}, "annotations": annotations} for text, s in SPLIT_TEXTS]
+    choose(importing, "export.json", json.dumps(tasks).encode())
+    expect(page.get_by_text("Label Studio export · encoding utf-8")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("3 of the first 3 rows look wrong")).to_be_visible()
+    page.get_by_text("Encoding and columns", exact=True).click()
+    page.wait_for_timeout(600)  # it opens slowly, and a list opened meanwhile closes again
+    for title, option in (
+        ("What integers mean as labels", "0 normal · 1 violation · 2 suspicious"),
+        ("What its word is worth", "suggestion: a model's opinion"),
+    ):
+        page.get_by_role("combobox", name=title, exact=False).first.click()
+        page.get_by_role("option", name=option, exact=True).click()
+        importing.settle()
+    expect(page.get_by_text("all rows seen so far look right")).to_be_visible()
+    importing.shoot("22-import-label-studio")
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_text("1 text stands both in its training and its evaluation split")).to_be_visible(
+        timeout=60_000
+    )
+    assert [made["label"] for made in rows(served.engine, decision)] == [2, 2]
+    assert [found["trust"] for found in rows(served.engine, source, kind="file")] == ["suggestion"]
+    importing.assert_clean()

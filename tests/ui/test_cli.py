@@ -80,6 +80,25 @@ def test_import_status_queue_and_decide_say_what_they_did(tiebreak: Terminal, se
     assert tiebreak.json("queue", "--limit", "1")[0]["post_id"] == head[1]["post_id"]
 
 
+def test_labelled_file_of_a_model_with_integers_is_imported_as_suggestions(tiebreak: Terminal, tmp_path: Path) -> None:
+    path = tmp_path / "model.csv"
+    path.write_text("split,text,label\ntrain,one,1\ntest,one,1\ntest,two,0\n")
+    assert "3 rejected" in tiebreak("import", str(path)).stdout
+    options = ("--source", "a model", "--trust", "suggestion", "--label-order", "normal,violation,suspicious")
+    counts = tiebreak.json("import", str(path), *options)
+    assert (counts["decisions_added"], counts["split_overlaps"]) == (2, 1)
+    assert counts["files"][0]["split_overlap_lines"] == [[2, 3]]
+    assert (
+        "1 text stands both in its training and its evaluation split (lines 2 and 3)"
+        in tiebreak("import", str(path), *options).stdout
+    )
+    status = tiebreak.json("status")
+    assert (status["pool"], status["decided"]) == (2, 0)
+    assert "known as suggestion" in tiebreak("import", str(path), *options[:3], "human", code=1).stderr
+    assert "unknown label 'bad'" in tiebreak("import", str(path), "--label-order", "bad", code=1).stderr
+    tiebreak("import", str(path), "--trust", "somewhat", code=2)
+
+
 def test_rejected_rows_are_reported_and_are_no_failure(tiebreak: Terminal, tmp_path: Path) -> None:
     path = tmp_path / "bad.tsv"
     path.write_text("pid\ttext\n1\tgood\nbroken\n")

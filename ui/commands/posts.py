@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from core.clock import utc_now
-from core.domain import Label
+from core.domain import Label, SourceTrust
 from core.errors import BadInput
 from ui.commands.console import Json, open_installation, run_follow_ups, run_in_foreground, show
 
@@ -24,13 +24,25 @@ def _columns(options: Sequence[str]) -> dict[str, str]:
 
 
 def import_files(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="TSV exports, or labelled JSONL, CSV or TSV.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="TSV exports; labelled JSONL, CSV or TSV; what Label Studio or doccano exports."
+        ),
+    ],
     encoding: Annotated[str, typer.Option(help="auto, utf-8, utf-16 or gb18030.")] = "auto",
     source: Annotated[
         str | None, typer.Option(help="Whose decisions a labelled file brings (default: its name).")
     ] = None,
     column: Annotated[
         list[str] | None, typer.Option(help="ROLE=NAME where names differ: pid=…, text=…, hit_word=…")
+    ] = None,
+    trust: Annotated[
+        SourceTrust | None,
+        typer.Option(help="What that source's word is worth (default: human; a suggestion decides nothing)."),
+    ] = None,
+    label_order: Annotated[
+        str | None, typer.Option(help="What 0, 1, 2 mean in the label column: normal,suspicious,violation.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -43,13 +55,22 @@ def import_files(
     installation = open_installation()
     results = []
     for file in files:
-        request = ImportRequest(str(file.resolve()), file.name, encoding, _columns(column or []), source)
+        request = ImportRequest(
+            str(file.resolve()),
+            file.name,
+            encoding,
+            _columns(column or []),
+            source,
+            trust=trust,
+            label_order=label_order.split(",") if label_order else [],
+        )
         queued = queue_import(installation.engine, installation.actor, request, now=utc_now())
         ended = run_in_foreground(installation, queued)
         seconds = round((ended.finished_at - ended.started_at).total_seconds(), 3)  # type: ignore[operator]
         results.append({"file": file.name, "run": ended.id} | ended.result | {"seconds": seconds})
     run_follow_ups(installation)
-    total = {key: sum(r[key] for r in results) for key in results[0] if key not in ("file", "run")}  # type: ignore[misc]
+    own = ("file", "run", "split_overlap_lines")
+    total = {key: sum(r[key] for r in results) for key in results[0] if key not in own}  # type: ignore[misc]
     total["seconds"] = round(total["seconds"], 3)
     show(total | {"files": results}, as_json=as_json, text=lambda: map(_import_line, results))
 
@@ -63,6 +84,10 @@ def _import_line(result: dict[str, Any]) -> str:
         line += f"; {result['decisions_added']:,} decisions"
     if result["posts_changed"]:
         line += f"; {result['posts_changed']:,} known posts have a new text"
+    if result["split_overlaps"]:
+        lines = ", ".join(f"{train} and {evaluation}" for train, evaluation in result["split_overlap_lines"])
+        texts = "1 text stands" if result["split_overlaps"] == 1 else f"{result['split_overlaps']:,} texts stand"
+        line += f"; {texts} both in its training and its evaluation split (lines {lines})"
     if result["rejected"]:
         line += f" (`tiebreak runs show {result['run']}` lists them)"
     return line
@@ -119,7 +144,7 @@ def decide(
     as_json: Json = False,
 ) -> None:
     """Record one decision as a user."""
-    from core.labelled import parse_label
+    from core.labels import parse_label
     from core.services.annotation import decide_post
 
     installation = open_installation()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import pandas as pd
 import streamlit as st
 
 from core.clock import utc_now
-from core.domain import Run, RunKind, RunStatus
+from core.domain import LABEL_NAMES, Run, RunKind, RunStatus, SourceTrust
 from core.services import importing, previewing, runs
 from ui.components import component
 from ui.page import Page, current_page, errors_as_sentences, open_page
@@ -26,6 +27,14 @@ ROLES = {
     "label": "Label",
 }
 AS_NAMED = "(as named)"
+AS_KNOWN = "(as the source is known, human if new)"
+TRUSTS = {
+    SourceTrust.human: "human: people decided",
+    SourceTrust.suggestion: "suggestion: a model's opinion",
+    SourceTrust.trusted: "trusted: above all others",
+}
+REFUSED = "(refuse them)"
+ORDERS = [",".join(names) for names in (*permutations(LABEL_NAMES), ("normal", "violation"), ("violation", "normal"))]
 
 
 def keep_upload() -> None:
@@ -49,6 +58,8 @@ def chosen_request(page: Page) -> importing.ImportRequest | None:
         columns={role: column for role, column in columns.items() if column != AS_NAMED},
         source=st.session_state.get("import-source") or None,
         delete_after=True,
+        trust=next((trust for trust, words in TRUSTS.items() if words == st.session_state.get("import-trust")), None),
+        label_order=order.split(",") if (order := st.session_state.get("import-order", REFUSED)) != REFUSED else [],
     )
 
 
@@ -71,7 +82,8 @@ def drop_file() -> None:
 
 
 def forget_file() -> None:
-    for key in ("import-file", "import-encoding", "import-source", *(f"column-{role}" for role in ROLES)):
+    choices = ("encoding", "source", "trust", "order")
+    for key in ("import-file", *(f"import-{name}" for name in choices), *(f"column-{role}" for role in ROLES)):
         st.session_state.pop(key, None)
 
 
@@ -85,7 +97,8 @@ def show_preview(page: Page, request: importing.ImportRequest) -> None:
         st.error(found.problem, icon=":material/error:")
     else:
         wrong = f"{len(found.rejects):,} of the first {found.looked_at:,} rows look wrong"
-        st.caption(f"Encoding {found.encoding} · {wrong if found.rejects else 'all rows seen so far look right'}")
+        verdict = wrong if found.rejects else "all rows seen so far look right"
+        st.caption(f"{found.recognised} · encoding {found.encoding} · {verdict}")
         st.dataframe(preview_table(found), hide_index=True, width="stretch")
         for reject in found.rejects[:5]:
             st.text(f"line {reject.line}: {reject.reason}")
@@ -101,11 +114,30 @@ def correct(seen: previewing.Preview) -> None:
         places = st.columns(4)
         for place, (role, title) in enumerate(ROLES.items()):
             places[place % 4].selectbox(title, [AS_NAMED, *seen.header], key=f"column-{role}")
-        st.text_input(
+        left, middle, right = st.columns(3)
+        left.text_input(
             "Source of the labels",
             key="import-source",
             help="Whose decisions a labelled file brings; its name if empty.",
         )
+        middle.selectbox(
+            "What its word is worth",
+            [AS_KNOWN, *TRUSTS.values()],
+            key="import-trust",
+            help="Suggestions are kept, but teach nothing and leave the post in the pool. The Review page changes it.",
+        )
+        right.selectbox(
+            "What integers mean as labels",
+            [REFUSED, *ORDERS],
+            key="import-order",
+            format_func=in_order,
+            help="Files number labels differently: an order is never guessed.",
+        )
+
+
+def in_order(names: str) -> str:
+    """`normal,violation` → `0 normal · 1 violation`."""
+    return names if names == REFUSED else " · ".join(f"{n} {name}" for n, name in enumerate(names.split(",")))
 
 
 def preview_table(found: previewing.Preview) -> pd.DataFrame:
@@ -144,6 +176,8 @@ def show_history(page: Page, past: list[Run]) -> None:
             },
         },
     )
+    for run in [run for run in past if run.result.get("split_overlaps")][:5]:
+        st.warning(overlap_words(run), icon=":material/content_copy:")
     with_rejects = [run for run in past if run.result.get("rejected")]
     for run in with_rejects[:5]:
         st.link_button(
@@ -151,6 +185,17 @@ def show_history(page: Page, past: list[Run]) -> None:
             f"/api/imports/{run.id}/rejects",
             icon=":material/download:",
         )
+
+
+def overlap_words(run: Run) -> str:
+    """What an import found to stand on both sides of the split that its file names."""
+    lines, count = run.result.get("split_overlap_lines"), run.result["split_overlaps"]
+    pairs = [f"{train} and {evaluation}" for train, evaluation in lines] if isinstance(lines, list) else []
+    return (
+        f"{run.config['name']} (run {run.id}): {count:,} {'text stands' if count == 1 else 'texts stand'} both in its "
+        f"training and its evaluation split, for example on lines {', '.join(pairs)}. Figures measured on that split "
+        "are too good. Tiebreak draws its own split, in which copies stay together."
+    )
 
 
 page = open_page("Import", "Bring a forum's export or a labelled file in. Reading a file twice adds nothing.")

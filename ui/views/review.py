@@ -1,12 +1,13 @@
-"""Review: decided posts whose text an import has changed since."""
+"""Review: sources that disagree, decided posts whose text an import has changed since, and the rating of sources."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from core.clock import utc_now
-from core.domain import Label
-from core.services import reviewing
+from core.domain import Label, SourceKind, SourceTrust
+from core.services import rating, reviewing
+from db.disagreements import Disagreement
 from db.golds import OldTextDecision
 from ui.page import Page, current_page, errors_as_sentences, open_page
 
@@ -41,14 +42,95 @@ def show_decision(page: Page, old: OldTextDecision) -> None:
     st.divider()
 
 
-page = open_page(
-    "Review", "Decided posts whose text an import has changed since. They are left out of training until judged again."
-)
-with errors_as_sentences():
+def settle(found: Disagreement, label: Label) -> None:
+    page = current_page()
+    with errors_as_sentences():
+        reviewing.settle(page.engine, page.actor, found.post_id, text_id=found.text_id, label=label, now=utc_now())
+
+
+def show_disagreement(found: Disagreement) -> None:
+    until = "left out of training" if found.gold is None else f"counts as {found.gold.name} {found.gold.chinese}"
+    st.caption(f"Post {found.post_id}, {until} until it is settled")
+    st.text(found.text)
+    for voice in found.voices:
+        label, trust = voice.vote.label, voice.vote.trust
+        rated = " (trusted)" if trust is SourceTrust.trusted else ""
+        st.caption(f"{label.name} {label.chinese} · {voice.source}{rated} · {voice.decided_at:%Y-%m-%d}")
+    places = st.columns([2, 2, 2, 6])
+    for place, label in zip(places, Label, strict=False):
+        place.button(
+            f"{label.name} {label.chinese}",
+            key=f"settle-{found.post_id}-{label.name}",
+            on_click=settle,
+            args=(found, label),
+            width="stretch",
+        )
+    st.divider()
+
+
+def show_disagreements(page: Page) -> None:
+    count = reviewing.count_disagreements(page.engine, page.actor)
+    if count == 0:
+        st.write("No disagreement. Posts that a person and a file, or two files, judged differently are listed here.")
+        return
+    pages = -(-count // PAGE_SIZE)
+    if st.session_state.get("review-page", 1) > pages:  # settled away
+        st.session_state["review-page"] = pages
+    number = 1 if pages == 1 else st.number_input("Page", min_value=1, max_value=pages, key="review-page", width=160)
+    st.caption(f"{count:,} {'post' if count == 1 else 'posts'} · page {number} of {pages}")
+    for found in reviewing.disagreements(page.engine, page.actor, page=int(number), page_size=PAGE_SIZE):
+        show_disagreement(found)
+
+
+def show_old_texts(page: Page) -> None:
     waiting = reviewing.count_on_old_texts(page.engine, page.actor)
     if waiting == 0:
-        st.write("Nothing to review. When a longer export brings new hits of a decided post, it is listed here.")
-    else:
-        st.caption(f"{waiting:,} waiting, the oldest {min(waiting, PAGE_SIZE)} shown")
-        for old in reviewing.decisions_on_old_texts(page.engine, page.actor, limit=PAGE_SIZE):
-            show_decision(page, old)
+        st.write("No text changed. When a longer export brings new hits of a decided post, it is listed here.")
+        return
+    st.caption(f"{waiting:,} waiting, the oldest {min(waiting, PAGE_SIZE)} shown")
+    for old in reviewing.decisions_on_old_texts(page.engine, page.actor, limit=PAGE_SIZE):
+        show_decision(page, old)
+
+
+def change_trust(source_id: int) -> None:
+    page = current_page()
+    with errors_as_sentences():
+        chosen = SourceTrust(st.session_state[f"trust-{source_id}"])
+        rating.change_trust(page.engine, page.actor, source_id, trust=chosen, now=utc_now())
+
+
+def show_sources(page: Page) -> None:
+    files = [source for source in rating.list_sources(page.engine, page.actor) if source.kind is SourceKind.file]
+    if not files:
+        st.write("No labelled file yet. Each that is imported is a source of decisions, and is rated here.")
+        return
+    st.caption(
+        "A human source counts like a colleague. A suggestion is a model's opinion: it decides nothing and teaches "
+        "nothing. A trusted source stands above everybody but what you settle here."
+    )
+    for source in files:
+        st.session_state[f"trust-{source.id}"] = source.trust  # the database is the truth, also after a refusal
+        name, count, choice = st.columns([5, 2, 3], vertical_alignment="center")
+        name.text(source.name)
+        count.text(f"{source.decisions:,} decisions")
+        choice.selectbox(
+            f"Trust in {source.name}",
+            list(SourceTrust),
+            key=f"trust-{source.id}",
+            on_change=change_trust,
+            args=(source.id,),
+            label_visibility="collapsed",
+        )
+
+
+page = open_page(
+    "Review", "Settle what only a lead can: sources that disagree, and decided posts whose text an import has changed."
+)
+with errors_as_sentences():
+    st.subheader("Sources disagree", anchor=False)
+    show_disagreements(page)
+    st.subheader("Text changed since it was decided", anchor=False)
+    st.caption("Left out of training until judged again.")
+    show_old_texts(page)
+    st.subheader("Sources", anchor=False)
+    show_sources(page)

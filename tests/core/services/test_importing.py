@@ -50,7 +50,7 @@ def test_rows_of_a_pid_become_one_post_with_its_hits(engine: Engine, export: Wri
     run = import_file(engine, export((1, "a", "first excerpt"), (2, "a", "other post"), (1, "b", "second excerpt")))
     assert run.result == {
         "rows": 3, "posts_added": 2, "hits_added": 1, "repeats": 0, "rejected": 0, "posts_changed": 0,
-        "decisions_added": 0,
+        "decisions_added": 0, "split_overlaps": 0,
     }  # fmt: skip
     assert [found["pid"] for found in rows(engine, post)] == ["1", "2"]
     assert sorted((found["post_id"], found["word"]) for found in rows(engine, hit)) == [(1, "a"), (1, "b"), (2, "a")]

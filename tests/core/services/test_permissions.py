@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine
 
 import core.services
-from core.domain import Actor, Label, Policy, Role
+from core.domain import Actor, Label, Policy, Role, SourceTrust
 from core.errors import NotAllowed, TiebreakError
 from core.permissions import ROLES, Permission
 from core.services.importing import ImportRequest
@@ -44,9 +44,14 @@ NEEDS = {
     "models.promote": Permission.promote,
     "previewing.preview": Permission.manage_imports,
     "queueing.head_of_queue": Permission.label,
+    "rating.change_trust": Permission.review,
+    "rating.list_sources": Permission.review,
     "reviewing.confirm": Permission.review,
+    "reviewing.count_disagreements": Permission.review,
     "reviewing.count_on_old_texts": Permission.review,
     "reviewing.decisions_on_old_texts": Permission.review,
+    "reviewing.disagreements": Permission.review,
+    "reviewing.settle": Permission.review,
     "rules.change_policy": Permission.manage_policy,
     "runs.cancel_run": Permission.manage_runs,
     "runs.list_runs": Permission.look,
@@ -75,6 +80,8 @@ VALUES: dict[str, Any] = {
     "limit": 1,
     "decision_id": 1,
     "text_id": 1,
+    "source_id": 1,
+    "trust": SourceTrust.human,
     "request": ImportRequest("/nowhere", "nowhere"),
     "chosen": Policy(),
 }

@@ -1,0 +1,46 @@
+"""Texts that a labelled file has both in its training and in its evaluation split: figures on them mean nothing."""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+
+from core.tsv import ExportRow
+
+SPLIT_COLUMNS = ("split", "set")
+EXAMPLES = 10
+_TRAIN = frozenset({"train", "training", "训练", "训练集"})
+_EVALUATION = frozenset(
+    {"dev", "development", "valid", "validation", "val", "eval", "evaluation", "test", "testing"}
+    | {"验证", "验证集", "开发集", "测试", "测试集", "评估", "评估集"}
+)
+
+
+class SplitOverlaps:
+    """Collects the texts of a file by split, 16 bytes each: a hash of the normalised text, and the line."""
+
+    def __init__(self) -> None:
+        self._train = (array("Q"), array("q"))
+        self._evaluation = (array("Q"), array("q"))
+
+    @staticmethod
+    def split_of(row: ExportRow) -> str | None:
+        """`train`, `evaluation`, or None where the row names no split."""
+        named = next((value for name, value in row.extra.items() if name.strip().lower() in SPLIT_COLUMNS), "")
+        named = named.strip().lower()
+        return "train" if named in _TRAIN else "evaluation" if named in _EVALUATION else None
+
+    def add(self, split: str, line: int, normal_hash: str) -> None:
+        """normal_hash: hexadecimal, of the text as it is normalised to find copies."""
+        hashes, lines = self._train if split == "train" else self._evaluation
+        hashes.append(int(normal_hash[:16], 16))
+        lines.append(line)
+
+    def found(self) -> tuple[int, list[tuple[int, int]]]:
+        """(how many distinct texts stand on both sides, (line in train, line in evaluation) of some of them)."""
+        train, train_lines = (np.array(column) for column in self._train)
+        evaluation, evaluation_lines = (np.array(column) for column in self._evaluation)
+        _, in_train, in_evaluation = np.intersect1d(train, evaluation, return_indices=True)
+        pairs = sorted(zip(train_lines[in_train].tolist(), evaluation_lines[in_evaluation].tolist(), strict=True))
+        return len(pairs), pairs[:EXAMPLES]
