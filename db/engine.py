@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 from core.errors import BadInput, Conflict
 
 DatabaseBusy = OperationalError  # locked for longer than the timeout, or the disk is full
+PAGES_UNCHECKED = 20_000  # of the write-ahead log: a decision is not to pay for what an import has written
 BUSY_TIMEOUT_MS = 60_000  # SQLite serves waiting writers in no order: under load the unlucky one waits long
 
 
@@ -39,6 +40,7 @@ def _on_connect(connection: Any, _record: object) -> None:
         f"busy_timeout={BUSY_TIMEOUT_MS}",
         "foreign_keys=ON",
         "cache_size=-32000",
+        f"wal_autocheckpoint={PAGES_UNCHECKED}",
         "temp_store=MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}")
@@ -54,6 +56,29 @@ def write(engine: Engine) -> Iterator[Connection]:
     """A writing transaction: commits at the end, rolls back on an exception."""
     with engine.connect().execution_options(tiebreak_write=True) as conn, conn.begin():
         yield conn
+
+
+@contextmanager
+def write_unseen(engine: Engine) -> Iterator[Connection]:
+    """A writing transaction for what nobody sees before a later `write` publishes it: much of it, and not synced.
+
+    A power cut may take the last of these transactions back (never a part of one): what they brought is swept away
+    all the same when it was not published, and publishing syncs everything before it.
+    """
+    with engine.connect().execution_options(tiebreak_write=True) as conn:
+        _set(conn, "synchronous=NORMAL", f"wal_autocheckpoint={PAGES_UNCHECKED // 5}")
+        try:
+            with conn.begin():
+                yield conn
+        finally:
+            _set(conn, "synchronous=FULL", f"wal_autocheckpoint={PAGES_UNCHECKED}")
+
+
+def _set(conn: Connection, *pragmas: str) -> None:
+    cursor = conn.connection.cursor()  # beside SQLAlchemy, which would begin a transaction for it
+    for pragma in pragmas:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
 
 
 @contextmanager

@@ -126,7 +126,7 @@ def add_posts(conn: Connection, import_id: int, posts: Sequence[NewPost]) -> lis
             for p in posts
         ],
     )
-    return list(conn.execute(select(post.c.id).where(post.c.id > before).order_by(post.c.id)).scalars())
+    return list(conn.execute(select(post.c.id).where(post.c.id > before).order_by(post.c.id)).scalars().all())
 
 
 def add_hits(conn: Connection, import_id: int, hits: Sequence[NewHit]) -> None:

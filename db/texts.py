@@ -38,8 +38,8 @@ def add_texts(conn: Connection, texts: Iterable[NewText]) -> dict[str, int]:
     before = newest_id(conn)
     columns = ("hash", "normal_hash", "body", "side")
     insert_rows(conn, distinct_text, columns, [(t.hash, t.normal_hash, t.body, t.side.value) for t in new.values()])
-    query = select(distinct_text.c.hash, distinct_text.c.id).where(distinct_text.c.id > before)
-    return {row.hash: row.id for row in conn.execute(query)}
+    query = select(distinct_text.c.id).where(distinct_text.c.id > before).order_by(distinct_text.c.id)
+    return dict(zip(new, conn.execute(query).scalars().all(), strict=True))
 
 
 def newest_id(conn: Connection) -> int:

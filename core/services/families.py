@@ -17,7 +17,7 @@ from core.families import Matched, family_form, is_exact_only, keys_of, match
 from core.minhash import bands_of
 from core.permissions import Permission, require
 from db import audit, decisions, families, posts, queue
-from db.engine import read, write
+from db.engine import read, write, write_unseen
 from db.families import Family, FamilyMember, NewPlace, UnplacedText
 
 TEXTS_AT_ONCE = 100_000  # new ones that are matched together; what is known already is read once for each such block
@@ -65,7 +65,7 @@ def _place(engine: Engine, block: list[UnplacedText]) -> None:
     ]
     for start in range(0, len(places), PLACES_PER_TRANSACTION):
         part = places[start : start + PLACES_PER_TRANSACTION]
-        with write(engine) as conn:
+        with write_unseen(engine) as conn:
             families.add_places(conn, part)
             families.set_sides(
                 conn, [(place.text_id, sides[place.text_id]) for place in part if place.text_id in sides]

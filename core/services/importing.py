@@ -24,11 +24,11 @@ from core.splits import side_of
 from core.text import BETWEEN_EXCERPTS, join_excerpts, model_text, normalised, read_markup, text_hash
 from core.tsv import ExportRow, RejectedRow
 from db import audit, policies, posts, runs, sources, staging, texts
-from db.engine import read, write
+from db.engine import read, write, write_unseen
 
 logger = logging.getLogger(__name__)
 
-ROWS_PER_TRANSACTION = 2_000
+ROWS_PER_TRANSACTION = 4_000
 TEXTS_PER_SWEEP = 5_000
 KEPT_FOR = timedelta(days=1)  # an upload that nobody imported
 
@@ -293,7 +293,7 @@ def _take_in(build: _Build, batch: _Batch) -> None:
         new = {text.hash: text for text in (*(d.text for d in drafts if d.text), *(text for _, _, text in judged))}
         text_ids = texts.ids_of_texts(conn, list(new))
     build.counts.rejected += len(batch.rejects)
-    with write(build.engine) as conn:
+    with write_unseen(build.engine) as conn:
         staging.add_rejects(conn, build.run_id, batch.rejects)
         text_ids |= texts.add_texts(conn, [text for text in new.values() if text.hash not in text_ids])
         known = [(draft, draft.known) for draft in drafts if draft.known is not None]

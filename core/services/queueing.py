@@ -15,7 +15,7 @@ from core.domain import Actor, Post, QueueEntry, Reason, RunKind
 from core.permissions import Permission, may, require
 from core.selection import Pick, WordHits, order_pool
 from db import decisions, families, models, policies, posts, queue, runs
-from db.engine import read, write
+from db.engine import read, write, write_unseen
 
 ENTRIES_PER_TRANSACTION = 5_000  # some 20 ms of writing: deciding never waits longer for a new round
 _POOL_ROW = np.dtype(
@@ -75,7 +75,7 @@ def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> in
     strategy = "recommended mix" if pool.is_scored.any() else "cold start"
     entries = _entries(picks, pool, round_id, strategy)
     while chunk := list(islice(entries, ENTRIES_PER_TRANSACTION)):
-        with write(engine) as conn:
+        with write_unseen(engine) as conn:
             queue.add_entries(conn, chunk)
     with write(engine) as conn:
         queue.publish_round(
