@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODEL_LIBRARIES = {"torch", "transformers", "peft", "accelerate", "datasets", "evaluate"}
-PURE = ("selection", "families", "splits", "metrics", "agreement", "tsv", "text", "labelled", "gold")
+PURE = ("selection", "families", "splits", "metrics", "agreement", "tsv", "text", "markup", "labelled", "gold")
 FOUNDATION = ("domain", "errors", "settings")
 
 

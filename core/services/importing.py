@@ -16,9 +16,10 @@ from core.clock import utc_now
 from core.domain import Actor, Label, Run, RunKind, SourceKind
 from core.errors import BadInput, Cancelled
 from core.labelled import read_file
+from core.markup import BETWEEN_EXCERPTS, read_markup
 from core.permissions import Permission, require
 from core.splits import side_of
-from core.text import BETWEEN_EXCERPTS, join_excerpts, model_text, normalised, read_markup, text_hash
+from core.text import join_excerpts, model_text, normalised, text_hash
 from core.tsv import ExportRow, RejectedRow
 from db import audit, policies, posts, runs, sources, staging, texts
 from db.engine import read, write
