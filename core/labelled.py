@@ -14,17 +14,15 @@ from core.domain import Label
 from core.errors import BadInput
 from core.text import clean_unicode
 from core.tsv import (
-    HEAD_BYTES,
     Columns,
     ExportRow,
     RejectedRow,
     find_columns,
+    find_encoding,
     make_row,
     open_export,
     read_header_names,
-    refuse_other_formats,
     reject,
-    resolve_encoding,
     split_fields,
 )
 
@@ -47,14 +45,14 @@ def parse_label(value: object) -> str:
     return name
 
 
-def sniff_kind(name: str, head: bytes, *, encoding: str = "auto", columns: Mapping[str, str] | None = None) -> FileKind:
-    """Tell an export from a labelled file by its ending and its first line."""
+def sniff_kind(name: str, head: bytes, *, found: str = "utf-8", columns: Mapping[str, str] | None = None) -> FileKind:
+    """Tell an export from a labelled file by its ending and its first line. found: the encoding."""
     ending = name.lower().rpartition(".")[2]
     if ending == "csv":
         return "csv"
     if ending in ("jsonl", "json", "ndjson") or head.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"{"):
         return "jsonl"
-    lines = head.decode(resolve_encoding(head, encoding), "replace").removeprefix("\ufeff").split("\n")
+    lines = head.decode(found, "replace").removeprefix("\ufeff").split("\n")
     first = next((line for line in lines if line.strip()), "")
     names = [clean_unicode(name or "").strip().lower() for name in split_fields(first)]
     return "tsv" if "label" in names or "label" in (columns or {}) else "export"
@@ -62,39 +60,35 @@ def sniff_kind(name: str, head: bytes, *, encoding: str = "auto", columns: Mappi
 
 def header_of(stream: BinaryIO, *, name: str, encoding: str = "auto") -> tuple[str, tuple[str, ...]]:
     """Return (encoding found, names of columns or fields)."""
-    head = stream.read(HEAD_BYTES)
-    stream.seek(0)
-    refuse_other_formats(head)
-    kind, found = sniff_kind(name, head, encoding=encoding), resolve_encoding(head, encoding)
+    head, found = find_encoding(stream, encoding)
+    kind = sniff_kind(name, head, found=found)
     if kind in ("export", "tsv"):
         return read_header_names(stream, encoding=encoding)
     lines = _text_lines(stream, found)
     if kind == "csv":
-        return found, tuple(next(filter(None, csv.reader(lines)), []))
+        return found, tuple(map(clean_unicode, _csv_header(_csv_reader(lines))))
     first = next((line for line in lines if line.strip()), "{}")
     try:
         value = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = {}
-    return found, tuple(value) if isinstance(value, dict) else ()
+    return found, tuple(map(clean_unicode, value)) if isinstance(value, dict) else ()
 
 
 def read_file(
     stream: BinaryIO, *, name: str, encoding: str = "auto", columns: Mapping[str, str] | None = None
 ) -> Iterator[ExportRow | RejectedRow]:
     """Read any file that can be imported; rows of labelled files carry the English name of their label."""
-    head = stream.read(HEAD_BYTES)
-    stream.seek(0)
-    refuse_other_formats(head)
-    kind = sniff_kind(name, head, encoding=encoding, columns=columns)
+    head, found = find_encoding(stream, encoding)
+    kind = sniff_kind(name, head, found=found, columns=columns)
     if kind == "export":
         return open_export(stream, encoding=encoding, columns=columns)
     if kind == "tsv":
         rows = open_export(stream, encoding=encoding, columns=columns, needs_pid=False)
     elif kind == "csv":
-        rows = _csv_rows(stream, resolve_encoding(head, encoding), columns)
+        rows = _csv_rows(stream, found, columns)
     else:
-        rows = _jsonl_rows(stream, resolve_encoding(head, encoding), columns)
+        rows = _jsonl_rows(stream, found, columns)
     return map(_labelled, rows)
 
 
@@ -127,15 +121,27 @@ def _spoiled_in(encoding: str) -> re.Pattern[str]:
 
 
 def _csv_rows(stream: BinaryIO, encoding: str, chosen: Mapping[str, str] | None) -> Iterator[ExportRow | RejectedRow]:
-    csv.field_size_limit(16_000_000)
-    reader = csv.reader(_text_lines(stream, encoding))
-    header = next(filter(None, reader), None)
-    if header is None:
-        raise BadInput("The file is empty.")
+    reader = _csv_reader(_text_lines(stream, encoding))
+    header = _csv_header(reader)
     columns = find_columns(header, chosen, needs_pid=False)
     if "label" not in columns.roles:
         raise BadInput("A CSV file is read as a labelled one and needs a column `label`; exports are tab-separated.")
     return _csv_body(reader, columns, spoiled=_spoiled_in(encoding))
+
+
+def _csv_reader(lines: Iterator[str]) -> CsvReader:
+    csv.field_size_limit(16_000_000)
+    return csv.reader(lines)
+
+
+def _csv_header(reader: CsvReader) -> list[str]:
+    try:
+        header = next(filter(None, reader), None)
+    except csv.Error as err:
+        raise BadInput(f"Line 1, the header, is not CSV: {err}.") from err
+    if header is None:
+        raise BadInput("The file is empty.")
+    return header
 
 
 def _csv_body(reader: CsvReader, columns: Columns, *, spoiled: re.Pattern[str]) -> Iterator[ExportRow | RejectedRow]:
