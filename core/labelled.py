@@ -17,17 +17,15 @@ from core.json_arrays import split_array
 from core.labels import majority, parse_order, read_label
 from core.text import clean_unicode
 from core.tsv import (
-    HEAD_BYTES,
     Columns,
     ExportRow,
     RejectedRow,
     find_columns,
+    find_encoding,
     make_row,
     open_export,
     read_header_names,
-    refuse_other_formats,
     reject,
-    resolve_encoding,
     split_fields,
 )
 
@@ -89,12 +87,15 @@ class _Reading:
 # --- what a file is -------------------------------------------------------------------------------------------------
 
 
-def sniff_kind(name: str, head: bytes, *, encoding: str = "auto", columns: Mapping[str, str] | None = None) -> FileKind:
-    """Tell an export from a labelled file, and whose, by the file's ending and its first line or record."""
+def sniff_kind(name: str, head: bytes, *, found: str = "utf-8", columns: Mapping[str, str] | None = None) -> FileKind:
+    """Tell an export from a labelled file, and whose, by the file's ending and its first line or record.
+
+    found: the encoding.
+    """
     ending = name.lower().rpartition(".")[2]
     if ending == "csv":
         return FileKind.csv
-    text = _decoded(head, resolve_encoding(head, encoding))
+    text = _decoded(head, found)
     if _is_json(ending, text):
         return _kind_of_json(text, is_array=_is_array(ending, text))
     first = next((line for line in text.split("\n") if line.strip()), "")
@@ -137,19 +138,16 @@ def header_of(
     stream: BinaryIO, *, name: str, encoding: str = "auto", columns: Mapping[str, str] | None = None
 ) -> Heading:
     """Return what was recognised, and the names that columns can be chosen from."""
-    head = stream.read(HEAD_BYTES)
-    stream.seek(0)
-    refuse_other_formats(head)
-    kind = sniff_kind(name, head, encoding=encoding, columns=columns)
-    found = resolve_encoding(head, encoding)
+    head, found = find_encoding(stream, encoding)
+    kind = sniff_kind(name, head, found=found, columns=columns)
     if kind in (FileKind.export, FileKind.tsv):
         return Heading(kind, *read_header_names(stream, encoding=encoding))
     if kind is FileKind.csv:
-        return Heading(kind, found, tuple(next(filter(None, csv.reader(_text_lines(stream, found))), [])))
+        return Heading(kind, found, tuple(map(clean_unicode, _csv_header(_csv_reader(_text_lines(stream, found))))))
     _, raw, _ = next(_records(stream, name, head, found), (0, "", None))
     try:
         first = json.loads(raw)
-        names = field_names(first) if isinstance(first, dict) else ()
+        names = tuple(map(clean_unicode, field_names(first))) if isinstance(first, dict) else ()
     except (ValueError, RecursionError):
         names = ()
     return Heading(kind, found, names)
@@ -171,18 +169,15 @@ def read_file(
     label_order: the labels that integers from 0 on mean in this file; without it they are rejected.
     """
     order = parse_order(label_order)
-    head = stream.read(HEAD_BYTES)
-    stream.seek(0)
-    refuse_other_formats(head)
-    kind = sniff_kind(name, head, encoding=encoding, columns=columns)
+    head, found = find_encoding(stream, encoding)
+    kind = sniff_kind(name, head, found=found, columns=columns)
     if kind is FileKind.export:
         return open_export(stream, encoding=encoding, columns=columns)
     if kind is FileKind.tsv:
         rows = open_export(stream, encoding=encoding, columns=columns, needs_pid=False)
     elif kind is FileKind.csv:
-        rows = _csv_rows(stream, resolve_encoding(head, encoding), columns)
+        rows = _csv_rows(stream, found, columns)
     else:
-        found = resolve_encoding(head, encoding)
         reading = _Reading(columns or {}, order, _spoiled_in(found))
         rows = _json_rows(_records(stream, name, head, found), reading)
     labelled = (_labelled(row, order) for row in rows)
@@ -231,15 +226,27 @@ def _spoiled_in(encoding: str) -> re.Pattern[str]:
 
 
 def _csv_rows(stream: BinaryIO, encoding: str, chosen: Mapping[str, str] | None) -> Rows:
-    csv.field_size_limit(16_000_000)
-    reader = csv.reader(_text_lines(stream, encoding))
-    header = next(filter(None, reader), None)
-    if header is None:
-        raise BadInput("The file is empty.")
+    reader = _csv_reader(_text_lines(stream, encoding))
+    header = _csv_header(reader)
     columns = find_columns(header, chosen, needs_pid=False)
     if "label" not in columns.roles:
         raise BadInput("A CSV file is read as a labelled one and needs a column `label`; exports are tab-separated.")
     return _csv_body(reader, columns, spoiled=_spoiled_in(encoding))
+
+
+def _csv_reader(lines: Iterator[str]) -> CsvReader:
+    csv.field_size_limit(16_000_000)
+    return csv.reader(lines)
+
+
+def _csv_header(reader: CsvReader) -> list[str]:
+    try:
+        header = next(filter(None, reader), None)
+    except csv.Error as err:
+        raise BadInput(f"Line 1, the header, is not CSV: {err}.") from err
+    if header is None:
+        raise BadInput("The file is empty.")
+    return header
 
 
 def _csv_body(reader: CsvReader, columns: Columns, *, spoiled: re.Pattern[str]) -> Rows:

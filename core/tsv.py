@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import BinaryIO
 
 from core.errors import BadInput
@@ -29,10 +30,13 @@ _ROLES = {
     "ip": ("useip", "ip"),
     "label": ("label",),
 }
+ENOUGH_CHARACTERS = 2_000  # beyond ASCII, to tell UTF-8 from GB18030
 _TOO_LONG = "the line is longer than 16 MB"
+_INVISIBLE = "\ufeff\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_FIELD = re.compile(r"(?:[^\t\\]|\\.|\\$)*", re.DOTALL)
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_LIKE_A_VALUE = re.compile(r"\d+|\\N|(?:\d{1,3}\.){3}\d{1,3}|.{60,}", re.DOTALL)
 _NOT_PLAIN = re.compile("[\\\\\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")  # what clean_unicode or an escape would change
 
 
@@ -80,7 +84,7 @@ def find_columns(
 
     Raises BadInput when pid or text has no column, naming what was found and how to choose.
     """
-    names = [name.strip().lower() for name in header]
+    names = [clean_unicode(name).strip().lower() for name in header]
     roles: dict[str, int] = {}
     for role, wanted in (chosen or {}).items():
         if role not in _ROLES or wanted.strip().lower() not in names:
@@ -91,6 +95,11 @@ def find_columns(
         if role not in roles and found is not None and found not in roles.values():
             roles[role] = found
     missing = [role for role in (("pid", "text") if needs_pid else ("text",)) if role not in roles]
+    if missing and not roles and where == "Line 1" and any(_LIKE_A_VALUE.fullmatch(name) for name in header):
+        raise BadInput(
+            f"{where} looks like a row, not like a header. Put a line with the names of the {len(header)} columns in "
+            "front, separated by tabs: pid, context and what else there is."
+        )
     if missing:
         names_for = " or ".join(" / ".join(_ROLES[role]) for role in missing)
         raise BadInput(
@@ -98,8 +107,17 @@ def find_columns(
             f"the columns are {_listed(header)}. "
             f"Choose it on the import page, or with --column {missing[0]}=NAME."
         )
-    extra = {name: place for place, name in enumerate(header) if place not in roles.values()}
-    return Columns(len(header), roles, extra)
+    return Columns(len(header), roles, _name_others(header, set(roles.values())))
+
+
+def _name_others(header: Sequence[str], taken: set[int]) -> dict[str, int]:
+    """Name the columns without a role; one without a name, or with that of another, by its number too."""
+    extra: dict[str, int] = {}
+    for place, written in enumerate(header):
+        name = clean_unicode(written).strip()
+        if place not in taken:
+            extra[name if name and name not in extra else f"{name} column {place + 1}".strip()] = place
+    return extra
 
 
 def _listed(header: Sequence[str]) -> str:
@@ -109,39 +127,64 @@ def _listed(header: Sequence[str]) -> str:
 
 def detect_encoding(head: bytes) -> str:
     """Return utf-8-sig, utf-8, utf-16-le, utf-16-be or gb18030 for the first bytes of a file."""
+    return _marked_encoding(head) or _utf8_or_gb18030([head])
+
+
+def _marked_encoding(head: bytes) -> str | None:
+    """The encoding that a byte order mark or the zeros of UTF-16 give away."""
     boms = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
     for bom, encoding in boms.items():
         if head.startswith(bom):
             return encoding
-    half = max(1, len(head) // 2)
-    if head[1::2].count(0) > half * 0.2 and head[1::2].count(0) > 4 * head[::2].count(0):
+    even, odd, half = head[::2].count(0), head[1::2].count(0), max(1, len(head) // 2)
+    # The names in the header are mostly ASCII, and long Chinese posts hold few zeros.
+    begins = [byte == 0 for byte in head[:4]]
+    if begins == [False, True, False, True] or (odd > half * 0.2 and odd > 4 * even):
         return "utf-16-le"
-    if head[::2].count(0) > half * 0.2 and head[::2].count(0) > 4 * head[1::2].count(0):
+    if begins == [True, False, True, False] or (even > half * 0.2 and even > 4 * odd):
         return "utf-16-be"
-    # GB18030 finds a character for almost any bytes, UTF-8 for almost none but its own: what is mostly UTF-8 is UTF-8
-    # with a few bad places, even where GB18030 would have fewer complaints.
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)  # a character that the head cuts in two is no error
-    except UnicodeDecodeError:
-        pass
-    else:
-        return "utf-8"
-    text = codecs.getincrementaldecoder("utf-8")("replace").decode(head)
-    bad = text.count("\ufffd")
-    good = sum(not character.isascii() for character in text) - bad
-    return "utf-8" if good > bad else "gb18030"
+    return None
 
 
-def resolve_encoding(head: bytes, encoding: str) -> str:
+def _utf8_or_gb18030(chunks: Iterable[bytes]) -> str:
+    """Decide by the first characters beyond ASCII, wherever they stand.
+
+    GB18030 finds a character for almost any bytes, UTF-8 for almost none but its own: what is mostly UTF-8 is UTF-8
+    with a few bad places, even where GB18030 would have fewer complaints. A character that the end cuts is no error.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    good = bad = 0
+    for chunk in chunks:
+        if chunk.isascii() and not decoder.getstate()[0]:
+            continue
+        text = decoder.decode(chunk)
+        replaced = text.count("\ufffd") - chunk.count("\ufffd".encode())
+        bad += max(0, replaced)
+        good += len(text) - len(text.encode("ascii", "ignore")) - max(0, replaced)
+        if good + bad >= ENOUGH_CHARACTERS:
+            break
+    return "utf-8" if good > bad or not bad else "gb18030"
+
+
+def find_encoding(stream: BinaryIO, encoding: str) -> tuple[bytes, str]:
+    """Return (first bytes, encoding) of a file, and leave it at its beginning. "auto" looks as far as it must.
+
+    Raises BadInput for an encoding that is not offered, and for what is plainly no text.
+    """
     if encoding not in ENCODINGS:
         raise BadInput(f"Encoding {encoding!r} is not one of {', '.join(ENCODINGS)}.")
-    if encoding == "utf-16":
-        return (
-            "utf-16-be" if head.startswith(codecs.BOM_UTF16_BE) or detect_encoding(head) == "utf-16-be" else "utf-16-le"
-        )
-    if encoding == "utf-8":
-        return "utf-8-sig"
-    return detect_encoding(head) if encoding == "auto" else encoding
+    stream.seek(0)
+    head = stream.read(HEAD_BYTES)
+    refuse_other_formats(head)
+    marked = _marked_encoding(head)
+    if encoding == "auto":
+        found = marked or _utf8_or_gb18030(chain([head], iter(lambda: stream.read(HEAD_BYTES), b"")))
+    elif encoding == "utf-16":
+        found = "utf-16-be" if marked == "utf-16-be" else "utf-16-le"
+    else:
+        found = "utf-8-sig" if encoding == "utf-8" else encoding
+    stream.seek(0)
+    return head, found
 
 
 def refuse_other_formats(head: bytes) -> None:
@@ -167,23 +210,25 @@ def open_export(
 
     Raises BadInput at once for a file that is no export at all.
     """
-    head = stream.read(HEAD_BYTES)
-    stream.seek(0)
-    refuse_other_formats(head)
-    lines = _logical_lines(stream, resolve_encoding(head, encoding))
+    _, found_encoding = find_encoding(stream, encoding)
+    lines = _logical_lines(stream, found_encoding)
     header = _read_header(lines)
-    if len(header) == 1 and header[0].count(",") >= 1:
-        raise BadInput("Line 1 has commas and no tab: this looks like CSV. Export as tab-separated text (TSV).")
+    _refuse_other_separators(header)
     found = find_columns(header, columns, needs_pid=needs_pid)
     return (_to_row(line, found, needs_pid=needs_pid) for line in lines)
 
 
+def _refuse_other_separators(header: Sequence[str]) -> None:
+    if len(header) > 1:
+        return
+    for mark, name in ((",", "commas"), (";", "semicolons"), ("|", "bars")):
+        if mark in header[0]:
+            raise BadInput(f"Line 1 has {name} and no tab: this looks like CSV. Export as tab-separated text (TSV).")
+
+
 def read_header_names(stream: BinaryIO, *, encoding: str = "auto") -> tuple[str, tuple[str, ...]]:
     """Return (encoding found, header names as they stand) of an export."""
-    head = stream.read(HEAD_BYTES)
-    stream.seek(0)
-    refuse_other_formats(head)
-    found = resolve_encoding(head, encoding)
+    _, found = find_encoding(stream, encoding)
     return found, tuple(_read_header(_logical_lines(stream, found)))
 
 
@@ -191,9 +236,12 @@ def _read_header(lines: Iterator[_Line]) -> list[str]:
     first = next(lines, None)
     if first is None:
         raise BadInput("The file is empty.")
+    if "\r" in first.text:
+        raise BadInput("Line 1 has carriage returns inside: the lines must end in line feeds (\\n or \\r\\n).")
     if first.problem:
         raise BadInput(f"Line 1, the header, cannot be read: {first.problem}. Choose another encoding.")
-    return [clean_unicode(name or "").strip() for name in split_fields(first.text.removeprefix("\ufeff"))]
+    fields = split_fields(first.text.removeprefix("\ufeff"))
+    return ["\\N" if name is None else clean_unicode(name).strip() for name in fields]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,23 +255,28 @@ class _Line:
 
 def _logical_lines(stream: BinaryIO, encoding: str) -> Iterator[_Line]:
     """Join physical lines that end in an unescaped backslash with the next; skip blank ones."""
-    number, begun = 0, 0
-    pending = ""
+    number, begun, size = 0, 0, 0
+    pending: list[str] = []
     problem: str | None = None
     for text, trouble in _physical_lines(stream, encoding):
         number += 1
         begun = begun or number
         problem = problem or trouble
         body = text.rstrip("\n").removesuffix("\r")
-        if trouble != _TOO_LONG and _continues(body) and len(pending) < MAX_LINE_BYTES:
-            pending += body[:-1] + "\\n"  # the newline belongs to the field
+        goes_on = trouble != _TOO_LONG and _continues(body)
+        if size <= MAX_LINE_BYTES:  # the rest of a longer row is read, and left
+            pending.append(body[:-1] + "\\n" if goes_on else body)  # the newline belongs to the field
+            size += len(body)
+        else:
+            problem = problem or _TOO_LONG
+        if goes_on:
             continue
-        whole = pending + body
+        whole = "".join(pending)
         if whole.strip(" ") or problem:  # a row of nothing but tabs is not blank
             yield _Line(begun, whole, problem)
-        pending, begun, problem = "", 0, None
+        pending, size, begun, problem = [], 0, 0, None
     if pending:
-        yield _Line(begun, pending, problem or "the file ends inside this row")
+        yield _Line(begun, "".join(pending), problem or "the file ends inside this row")
 
 
 def _continues(body: str) -> bool:
@@ -261,27 +314,29 @@ def _skip_rest_of_line(stream: BinaryIO) -> None:
 
 
 def _utf16_lines(stream: BinaryIO, encoding: str) -> Iterator[tuple[str, str | None]]:
-    decoder = codecs.getincrementaldecoder(encoding)("replace")
-    rest, is_first = "", True
-    while True:
-        raw = stream.read(HEAD_BYTES)
-        text = decoder.decode(raw, final=not raw)
+    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")  # which tells half a character from U+FFFD
+    pieces: list[str] = []
+    size, is_first = 0, True
+    while raw := stream.read(HEAD_BYTES):
+        text = decoder.decode(raw)
         if is_first:
             text, is_first = text.removeprefix("\ufeff"), False
-        lines = (rest + text).split("\n")
-        rest = lines.pop()
-        for line in lines:
-            yield _utf16_line(line + "\n")
-        if len(rest) > MAX_LINE_BYTES // 2:
+        *ended, rest = text.split("\n")
+        for line in ended:
+            yield _utf16_line("".join([*pieces, line, "\n"]))
+            pieces, size = [], 0
+        pieces.append(rest)
+        size += len(rest)
+        if size > MAX_LINE_BYTES // 2:
             raise BadInput("A line is longer than 16 MB; the file is no export, or the encoding is not UTF-16.")
-        if not raw:
-            break
-    if rest:
-        yield _utf16_line(rest)
+    is_cut = bool(decoder.getstate()[0])
+    if is_cut or any(pieces):
+        line, problem = _utf16_line("".join(pieces))
+        yield line, problem or ("the file ends inside a character" if is_cut else None)
 
 
 def _utf16_line(line: str) -> tuple[str, str | None]:
-    return line, "bytes that are not UTF-16" if "\ufffd" in line else None
+    return line, "half a character (a lone surrogate)" if _LONE_SURROGATE.search(line) else None
 
 
 def split_fields(line: str) -> list[str | None]:
@@ -293,14 +348,17 @@ def split_fields(line: str) -> list[str | None]:
 
 
 def _split_escaped(line: str) -> list[str]:
-    fields, place = [], 0
-    while True:
-        match = _FIELD.match(line, place)
-        end = match.end() if match else len(line)
-        fields.append(line[place:end])
-        if end >= len(line):
-            return fields
-        place = end + 1
+    """Split at every tab, and join again where an unescaped backslash stood before it."""
+    fields: list[str] = []
+    pending: list[str] = []
+    for piece in line.split("\t"):
+        pending.append(piece)
+        if not _continues(piece):
+            fields.append("\t".join(pending))
+            pending = []
+    if pending:
+        fields.append("\t".join(pending))
+    return fields
 
 
 def _unescape(value: str) -> str:
@@ -330,7 +388,7 @@ def make_row(
     if not is_clean:
         fields = [None if value is None else clean_unicode(value) for value in fields]
     values = {role: fields[place] for role, place in columns.roles.items()}
-    pid, text = (values.pop("pid", None) or "").strip(), values.pop("text") or ""
+    pid, text = (values.pop("pid", None) or "").strip().strip(_INVISIBLE), values.pop("text") or ""
     if not pid and needs_pid:
         return reject(number, "no pid", raw)
     if pid and not (pid.isascii() and pid.isdigit() and len(pid) <= 20):

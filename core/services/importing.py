@@ -17,11 +17,12 @@ from core.domain import Actor, Label, Run, RunKind, SourceKind, SourceTrust
 from core.errors import BadInput, Cancelled
 from core.labelled import read_file
 from core.labels import parse_order
+from core.markup import BETWEEN_EXCERPTS, read_markup
 from core.overlaps import SplitOverlaps
 from core.permissions import Permission, require
 from core.services import families
 from core.splits import side_of
-from core.text import BETWEEN_EXCERPTS, join_excerpts, model_text, normalised, read_markup, text_hash
+from core.text import join_excerpts, model_text, normalised, text_hash
 from core.tsv import ExportRow, RejectedRow
 from db import audit, policies, posts, runs, sources, staging, texts
 from db.engine import read, write, write_unseen

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from core import tsv
 from core.domain import Policy, Reason
 from core.labelled import read_file
+from core.markup import read_markup
 from core.selection import Stream, interleave, order_pool, rank_by_margin, rank_by_violation
-from core.text import join_excerpts, model_text, read_markup, reading_text
+from core.text import join_excerpts, model_text, reading_text
 from core.tsv import ExportRow, RejectedRow, detect_encoding, open_export
 from tests.core.test_selection import hits
 

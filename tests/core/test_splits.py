@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.domain import Side
+from core.markup import read_markup
 from core.splits import AUDIT_PER_10_000, EVALUATION_PER_10_000, side_of
-from core.text import model_text, normalised, read_markup
+from core.text import model_text, normalised
 
 
 @given(st.text(alphabet=st.characters()))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.domain import LABEL_NAMES
 from core.errors import BadInput
-from core.text import model_text, read_markup
+from core.markup import read_markup
+from core.text import model_text
 
 if TYPE_CHECKING:
     from ui.commands.console import Installation

@@ -18,9 +18,9 @@ from starlette.routing import Route
 from core.clock import utc_now
 from core.domain import LABEL_NAMES, Label, Session
 from core.errors import BadInput, NotAllowed, TiebreakError
+from core.markup import read_markup
 from core.services import annotation
 from core.services.annotation import Press, PressKind
-from core.text import read_markup
 from db.cards import Card
 from db.decisions import RecentDecision
 from ui.server import runtime
