@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO
 
+from core.blocks import can_be_cut
 from core.errors import BadInput
 from core.exchange import DISAGREE, Shape, field_names, plain_record, shape_of
 from core.json_arrays import split_array
@@ -154,6 +155,14 @@ def header_of(
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
+
+
+def is_in_blocks(
+    stream: BinaryIO, *, name: str, encoding: str = "auto", columns: Mapping[str, str] | None = None
+) -> bool:
+    """Whether the file is an export that core.blocks can cut; leaves the stream at its beginning."""
+    head, found = find_encoding(stream, encoding)
+    return can_be_cut(found) and sniff_kind(name, head, found=found, columns=columns) is FileKind.export
 
 
 def read_file(

@@ -211,14 +211,14 @@ def open_export(
     Raises BadInput at once for a file that is no export at all.
     """
     _, found_encoding = find_encoding(stream, encoding)
-    lines = _logical_lines(stream, found_encoding)
-    header = _read_header(lines)
-    _refuse_other_separators(header)
+    lines = logical_lines(stream, found_encoding)
+    header = read_header(lines)
+    refuse_other_separators(header)
     found = find_columns(header, columns, needs_pid=needs_pid)
-    return (_to_row(line, found, needs_pid=needs_pid) for line in lines)
+    return (to_row(line, found, needs_pid=needs_pid) for line in lines)
 
 
-def _refuse_other_separators(header: Sequence[str]) -> None:
+def refuse_other_separators(header: Sequence[str]) -> None:
     if len(header) > 1:
         return
     for mark, name in ((",", "commas"), (";", "semicolons"), ("|", "bars")):
@@ -229,10 +229,10 @@ def _refuse_other_separators(header: Sequence[str]) -> None:
 def read_header_names(stream: BinaryIO, *, encoding: str = "auto") -> tuple[str, tuple[str, ...]]:
     """Return (encoding found, header names as they stand) of an export."""
     _, found = find_encoding(stream, encoding)
-    return found, tuple(_read_header(_logical_lines(stream, found)))
+    return found, tuple(read_header(logical_lines(stream, found)))
 
 
-def _read_header(lines: Iterator[_Line]) -> list[str]:
+def read_header(lines: Iterator[Line]) -> list[str]:
     first = next(lines, None)
     if first is None:
         raise BadInput("The file is empty.")
@@ -245,7 +245,7 @@ def _read_header(lines: Iterator[_Line]) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
     """A logical row before it is split. problem: why it cannot be used."""
 
     number: int
@@ -253,16 +253,20 @@ class _Line:
     problem: str | None = None
 
 
-def _logical_lines(stream: BinaryIO, encoding: str) -> Iterator[_Line]:
-    """Join physical lines that end in an unescaped backslash with the next; skip blank ones."""
-    number, begun, size = 0, 0, 0
+def logical_lines(stream: BinaryIO, encoding: str, *, first: int = 1) -> Iterator[Line]:
+    """Join physical lines that end in an unescaped backslash with the next; skip blank ones. first: its number."""
+    number, begun, size = first - 1, 0, 0
     pending: list[str] = []
     problem: str | None = None
     for text, trouble in _physical_lines(stream, encoding):
         number += 1
+        body = text.rstrip("\n").removesuffix("\r")
+        if not pending and trouble is None and not body.endswith("\\"):  # most lines are a row of their own
+            if body.strip(" "):
+                yield Line(number, body)
+            continue
         begun = begun or number
         problem = problem or trouble
-        body = text.rstrip("\n").removesuffix("\r")
         goes_on = trouble != _TOO_LONG and _continues(body)
         if size <= MAX_LINE_BYTES:  # the rest of a longer row is read, and left
             pending.append(body[:-1] + "\\n" if goes_on else body)  # the newline belongs to the field
@@ -273,10 +277,10 @@ def _logical_lines(stream: BinaryIO, encoding: str) -> Iterator[_Line]:
             continue
         whole = "".join(pending)
         if whole.strip(" ") or problem:  # a row of nothing but tabs is not blank
-            yield _Line(begun, whole, problem)
+            yield Line(begun, whole, problem)
         pending, size, begun, problem = [], 0, 0, None
     if pending:
-        yield _Line(begun, "".join(pending), problem or "the file ends inside this row")
+        yield Line(begun, "".join(pending), problem or "the file ends inside this row")
 
 
 def _continues(body: str) -> bool:
@@ -367,7 +371,7 @@ def _unescape(value: str) -> str:
     return _ESCAPED.sub(lambda match: _ESCAPES.get(match[1], match[1]), value)
 
 
-def _to_row(line: _Line, columns: Columns, *, needs_pid: bool) -> ExportRow | RejectedRow:
+def to_row(line: Line, columns: Columns, *, needs_pid: bool) -> ExportRow | RejectedRow:
     if line.problem:
         return reject(line.number, line.problem, line.text)
     # Most lines hold nothing to resolve or to clean; one look at the whole spares one at each field.

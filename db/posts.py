@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, select, update
 
 from core.domain import Label, Post, SourceTrust
+from core.drafts import DraftHit
 from core.errors import NotFound
 from db.engine import insert_rows
 from db.tables import decision, distinct_text, family_place, hit, post, prediction, run, source
@@ -29,17 +30,6 @@ class NewPost:
     author_id: str | None
     ip: str | None
     extra: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class NewHit:
-    """place: within the import, the order in which its hits came."""
-
-    post_id: int
-    fingerprint: int
-    word: str
-    place: int
-    excerpt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +119,23 @@ def add_posts(conn: Connection, import_id: int, posts: Sequence[NewPost]) -> lis
     return list(conn.execute(select(post.c.id).where(post.c.id > before).order_by(post.c.id)).scalars().all())
 
 
-def add_hits(conn: Connection, import_id: int, hits: Sequence[NewHit]) -> None:
+def add_hits(conn: Connection, import_id: int, hits: Sequence[tuple[int, Sequence[DraftHit]]]) -> None:
+    """hits: (post_id, hits that the post does not have yet); a hit's line is its place within the import."""
     columns = ("post_id", "fingerprint", "word", "import_id", "place", "excerpt")
-    insert_rows(
-        conn,
-        hit,
-        columns,
-        [(new.post_id, new.fingerprint, new.word, import_id, new.place, new.excerpt) for new in hits],
-    )
+    rows = [
+        (post_id, fingerprint, word, import_id, line, excerpt)
+        for post_id, of_post in hits
+        for line, word, excerpt, fingerprint in of_post
+    ]
+    insert_rows(conn, hit, columns, rows)
+
+
+def text_ids_of(conn: Connection, post_ids: Sequence[int]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for start in range(0, len(post_ids), 500):
+        query = select(post.c.id, post.c.text_id).where(post.c.id.in_(post_ids[start : start + 500]))
+        found |= {row.id: row.text_id for row in conn.execute(query)}
+    return found
 
 
 def change_text(conn: Connection, post_id: int, *, text_id: int, original: str) -> None:

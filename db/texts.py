@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, exists, func, or_, select
 
-from core.domain import Side
+from core.drafts import DraftText
 from db.engine import insert_rows
 from db.tables import decision, distinct_text, family_place, post, prediction, staged_change, staged_decision
-
-
-@dataclass(frozen=True, slots=True)
-class NewText:
-    """hash: of the body; normal_hash: of its normalised form, which also draws the side."""
-
-    hash: str
-    normal_hash: str
-    body: str
-    side: Side
 
 
 def ids_of_texts(conn: Connection, hashes: Sequence[str]) -> dict[str, int]:
@@ -32,12 +21,12 @@ def ids_of_texts(conn: Connection, hashes: Sequence[str]) -> dict[str, int]:
     return ids
 
 
-def add_texts(conn: Connection, texts: Iterable[NewText]) -> dict[str, int]:
+def add_texts(conn: Connection, texts: Iterable[DraftText]) -> dict[str, int]:
     """Store texts that are not known yet; returns their ids by hash."""
     new = {text.hash: text for text in texts}
     before = newest_id(conn)
     columns = ("hash", "normal_hash", "body", "side")
-    insert_rows(conn, distinct_text, columns, [(t.hash, t.normal_hash, t.body, t.side.value) for t in new.values()])
+    insert_rows(conn, distinct_text, columns, [(t.hash, t.normal_hash, t.body, t.side) for t in new.values()])
     query = select(distinct_text.c.id).where(distinct_text.c.id > before).order_by(distinct_text.c.id)
     return dict(zip(new, conn.execute(query).scalars().all(), strict=True))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,17 +12,17 @@ from typing import BinaryIO
 
 from sqlalchemy import Connection, Engine
 
+from core.blocks import blocks_of
 from core.clock import utc_now
 from core.domain import Actor, Label, Run, RunKind, SourceKind, SourceTrust
+from core.drafters import Drafted, draft_aside, draft_here
+from core.drafts import Draft, DraftHit, DraftText, draft_posts, original_of, text_of
 from core.errors import BadInput, Cancelled
-from core.labelled import read_file
+from core.labelled import is_in_blocks, read_file
 from core.labels import parse_order
-from core.markup import BETWEEN_EXCERPTS, read_markup
 from core.overlaps import SplitOverlaps
 from core.permissions import Permission, require
 from core.services import families
-from core.splits import side_of
-from core.text import join_excerpts, model_text, normalised, text_hash
 from core.tsv import ExportRow, RejectedRow
 from db import audit, policies, posts, runs, sources, staging, texts
 from db.engine import read, write, write_unseen
@@ -30,6 +30,7 @@ from db.engine import read, write, write_unseen
 logger = logging.getLogger(__name__)
 
 ROWS_PER_TRANSACTION = 4_000
+SMALL_FILE = 8_000_000  # bytes; up to that, starting further processes takes longer than reading it here
 TEXTS_PER_SWEEP = 5_000
 KEPT_FOR = timedelta(days=1)  # an upload that nobody imported
 
@@ -190,77 +191,64 @@ class _Build:
             self.newest_text = texts.newest_id(conn)
             self.quotes = policies.current_policy(conn).model_reads_quotes
 
-    def text_of(self, original: str) -> texts.NewText:
-        body = model_text(read_markup(original), quotes=self.quotes)
-        normal = normalised(body)
-        return texts.NewText(text_hash(body), text_hash(normal), body, side_of(normal))
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Rows on their way from the file into the database, by the post that they belong to."""
-
-    rows: dict[str, list[ExportRow]] = field(default_factory=dict)
-    rejects: list[tuple[int, str, str]] = field(default_factory=list)
-    size: int = 0
-
-    def add(self, key: str, row: ExportRow) -> None:
-        self.rows.setdefault(key, []).append(row)
-        self.size += 1
-
-
-@dataclass(slots=True)
-class _Draft:
-    """One post of a batch while it is built. is_ours: this import brought it, as a whole, and nobody sees it yet."""
-
-    rows: list[ExportRow]
-    known: posts.KnownPost | None
-    is_ours: bool
-    new_rows: list[tuple[ExportRow, int]] = field(default_factory=list)  # with the fingerprint of the excerpt
-    original: str = ""
-    text: texts.NewText | None = None
-
 
 def _build_posts(build: _Build) -> None:
-    """Read the file into invisible posts, hits and staged changes, some thousand rows a transaction.
-
-    Texts without a pid come after all posts with one: they join those of their own file too.
-    """
-    if _read_rows(build, with_pid=True):
-        _read_rows(build, with_pid=False)
-
-
-def _read_rows(build: _Build, *, with_pid: bool) -> bool:
-    """Read the file once, taking in the rows with a pid or those without; returns whether there are any others.
-
-    Rejects are stored and rows counted in the first reading, that for rows with a pid.
-    """
+    """Read the file into invisible posts, hits and staged changes, some thousand rows a transaction."""
     path = Path(build.request.path)
     size = path.stat().st_size
-    batch, last_pid, has_others, overlaps = _Batch(), None, False, SplitOverlaps()
     with path.open("rb") as stream:
-        for row in rows_of(stream, build.request):
+        for drafted in _drafted(build, stream, size=size):
+            _take_in(build, drafted)
+            counts = build.counts
+            build.report("reading", drafted.end, size, f"{counts.rows:,} rows, {counts.rejected:,} rejected")
+
+
+def _drafted(build: _Build, stream: BinaryIO, *, size: int) -> Iterator[Drafted]:
+    """What the file says, part by part. A large export is drafted by several processes."""
+    request = build.request
+    if is_in_blocks(stream, name=request.name, encoding=request.encoding, columns=request.columns):
+        draft = draft_aside if size > SMALL_FILE else draft_here
+        blocks = blocks_of(stream, encoding=request.encoding, columns=request.columns)
+        with closing(draft(blocks, quotes=build.quotes)) as parts:
+            yield from parts
+        return
+    # Texts without a pid come after all posts with one: they join those of their own file too.
+    others = yield from _draft_rows(build, stream, with_pid=True)
+    if others:
+        stream.seek(0)
+        yield from _draft_rows(build, stream, with_pid=False)
+
+
+def _draft_rows(build: _Build, stream: BinaryIO, *, with_pid: bool) -> Generator[Drafted, None, int]:
+    """Read the file once, drafting the rows with a pid or those without; returns how many others there are.
+
+    Rows are counted, and rejects given, in the first reading, that for rows with a pid.
+    """
+    taken: list[ExportRow] = []
+    rejects: list[tuple[int, str, str]] = []
+    count, others, overlaps = 0, 0, SplitOverlaps()
+    for row in rows_of(stream, build.request):
+        count += with_pid
+        if isinstance(row, RejectedRow):
             if with_pid:
-                build.counts.rows += 1
-                _watch_splits(overlaps, build, row)
-            # The rows of a post mostly stand together: a batch that ends between two posts spares looking one up again.
-            if batch.size >= ROWS_PER_TRANSACTION and (isinstance(row, RejectedRow) or row.pid != last_pid):
-                _take_in(build, batch)
-                batch = _Batch()
-                _report_reading(build, stream.tell(), size, with_pid=with_pid)
-            if isinstance(row, RejectedRow):
-                if with_pid:
-                    batch.rejects.append((row.line, row.reason, row.raw))
-                    batch.size += 1
-            elif (row.pid is not None) is with_pid:
-                batch.add(row.pid or build.text_of(row.text).normal_hash, row)
-                last_pid = row.pid
-            else:
-                has_others = True
-    _take_in(build, batch)
+                rejects.append((row.line, row.reason, row.raw))
+        elif (row.pid is not None) is with_pid:
+            # A batch that ends between two posts spares looking one up again.
+            if len(taken) >= ROWS_PER_TRANSACTION and row.pid != taken[-1].pid:
+                yield Drafted(count - 1, rejects, draft_posts(taken, quotes=build.quotes), stream.tell())
+                count, rejects, taken = int(with_pid), [], []
+            taken.append(row)
+        else:
+            others += 1
+        if with_pid:
+            _watch_splits(overlaps, build, row)
+        if len(rejects) >= ROWS_PER_TRANSACTION:
+            yield Drafted(count, rejects, draft_posts(taken, quotes=build.quotes), stream.tell())
+            count, rejects, taken = 0, [], []
+    yield Drafted(count, rejects, draft_posts(taken, quotes=build.quotes), stream.tell())
     if with_pid:
         build.counts.split_overlaps, build.counts.split_overlap_lines = overlaps.found()
-    return has_others
+    return others
 
 
 def rows_of(stream: BinaryIO, request: ImportRequest) -> Iterator[ExportRow | RejectedRow]:
@@ -275,142 +263,108 @@ def rows_of(stream: BinaryIO, request: ImportRequest) -> Iterator[ExportRow | Re
 
 def _watch_splits(overlaps: SplitOverlaps, build: _Build, row: ExportRow | RejectedRow) -> None:
     if isinstance(row, ExportRow) and row.label is not None and (split := overlaps.split_of(row)):
-        overlaps.add(split, row.line, build.text_of(row.text).normal_hash)
+        overlaps.add(split, row.line, text_of(row.text, quotes=build.quotes).normal_hash)
 
 
-def _report_reading(build: _Build, position: int, size: int, *, with_pid: bool) -> None:
-    stage = "reading" if with_pid else "reading texts without a pid"
-    build.report(stage, position, size, f"{build.counts.rows:,} rows, {build.counts.rejected:,} rejected")
+@dataclass(slots=True)
+class _Change:
+    """A draft of a post that was there before: the hits that it adds, and the text that they make with the others."""
+
+    draft: Draft
+    post: posts.KnownPost
+    is_ours: bool  # this import brought the post, and nobody sees it yet
+    hits: list[DraftHit]
+    original: str
+    text: DraftText
 
 
-def _take_in(build: _Build, batch: _Batch) -> None:
-    """Build the posts of a batch and store them. Only the storing holds the writer."""
+def _take_in(build: _Build, drafted: Drafted) -> None:
+    """Store a part of the file. Only the storing holds the writer."""
+    counts = build.counts
     with read(build.engine) as conn:
-        drafts = _drafts(conn, build.run_id, batch)
-        for draft in drafts:
-            _fill(draft, build)
-            _count(draft, build.counts)
-        judged = _judged(build, drafts)
-        new = {text.hash: text for text in (*(d.text for d in drafts if d.text), *(text for _, _, text in judged))}
-        text_ids = texts.ids_of_texts(conn, list(new))
-    build.counts.rejected += len(batch.rejects)
+        known = _known_posts(conn, drafted.drafts)
+        new = [draft for draft in drafted.drafts if draft.key not in known]
+        changes = [_change(build, draft, known[draft.key]) for draft in drafted.drafts if draft.key in known]
+        wanted = [*(draft.text for draft in new), *(change.text for change in changes if change.hits)]
+        wanted += [judgement.text for draft in drafted.drafts for judgement in draft.judgements]
+        by_hash = {text.hash: text for text in wanted}
+        text_ids = texts.ids_of_texts(conn, list(by_hash))
+    counts.rows += drafted.rows
+    counts.rejected += len(drafted.rejects)
+    counts.posts_added += len(new)
+    counts.hits_added += sum(len(d.hits) - 1 for d in new) + sum(len(change.hits) for change in changes)
+    counts.repeats += sum(draft.repeats for draft in drafted.drafts)
+    counts.repeats += sum(len(change.draft.hits) - len(change.hits) for change in changes)
     with write_unseen(build.engine) as conn:
-        staging.add_rejects(conn, build.run_id, batch.rejects)
-        text_ids |= texts.add_texts(conn, [text for text in new.values() if text.hash not in text_ids])
-        known = [(draft, draft.known) for draft in drafts if draft.known is not None]
-        _add_new_posts(conn, build.run_id, [draft for draft in drafts if draft.known is None], text_ids)
-        for draft, post in known:
-            _change_known_post(conn, build.run_id, draft, post, text_ids)
-        _stage_labels(conn, build.run_id, judged, text_ids)
+        staging.add_rejects(conn, build.run_id, drafted.rejects)
+        text_ids |= texts.add_texts(conn, [text for text in by_hash.values() if text.hash not in text_ids])
+        post_ids = _add_new_posts(conn, build.run_id, new, text_ids)
+        for change in changes:
+            _store_change(conn, build.run_id, change, text_ids)
+        post_ids |= {key: post.id for key, post in known.items()}
+        _stage_labels(conn, build.run_id, drafted.drafts, post_ids, text_ids)
 
 
-def _drafts(conn: Connection, run_id: int, batch: _Batch) -> list[_Draft]:
-    with_pid = next((rows[0].pid is not None for rows in batch.rows.values()), True)
-    known = (posts.known_by_pid if with_pid else posts.known_by_text)(conn, list(batch.rows))
-    drafts = []
-    for key, rows in batch.rows.items():
-        found = known.get(key)
-        drafts.append(_Draft(rows, found, is_ours=found is None or found.import_id == run_id))
-    return drafts
+def _known_posts(conn: Connection, drafts: list[Draft]) -> dict[str, posts.KnownPost]:
+    if not drafts:
+        return {}
+    find = posts.known_by_text if drafts[0].pid is None else posts.known_by_pid
+    return find(conn, [draft.key for draft in drafts])
 
 
-def _fill(draft: _Draft, build: _Build) -> None:
-    """Find out which rows are new, and what text they make together with what is known."""
-    known = {(word, fingerprint) for word, fingerprint, _ in draft.known.hits} if draft.known else set()
-    for row in draft.rows:
-        hit = (row.hit_word or "", _fingerprint(row.text))
-        # A label for a known post judges it, it does not bring another excerpt; no more does a copy without a pid.
-        is_judgement = row.label is not None and not (draft.is_ours and row.pid)
-        if hit in known or (is_judgement and (draft.known is not None or draft.new_rows)):
-            continue
-        known.add(hit)
-        draft.new_rows.append((row, hit[1]))
-    if draft.new_rows:
-        excerpts = [excerpt for _, _, excerpt in draft.known.hits] if draft.known else []
-        excerpts += [row.text for row, _ in draft.new_rows]
-        draft.original = excerpts[0] if len(excerpts) == 1 else BETWEEN_EXCERPTS.join(join_excerpts(excerpts))
-        draft.text = build.text_of(draft.original)
+def _change(build: _Build, draft: Draft, post: posts.KnownPost) -> _Change:
+    is_ours = post.import_id == build.run_id
+    known = {(word, fingerprint) for word, fingerprint, _ in post.hits}
+    hits = [hit for hit in draft.hits if (hit.word, hit.fingerprint) not in known]
+    if draft.judgements and not (is_ours and draft.pid):
+        hits = []  # a label for a known post judges it, it does not bring another excerpt
+    original = original_of([*(excerpt for _, _, excerpt in post.hits), *(hit.excerpt for hit in hits)])
+    return _Change(draft, post, is_ours, hits, original, text_of(original, quotes=build.quotes) if hits else draft.text)
 
 
-def _fingerprint(excerpt: str) -> int:
-    """64 bits tell the excerpts of one post apart."""
-    return int.from_bytes(hashlib.sha256(excerpt.encode()).digest()[:8], "big", signed=True)
+def _add_new_posts(conn: Connection, run_id: int, new: list[Draft], text_ids: dict[str, int]) -> dict[str, int]:
+    """Returns the ids of the new posts by key."""
+    ids = posts.add_posts(conn, run_id, [_new_post(draft, text_ids[draft.text.hash]) for draft in new])
+    posts.add_hits(conn, run_id, [(post_id, draft.hits) for post_id, draft in zip(ids, new, strict=True)])
+    return dict(zip((draft.key for draft in new), ids, strict=True))
 
 
-def _count(draft: _Draft, counts: ImportCounts) -> None:
-    makes_post = draft.known is None
-    counts.posts_added += makes_post
-    counts.hits_added += len(draft.new_rows) - makes_post
-    counts.repeats += len(draft.rows) - len(draft.new_rows)
-
-
-def _add_new_posts(conn: Connection, run_id: int, drafts: list[_Draft], text_ids: dict[str, int]) -> None:
-    new = [_new_post(draft, text_ids) for draft in drafts]
-    hits: list[posts.NewHit] = []
-    for draft, post, post_id in zip(drafts, new, posts.add_posts(conn, run_id, new), strict=True):
-        draft.known = posts.KnownPost(post_id, run_id, post.text_id, post.original, ())
-        hits += _hits(draft, post_id)
-    posts.add_hits(conn, run_id, hits)
-
-
-def _new_post(draft: _Draft, text_ids: dict[str, int]) -> posts.NewPost:
-    first, text = draft.rows[0], draft.text
-    assert text is not None
-    identity = None if first.pid else text.normal_hash
-    extra: dict[str, str] = {}
-    for row in reversed(draft.rows):
-        extra |= row.extra
+def _new_post(draft: Draft, text_id: int) -> posts.NewPost:
+    identity = None if draft.pid else draft.text.normal_hash
     return posts.NewPost(
-        first.pid, identity, text_ids[text.hash], draft.original, _first(row.author for row in draft.rows),
-        _first(row.author_id for row in draft.rows), _first(row.ip for row in draft.rows), extra,
-    )  # fmt: skip
+        draft.pid, identity, text_id, draft.original, draft.author, draft.author_id, draft.ip, draft.extra
+    )
 
 
-def _first(values: Iterable[str | None]) -> str | None:
-    return next((value for value in values if value is not None), None)
-
-
-def _hits(draft: _Draft, post_id: int) -> list[posts.NewHit]:
-    return [
-        posts.NewHit(post_id, fingerprint, row.hit_word or "", row.line, row.text)
-        for row, fingerprint in draft.new_rows
-    ]
-
-
-def _change_known_post(
-    conn: Connection, run_id: int, draft: _Draft, known: posts.KnownPost, text_ids: dict[str, int]
-) -> None:
-    """Add hits to a post that was there before this batch; the text that they make is seen when it is published."""
-    if draft.text is None:
+def _store_change(conn: Connection, run_id: int, change: _Change, text_ids: dict[str, int]) -> None:
+    """Add hits to a post that was there before; the text that they make is seen when it is published."""
+    if not change.hits:
         return
-    posts.add_hits(conn, run_id, _hits(draft, known.id))
-    text_id = text_ids[draft.text.hash]
-    if (text_id, draft.original) == (known.text_id, known.original):
+    post = change.post
+    posts.add_hits(conn, run_id, [(post.id, change.hits)])
+    text_id = text_ids[change.text.hash]
+    if (text_id, change.original) == (post.text_id, post.original):
         return
-    if draft.is_ours:
-        posts.change_text(conn, known.id, text_id=text_id, original=draft.original)
+    if change.is_ours:
+        posts.change_text(conn, post.id, text_id=text_id, original=change.original)
     else:
-        staging.stage_change(conn, run_id, post_id=known.id, text_id=text_id, original=draft.original)
-
-
-def _judged(build: _Build, drafts: list[_Draft]) -> list[tuple[_Draft, ExportRow, texts.NewText]]:
-    """Rows with a label, with the text that stands beside it."""
-    return [(draft, row, build.text_of(row.text)) for draft in drafts for row in draft.rows if row.label is not None]
+        staging.stage_change(conn, run_id, post_id=post.id, text_id=text_id, original=change.original)
 
 
 def _stage_labels(
-    conn: Connection, run_id: int, judged: list[tuple[_Draft, ExportRow, texts.NewText]], text_ids: dict[str, int]
+    conn: Connection, run_id: int, drafts: list[Draft], post_ids: dict[str, int], text_ids: dict[str, int]
 ) -> None:
     """A label judges the text that stands beside it in the file; the last line of a post counts.
 
     Without a pid the post is the one with a copy of that text, and the label judges the copy.
     """
-    decisions: dict[int, tuple[int, int, Label]] = {}
-    for draft, row, text in judged:
-        if draft.known is not None and row.label is not None:
-            text_id = text_ids[text.hash] if row.pid else draft.known.text_id
-            decisions[draft.known.id] = (draft.known.id, text_id, Label[row.label])
-    staging.stage_decisions(conn, run_id, list(decisions.values()))
+    judged = {post_ids[draft.key]: draft for draft in drafts if draft.judgements}
+    of_posts = posts.text_ids_of(conn, [post_id for post_id, draft in judged.items() if draft.pid is None])
+    decisions = [
+        (post_id, of_posts.get(post_id) or text_ids[draft.judgements[-1].text.hash], Label[draft.judgements[-1].label])
+        for post_id, draft in judged.items()
+    ]
+    staging.stage_decisions(conn, run_id, decisions)
 
 
 # --- publish --------------------------------------------------------------------------------------------------------
