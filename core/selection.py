@@ -5,8 +5,10 @@ Positions are relative to the arrays given. Rankings are deterministic for a giv
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
@@ -118,12 +120,13 @@ def interleave(streams: Sequence[Stream]) -> Iterator[Pick]:
 
 
 class _Turns:
-    """A stream and how far it has been served, in units of its share."""
+    """A stream, how often it has been served, and the part of all turns that is its own."""
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.positions = _in_turn(stream.order)
-        self.served = 0.0
+        self.served = 0
+        self.part = 1.0
 
     def next_unseen(self, seen: bytearray) -> int | None:
         return next((position for position in self.positions if not seen[position]), None)
@@ -137,29 +140,31 @@ def _in_turn(order: IntArray) -> Iterator[int]:
 
 def _merge(group: list[_Turns], seen: bytearray) -> Iterator[Pick]:
     while group:
-        turn = _next_turn(group)
-        position = turn.next_unseen(seen)
-        if position is None:
-            group.remove(turn)
-            _restart(group)
-            continue
-        turn.served += 1
-        seen[position] = 1
-        yield _pick(turn.stream, position)
+        turn = yield from _merge_until_one_ends(group, seen)
+        group.remove(turn)
 
 
-def _next_turn(group: list[_Turns]) -> _Turns:
-    """The quota method (Balinski and Young 1975): whose next turn is due first, of those that are not ahead."""
+def _merge_until_one_ends(group: list[_Turns], seen: bytearray) -> Generator[Pick, None, _Turns]:
+    """The quota method (Balinski and Young 1975): whose next turn is due first, of those that are not ahead.
+
+    Counts from here, so that the others share what an ended stream left. Returns the stream that has ended.
+    """
     whole = sum(turn.stream.share for turn in group) or 1.0
-    picks = sum(turn.served for turn in group) + 1
-    due = [turn for turn in group if turn.served < turn.stream.share / whole * picks]
-    return min(due or group, key=lambda turn: (turn.served + 1) / (turn.stream.share or 1.0))
-
-
-def _restart(group: list[_Turns]) -> None:
-    """Count anew from here, so that the others share what the ended stream leaves."""
     for turn in group:
-        turn.served = 0.0
+        turn.served, turn.part = 0, (turn.stream.share or 1.0) / whole
+    for picks in count(1):
+        chosen, first_due = group[0], math.inf
+        for turn in group:
+            due = (turn.served + 1) / turn.part
+            if due < first_due and (turn.served < turn.part * picks or len(group) == 1):
+                chosen, first_due = turn, due
+        position = chosen.next_unseen(seen)
+        if position is None:
+            return chosen
+        chosen.served += 1
+        seen[position] = 1
+        yield _pick(chosen.stream, position)
+    raise AssertionError("count does not end")
 
 
 def _pick(stream: Stream, position: int) -> Pick:

@@ -15,6 +15,8 @@ from core.errors import NotFound
 from db.engine import insert_rows
 from db.tables import decision, distinct_text, family_place, hit, post, prediction, run, source
 
+ROWS_AT_ONCE = 10_000
+
 _later = decision.alias("later")
 
 
@@ -183,16 +185,14 @@ def hit_words(conn: Connection, post_ids: Sequence[int]) -> dict[int, tuple[str,
     return {post_id: tuple(found) for post_id, found in words.items()}
 
 
-def words_of_pool(conn: Connection) -> Iterator[Row[int, str]]:
-    """(post_id, word), each once, of every undecided visible post that has any, in order of post."""
-    query = (
-        select(hit.c.post_id, hit.c.word)
-        .distinct()
-        .join_from(hit, post, hit.c.post_id == post.c.id)
-        .where(hit.c.word != "", _is_published(), is_visible(), ~is_decided())
-        .order_by(hit.c.post_id, hit.c.word)
-    )
-    yield from conn.execute(query)
+def hits_with_words(conn: Connection) -> Iterator[Row[int, str]]:
+    """(post_id, word) of every published hit with a word; one for each excerpt, and of decided posts too.
+
+    To join the posts, or to order, would cost more than to leave the others out where they are read.
+    """
+    query = select(hit.c.post_id, hit.c.word).where(hit.c.word != "", _is_published())
+    for part in conn.execute(query).partitions(ROWS_AT_ONCE):
+        yield from part
 
 
 def count_posts(conn: Connection) -> int:
@@ -239,4 +239,5 @@ def pool(conn: Connection, *, version_id: int | None) -> Iterator[Row[int, int, 
         .where(is_visible(), ~is_decided())
         .order_by(post.c.id)
     )
-    yield from conn.execute(query)
+    for part in conn.execute(query).partitions(ROWS_AT_ONCE):
+        yield from part

@@ -12,6 +12,8 @@ from db.engine import insert_rows
 from db.posts import decides
 from db.tables import decision, lease, queue_entry, queue_round, run, skip
 
+QueueRow = tuple[int, int, int, str, float | None, float | None]  # (round, post, rank, reason, score, probability)
+
 
 def current_round(conn: Connection) -> int | None:
     """The id of the round that moderators are served from."""
@@ -25,9 +27,8 @@ def open_round(conn: Connection, *, now: datetime) -> int:
     return conn.execute(insert(queue_round).values(values).returning(queue_round.c.id)).scalar_one()
 
 
-def add_entries(conn: Connection, entries: Sequence[QueueEntry]) -> None:
+def add_entries(conn: Connection, rows: Sequence[QueueRow]) -> None:
     columns = ("round_id", "post_id", "rank", "reason", "score", "selection_probability")
-    rows = [(e.round_id, e.post_id, e.rank, e.reason.value, e.score, e.selection_probability) for e in entries]
     insert_rows(conn, queue_entry, columns, rows)
 
 

@@ -280,7 +280,7 @@ def test_nothing_of_an_import_is_seen_before_it_is_published(engine: Engine, tmp
     def look(at: str, done: int, total: int | None, message: str) -> None:
         if at == stage:
             with read(engine) as conn:
-                words = [tuple(row) for row in posts.words_of_pool(conn)]
+                words = [tuple(row) for row in posts.hits_with_words(conn)]
                 shown = posts.hit_words(conn, [1, 2])
                 seen.append((posts.count_posts(conn), words, shown, posts.require_post(conn, 1).original))
 

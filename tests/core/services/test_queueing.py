@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, Label, QueueEntry, Reason
+from core.domain import Actor, Label, Reason
 from core.services import annotation, queueing
 from db import decisions, queue
 from db.engine import read, write
@@ -55,7 +55,7 @@ def test_what_is_decided_while_a_round_is_built_leaves_it_and_what_is_undone_joi
         round_id = queue.open_round(conn, now=NOW)
         last_decision = decisions.newest_id(conn)
         left = [post_id for post_id in range(1, 7) if post_id != first.lease.post_id]
-        entries = [QueueEntry(p, rank, Reason.random, None, "test", round_id, None) for rank, p in enumerate(left)]
+        entries = [(round_id, p, rank, "random", None, None) for rank, p in enumerate(left)]
         queue.add_entries(conn, entries)
     sync(engine, moderator, decide(second), undo(first))
     with write(engine) as conn:
