@@ -118,8 +118,8 @@ def test_nasty_file_is_counted_row_by_row(tiebreak: Terminal, name: str, posts: 
 )  # fmt: skip
 def test_file_that_is_no_export_fails_with_one_line(tiebreak: Terminal, name: str, says: str) -> None:
     done = tiebreak("import", str(NASTY / name), code=1)
-    assert says in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    progress, error = done.stderr.splitlines()
+    assert (progress, error.startswith("tiebreak: "), says in error) == ("import 1: failed", True, True)
     assert "192.0.2" not in done.stderr
     assert done.stdout == ""
 
