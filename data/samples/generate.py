@@ -11,7 +11,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.text import BETWEEN_EXCERPTS, join_excerpts
+from core.markup import BETWEEN_EXCERPTS
+from core.text import join_excerpts
 
 SEED = 20260302
 POSTS = {"normal": 960, "suspicious": 140, "violation": 100}

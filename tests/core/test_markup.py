@@ -156,7 +156,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "model_text": lambda original: model_text(read_markup(original)),
     "normalised": normalised,
     "has_text": has_text,
-    "split_fields": split_fields,
+    "split_fields": lambda line: split_fields("\\\t" + line),  # without an escape it is str.split
 }
 EXPRESSIONS = {
     f"{module.__name__}.{name}": expression

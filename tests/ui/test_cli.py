@@ -24,6 +24,7 @@ from tests.conftest import add_user, rows
 from ui.cli import app, main
 
 SAMPLES = PROJECT_DIR / "data" / "samples"
+NASTY = PROJECT_DIR / "tests" / "nasty"
 
 
 @dataclass
@@ -108,6 +109,38 @@ def test_rejected_rows_are_reported_and_are_no_failure(tiebreak: Terminal, tmp_p
     shown = tiebreak.json("runs", "show", str(counts["files"][0]["run"]))
     assert shown["rejects"] == [{"line": 3, "reason": "1 fields where the header has 2", "raw": "broken"}]
     assert [run["kind"] for run in tiebreak.json("runs", "list")] == ["import", "import"]
+
+
+@pytest.mark.parametrize(
+    ("name", "posts", "rejected"),
+    [
+        ("gb18030_broken_line.tsv", 2, 1),
+        ("utf16_cut.tsv", 2, 1),
+        ("letters_for_pid.tsv", 3, 8),
+        ("header_only.tsv", 0, 0),
+    ],
+)
+def test_nasty_file_is_counted_row_by_row(tiebreak: Terminal, name: str, posts: int, rejected: int) -> None:
+    counts = tiebreak.json("import", str(NASTY / name))
+    assert (counts["posts_added"], counts["rejected"]) == (posts, rejected)
+    assert counts["rows"] == counts["posts_added"] + counts["hits_added"] + counts["repeats"] + counts["rejected"]
+    again = tiebreak.json("import", str(NASTY / name))
+    assert (again["posts_added"], again["repeats"], again["rejected"]) == (0, posts, rejected)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("no_header.tsv", "looks like a row"), ("workbook.tsv", "Excel"), ("empty.tsv", "empty"),
+        ("comma.tsv", "CSV"), ("old_mac.tsv", "carriage returns"),
+    ],
+)  # fmt: skip
+def test_file_that_is_no_export_fails_with_one_line(tiebreak: Terminal, name: str, says: str) -> None:
+    done = tiebreak("import", str(NASTY / name), code=1)
+    progress, error = done.stderr.splitlines()
+    assert (progress, error.startswith("tiebreak: "), says in error) == ("import 1: failed", True, True)
+    assert "192.0.2" not in done.stderr
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize(

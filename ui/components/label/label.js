@@ -11,6 +11,7 @@ const GIVE_UP_MS = 20_000; // a connection that died silently answers nothing, f
 const RETRY_MS = [500, 1_000, 2_000, 4_000, 8_000];
 const MOST_AT_ONCE = 100;
 const SHAPES = { normal: "●", suspicious: "▲", violation: "■" };
+const QUOTE_HEAD = 40; // characters of a folded quotation that are shown
 const ODD = /[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/u; // invisible characters and those that turn the text round
 
 const desks = new Map(); // args.key -> Desk
@@ -129,6 +130,7 @@ class Desk {
       ["U", "undo", () => this.undo()],
       ["M", "model", () => this.toggleModel()],
       ["H", "original", () => this.toggleOriginal()],
+      ["Q", "quotes", () => this.toggleQuotes()],
       ["?", "help", () => this.toggleHelp()],
     ];
     tools.replaceChildren(
@@ -145,6 +147,7 @@ class Desk {
       ["U or Backspace", "undo the last decision or skip"],
       ["M", "the model's view of the post (recorded with the decision)"],
       ["H", "the post as it came, with its markup"],
+      ["Q", "open or fold the quotations; a click opens one"],
       ["?", "this help"],
       ["Esc", "close help, or leave a correction"],
     ];
@@ -203,6 +206,7 @@ class Desk {
     else if (action === "undo") this.undo();
     else if (action === "model") this.toggleModel();
     else if (action === "original") this.toggleOriginal();
+    else if (action === "quotes") this.toggleQuotes();
     else if (action === "help") this.toggleHelp();
     else this.escape();
   }
@@ -447,6 +451,7 @@ class Desk {
     if (card.author) facts.push(`by ${card.author}`);
     this.$(".facts").textContent = facts.join(" · ");
     this.$(".text").replaceChildren(...readable(card.segments).map((segment) => drawSegment(segment, card.hits)));
+    if (!hasOwnWords(card.segments)) this.openQuotes(true); // they are all there is to judge
     this.$(".original pre").replaceChildren(...withOddMarks(card.original));
     const lease = card.lease_id;
     // A frame callback runs before painting; the task after it runs when the frame is on its way to the screen.
@@ -549,6 +554,15 @@ class Desk {
     if (this.shown !== null) this.$(".original").hidden = !this.$(".original").hidden;
   }
 
+  toggleQuotes() {
+    const quotes = [...this.root.querySelectorAll(".text details")];
+    this.openQuotes(quotes.some((quote) => !quote.open));
+  }
+
+  openQuotes(open) {
+    for (const quote of this.root.querySelectorAll(".text details")) quote.open = open;
+  }
+
   toggleHelp() {
     const help = this.$(".help");
     if (help.open) help.close();
@@ -559,12 +573,12 @@ class Desk {
 // --- small things -----------------------------------------------------------------------------------------------------
 
 const ANSWERS = { first: 0, second: 1, third: 2 };
-const BY_LETTER = { s: "skip", u: "undo", m: "model", h: "original" };
+const BY_LETTER = { s: "skip", u: "undo", m: "model", h: "original", q: "quotes" };
 const BY_KEY = { 1: "first", 2: "second", 3: "third", 0: "skip", "?": "help", "？": "help", Backspace: "undo", Escape: "escape" };
 const BY_CODE = {
   Digit1: "first", Digit2: "second", Digit3: "third", Digit0: "skip",
   Numpad1: "first", Numpad2: "second", Numpad3: "third", Numpad0: "skip",
-  KeyS: "skip", KeyU: "undo", KeyM: "model", KeyH: "original",
+  KeyS: "skip", KeyU: "undo", KeyM: "model", KeyH: "original", KeyQ: "quotes",
 };
 
 /** By the character, else by the physical key: other layouts and input methods put other characters on it. */
@@ -582,20 +596,45 @@ function element(tag, className, attributes = {}, text = null) {
   return made;
 }
 
-/** Quotations stand in a block of their own: the line breaks around them would only leave gaps. */
+/** Quotations and notes stand in a block of their own: the line breaks around them would only leave gaps. */
 function readable(segments) {
   return segments.map((segment, index) => {
     if (segment.kind === "quote") return { ...segment, text: segment.text.trim() };
-    const isAfterQuote = segments[index - 1]?.kind === "quote";
-    return isAfterQuote ? { ...segment, text: segment.text.replace(/^\s+/u, "") } : segment;
+    const isAfterBlock = ["quote", "note"].includes(segments[index - 1]?.kind);
+    return isAfterBlock ? { ...segment, text: segment.text.replace(/^\s+/u, "") } : segment;
   });
 }
 
+function hasOwnWords(segments) {
+  return segments.some((segment) => !["quote", "note"].includes(segment.kind) && segment.text.trim());
+}
+
+/** Somebody else's words: folded to their beginning and to the hits that would be hidden. */
+function drawQuote(text, hits) {
+  const quote = element("details", "");
+  const summary = element("summary", "");
+  const characters = Array.from(text.replace(/\s+/gu, " "));
+  const [head, rest] = [characters.slice(0, QUOTE_HEAD).join(""), characters.slice(QUOTE_HEAD).join("")];
+  const beginning = element("span", "beginning");
+  beginning.append(...marked(head, hits), rest && "…");
+  const hidden = marked(rest, hits).filter((node) => node.nodeName === "MARK").map((mark) => mark.textContent);
+  const words = element("span", "hidden-hits");
+  words.append(...[...new Set(hidden)].map((word) => element("mark", "", {}, word)));
+  const line = element("span", "line");
+  line.append(element("span", "", {}, "quotation"), beginning, words);
+  summary.append(line);
+  const whole = element("blockquote", "");
+  whole.append(...marked(text, hits));
+  quote.append(summary, whole);
+  return quote;
+}
+
 function drawSegment(segment, hits) {
-  if (segment.kind === "quote") {
-    const quote = element("blockquote", "");
-    quote.append(...marked(segment.text, hits));
-    return quote;
+  if (segment.kind === "quote") return drawQuote(segment.text, hits);
+  if (segment.kind === "note") {
+    const note = element("div", "note");
+    note.append(...marked(segment.text.trim(), hits));
+    return note;
   }
   if (segment.kind === "text") {
     const plain = element("span", "");
