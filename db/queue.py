@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, insert, select, tuple_, update
 
 from core.domain import Lease, QueueEntry, Reason
-from db.posts import stands
-from db.tables import decision, lease, queue_entry, queue_round, run, skip
+from db.posts import ids_of_visible, is_visible, stands
+from db.tables import decision, lease, post, queue_entry, queue_round, run, skip
 
 
 def current_round(conn: Connection) -> int | None:
@@ -25,6 +25,11 @@ def open_round(conn: Connection, *, now: datetime) -> int:
 
 
 def add_entries(conn: Connection, entries: Sequence[QueueEntry]) -> None:
+    """Posts that were taken back since the pool was read are left out."""
+    there = ids_of_visible(conn, [entry.post_id for entry in entries])
+    entries = [entry for entry in entries if entry.post_id in there]
+    if not entries:
+        return
     conn.execute(
         insert(queue_entry),
         [
@@ -93,8 +98,9 @@ def claimable(
     post_id = queue_entry.c.post_id
     held = exists().where(lease.c.post_id == post_id, lease.c.ended_at.is_(None))
     decided = exists().where(decision.c.post_id == post_id, stands())
+    is_there = exists().where(post.c.id == post_id, is_visible())
     was_skipped = exists().where(skip.c.post_id == post_id, skip.c.user_id == user_id)
-    free = _entries_in_order(round_id).where(~held, ~decided, was_skipped if skipped else ~was_skipped)
+    free = _entries_in_order(round_id).where(~held, ~decided, is_there, was_skipped if skipped else ~was_skipped)
     return list(conn.execute(free.limit(limit)))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -17,8 +18,8 @@ from core.domain import Actor, Label, Run, RunKind, SourceKind
 from core.errors import BadInput, Cancelled
 from core.labelled import read_file
 from core.permissions import Permission, require
-from core.splits import side_of
-from core.text import BETWEEN_EXCERPTS, join_excerpts, model_text, normalised, read_markup, text_hash
+from core.services import takeback
+from core.services.wording import original_of, sweep_unused_texts, text_of
 from core.tsv import ExportRow, RejectedRow
 from db import audit, policies, posts, runs, sources, staging, texts
 from db.engine import read, write
@@ -26,7 +27,6 @@ from db.engine import read, write
 logger = logging.getLogger(__name__)
 
 ROWS_PER_TRANSACTION = 2_000
-TEXTS_PER_SWEEP = 5_000
 KEPT_FOR = timedelta(days=1)  # an upload that nobody imported
 
 Report = Callable[[str, int, int | None, str], None]  # stage, done, total, message; raises Cancelled
@@ -55,6 +55,10 @@ class ImportRequest:
     columns: dict[str, str] = field(default_factory=dict)
     source: str | None = None  # of a labelled file's decisions; its name when None
     delete_after: bool = False  # an upload of ours, not the user's own file
+    # What the file was, found out when the import began: how it is known again after it is gone.
+    sha256: str | None = None
+    size: int | None = None
+    modified_ns: int | None = None
 
 
 def queue_import(engine: Engine, actor: Actor, request: ImportRequest, *, now: datetime) -> Run:
@@ -87,6 +91,7 @@ def run_import(engine: Engine, run: Run, *, report: Report) -> dict[str, object]
     sweep_leftovers(engine)
     build = _Build(engine, run.id, request, report)
     try:
+        _note_file(build)
         _build_posts(build)
         report("publishing", 0, None, "")
         _publish(build)
@@ -98,13 +103,14 @@ def run_import(engine: Engine, run: Run, *, report: Report) -> dict[str, object]
 
 
 def sweep_uploads(engine: Engine, uploads_dir: Path, *, now: datetime) -> int:
-    """Delete uploads of yesterday and before that no open import waits for; returns how many.
+    """Delete uploads of yesterday and before that no open import waits for; returns how many. For a server's start.
 
-    They hold authors and addresses: what was never imported, or whose import was killed, must not lie about.
+    What a killed server had stored in part goes whatever its age, because only a running server writes there. They hold authors and addresses: what was never imported, or whose import was killed, must not lie about.
     """
     with read(engine) as conn:
-        wanted = {str(run.config["path"]) for run in runs.open_runs(conn, kind=RunKind.importing)}
-    old = [path for path in uploads_dir.glob("*") if path.stat().st_mtime < (now - KEPT_FOR).timestamp()]
+        wanted = {str(run.config.get("path")) for run in runs.open_runs(conn, kind=RunKind.importing)}
+    oldest = (now - KEPT_FOR).timestamp()
+    old = [path for path in uploads_dir.glob("*") if path.suffix == ".partial" or path.stat().st_mtime < oldest]
     for path in old:
         if str(path) not in wanted:
             path.unlink(missing_ok=True)
@@ -118,6 +124,7 @@ def sweep_leftovers(engine: Engine) -> None:
     for run_id in left:
         logger.info("sweeping what import %s left", run_id)
         _sweep(engine, run_id, texts_after=0)
+    takeback.finish_takebacks(engine)
 
 
 def _sweep(engine: Engine, run_id: int, *, texts_after: int) -> None:
@@ -131,12 +138,33 @@ def _sweep(engine: Engine, run_id: int, *, texts_after: int) -> None:
     sweep_unused_texts(engine, after=texts_after)
 
 
-def sweep_unused_texts(engine: Engine, *, after: int = 0) -> None:
-    """Remove texts that no post and no decision refers to any more, some at a time."""
-    last: int | None = after
-    while last is not None:
+def sweep_rejects(engine: Engine, *, now: datetime) -> None:
+    """Delete the rejected lines that were kept as long as the policy says; they hold authors and addresses.
+
+    The counts of their imports stay.
+    """
+    with read(engine) as conn:
+        before = now - timedelta(days=policies.current_policy(conn).reject_days)
+    gone = 1
+    while gone:
         with write(engine) as conn:
-            last = texts.sweep_unused(conn, after=last, limit=TEXTS_PER_SWEEP)
+            gone = staging.sweep_rejects(conn, before=before)
+
+
+def _note_file(build: _Build) -> None:
+    """Store with the run what file it reads: the hash, and size and date, by which an unchanged one is recognised."""
+    path = Path(build.request.path)
+    if not path.is_file():
+        raise BadInput(f"{build.request.name!r} is not here any more; choose the file again.")
+    stat = path.stat()
+    sha256 = build.request.sha256
+    if sha256 is None:
+        build.report("recognising the file", 0, None, "")
+        with path.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    noted = replace(build.request, sha256=sha256, size=stat.st_size, modified_ns=stat.st_mtime_ns)
+    with write(build.engine) as conn:
+        runs.set_config(conn, build.run_id, asdict(noted))
 
 
 # --- read and build -------------------------------------------------------------------------------------------------
@@ -151,6 +179,7 @@ class _Build:
     request: ImportRequest
     report: Report
     counts: ImportCounts = field(default_factory=ImportCounts)
+    begun: float = field(default_factory=time.monotonic)
     newest_text: int = 0  # from before the run
     quotes: bool = False  # by policy: whether the model reads quotations too
 
@@ -160,9 +189,7 @@ class _Build:
             self.quotes = policies.current_policy(conn).model_reads_quotes
 
     def text_of(self, original: str) -> texts.NewText:
-        body = model_text(read_markup(original), quotes=self.quotes)
-        normal = normalised(body)
-        return texts.NewText(text_hash(body), text_hash(normal), body, side_of(normal))
+        return text_of(original, quotes=self.quotes)
 
 
 @dataclass(slots=True)
@@ -186,8 +213,14 @@ class _Draft:
     known: posts.KnownPost | None
     is_ours: bool
     new_rows: list[tuple[ExportRow, int]] = field(default_factory=list)  # with the fingerprint of the excerpt
+    seen_rows: list[tuple[ExportRow, int]] = field(default_factory=list)  # hits that another import brought
     original: str = ""
     text: texts.NewText | None = None
+
+    @property
+    def makes_post(self) -> bool:
+        """Nobody sees the post yet, or no longer: it is new, or was taken back."""
+        return self.known is None or not self.known.hits
 
 
 def _build_posts(build: _Build) -> None:
@@ -234,7 +267,9 @@ def rows_of(stream: BinaryIO, request: ImportRequest) -> Iterator[ExportRow | Re
 
 def _report_reading(build: _Build, position: int, size: int, *, with_pid: bool) -> None:
     stage = "reading" if with_pid else "reading texts without a pid"
-    build.report(stage, position, size, f"{build.counts.rows:,} rows, {build.counts.rejected:,} rejected")
+    rows, rejected = build.counts.rows, build.counts.rejected
+    speed = rows / max(0.001, time.monotonic() - build.begun)
+    build.report(stage, position, size, f"{rows:,} rows, {rejected:,} rejected, {speed:,.0f} rows/s")
 
 
 def _take_in(build: _Build, batch: _Batch) -> None:
@@ -255,6 +290,7 @@ def _take_in(build: _Build, batch: _Batch) -> None:
         _add_new_posts(conn, build.run_id, [draft for draft in drafts if draft.known is None], text_ids)
         for draft, post in known:
             _change_known_post(conn, build.run_id, draft, post, text_ids)
+        posts.add_sightings(conn, build.run_id, _sightings(drafts))
         _stage_labels(conn, build.run_id, judged, text_ids)
 
 
@@ -270,19 +306,20 @@ def _drafts(conn: Connection, run_id: int, batch: _Batch) -> list[_Draft]:
 
 def _fill(draft: _Draft, build: _Build) -> None:
     """Find out which rows are new, and what text they make together with what is known."""
-    known = {(word, fingerprint) for word, fingerprint, _ in draft.known.hits} if draft.known else set()
+    known = {(word, fingerprint): by for word, fingerprint, _, by in draft.known.hits} if draft.known else {}
     for row in draft.rows:
         hit = (row.hit_word or "", _fingerprint(row.text))
         # A label for a known post judges it, it does not bring another excerpt; no more does a copy without a pid.
         is_judgement = row.label is not None and not (draft.is_ours and row.pid)
-        if hit in known or (is_judgement and (draft.known is not None or draft.new_rows)):
+        if hit in known or (is_judgement and (not draft.makes_post or draft.new_rows)):
+            if known.get(hit, build.run_id) != build.run_id:
+                draft.seen_rows.append((row, hit[1]))
             continue
-        known.add(hit)
+        known[hit] = build.run_id
         draft.new_rows.append((row, hit[1]))
     if draft.new_rows:
-        excerpts = [excerpt for _, _, excerpt in draft.known.hits] if draft.known else []
-        excerpts += [row.text for row, _ in draft.new_rows]
-        draft.original = excerpts[0] if len(excerpts) == 1 else BETWEEN_EXCERPTS.join(join_excerpts(excerpts))
+        excerpts = [excerpt for _, _, excerpt, _ in draft.known.hits] if draft.known else []
+        draft.original = original_of([*excerpts, *(row.text for row, _ in draft.new_rows)])
         draft.text = build.text_of(draft.original)
 
 
@@ -292,7 +329,7 @@ def _fingerprint(excerpt: str) -> int:
 
 
 def _count(draft: _Draft, counts: ImportCounts) -> None:
-    makes_post = draft.known is None
+    makes_post = draft.makes_post
     counts.posts_added += makes_post
     counts.hits_added += len(draft.new_rows) - makes_post
     counts.repeats += len(draft.rows) - len(draft.new_rows)
@@ -328,6 +365,15 @@ def _hits(draft: _Draft, post_id: int) -> list[posts.NewHit]:
     return [
         posts.NewHit(post_id, fingerprint, row.hit_word or "", row.line, row.text)
         for row, fingerprint in draft.new_rows
+    ]
+
+
+def _sightings(drafts: list[_Draft]) -> list[tuple[int, int, str, int]]:
+    return [
+        (draft.known.id, fingerprint, row.hit_word or "", row.line)
+        for draft in drafts
+        if draft.known is not None
+        for row, fingerprint in draft.seen_rows
     ]
 
 
@@ -377,6 +423,7 @@ def _publish(build: _Build) -> None:
         if runs.beat(conn, run_id, now=now):
             raise Cancelled("The import was cancelled; nothing of it is visible.")
         counts.posts_changed = staging.publish_changes(conn, run_id)
+        posts.adopt_taken_back(conn, run_id)
         if staging.has_decisions(conn, run_id):
             name = request.source or request.name
             source_id = sources.ensure_source(conn, kind=SourceKind.file, name=name)
