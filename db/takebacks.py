@@ -83,12 +83,7 @@ def _is_decided_beside(import_id: int) -> ColumnElement[bool]:
 
 
 def _is_found_again(import_id: int) -> ColumnElement[bool]:
-    return exists().where(
-        sighting.c.post_id == hit.c.post_id,
-        sighting.c.fingerprint == hit.c.fingerprint,
-        sighting.c.word == hit.c.word,
-        sighting.c.import_id.in_(_others(import_id)),
-    )
+    return exists().where(_is_of_hit(), sighting.c.import_id.in_(_others(import_id)))
 
 
 # --- before: what would go ------------------------------------------------------------------------------------------
@@ -260,28 +255,32 @@ def remove_hits(conn: Connection, import_id: int, *, first: int, last: int) -> l
     Returns the posts, all of other imports, whose hits are others now.
     """
     span = hit.c.post_id.between(first, last) & (hit.c.import_id == import_id)
-    again = (
-        select(hit.c.post_id, hit.c.fingerprint, hit.c.word, func.min(sighting.c.import_id).label("finder"))
-        .join_from(
-            hit,
-            sighting,
-            (sighting.c.post_id == hit.c.post_id)
-            & (sighting.c.fingerprint == hit.c.fingerprint)
-            & (sighting.c.word == hit.c.word),
-        )
-        .where(span, sighting.c.import_id.in_(_others(import_id)))
-        .group_by(hit.c.post_id, hit.c.fingerprint, hit.c.word)
-    )
     touched = list(conn.execute(select(hit.c.post_id).distinct().where(span)).scalars())
-    for row in conn.execute(again).all():
-        key = {"post_id": row.post_id, "fingerprint": row.fingerprint, "word": row.word}
-        seen = and_(*(sighting.c[name] == value for name, value in key.items()), sighting.c.import_id == row.finder)
-        place = conn.execute(select(sighting.c.place).where(seen)).scalar_one()
-        same = and_(*(hit.c[name] == value for name, value in key.items()))
-        conn.execute(update(hit).where(same).values(import_id=row.finder, place=place))
-        conn.execute(delete(sighting).where(seen))
+    if not touched:
+        return []
+    earliest = (
+        select(sighting.c.import_id)
+        .where(_is_of_hit(), sighting.c.import_id.in_(_others(import_id)))
+        .order_by(sighting.c.import_id)
+        .limit(1)
+        .correlate(hit)
+    )
+    finder, place = (earliest.with_only_columns(column) for column in (sighting.c.import_id, sighting.c.place))
+    found_again = update(hit).where(span, _is_found_again(import_id))
+    conn.execute(found_again.values(import_id=finder.scalar_subquery(), place=place.scalar_subquery()))
+    # Whoever brings the hit now has not found it again.
+    brings = exists().where(_is_of_hit(), hit.c.import_id == sighting.c.import_id)
+    conn.execute(delete(sighting).where(sighting.c.post_id.between(first, last), brings))
     conn.execute(delete(hit).where(span))
     return touched
+
+
+def _is_of_hit() -> ColumnElement[bool]:
+    return and_(
+        sighting.c.post_id == hit.c.post_id,
+        sighting.c.fingerprint == hit.c.fingerprint,
+        sighting.c.word == hit.c.word,
+    )
 
 
 def excerpts_of(conn: Connection, post_ids: Sequence[int]) -> dict[int, tuple[str, list[str]]]:

@@ -21,7 +21,7 @@ WORDS = {RunStatus.succeeded: "done", RunStatus.failed: "failed", RunStatus.canc
 
 def show_history(page: Page, ended: list[Run], takers: dict[int, Run]) -> None:
     st.subheader("Imports so far", anchor=False)
-    st.dataframe(history_table(ended, takers), hide_index=True, width="stretch", column_config=history_columns())
+    st.dataframe(history_table(ended), hide_index=True, width="stretch", column_config=history_columns())
     by_id = {run.id: run for run in ended}
     chosen = st.selectbox(
         "Look at an import",
@@ -34,7 +34,7 @@ def show_history(page: Page, ended: list[Run], takers: dict[int, Run]) -> None:
     show_import(page, by_id[chosen], takers.get(chosen))
 
 
-def history_table(ended: list[Run], takers: dict[int, Run]) -> pd.DataFrame:
+def history_table(ended: list[Run]) -> pd.DataFrame:
     table = pd.DataFrame(
         [
             {
@@ -49,14 +49,13 @@ def history_table(ended: list[Run], takers: dict[int, Run]) -> pd.DataFrame:
                 **{name: run.result.get(name) for name in ("posts_added", "hits_added", "repeats", "rejected")},
                 "decisions": run.result.get("decisions_added"),
                 "taken_back": run.taken_back_at,
-                "taken_back_by": takers[run.id].created_by if run.id in takers else None,
                 "hash": str(run.config.get("sha256") or "")[:12],
             }
             for run in ended
         ]
     )
     # Columns that say nothing here only push the others off the screen.
-    optional = ["decisions", "taken_back", "taken_back_by"]
+    optional = ["decisions", "taken_back"]
     return table.drop(columns=[name for name in optional if not any(map(_says_something, table[name]))])
 
 
@@ -79,7 +78,6 @@ def history_columns() -> dict[str, object]:
         "run": column.NumberColumn("run", width="small"),
         "when": column.DatetimeColumn("when (UTC)", format="YYYY-MM-DD HH:mm"),
         "taken_back": column.DatetimeColumn("taken back (UTC)", format="YYYY-MM-DD HH:mm"),
-        "taken_back_by": column.TextColumn("taken back by"),
         "hash": column.TextColumn("SHA-256", help="The first 12 digits of the file's hash."),
         **{name: column.NumberColumn(title, format="localized") for name, title in titles.items()},
     }

@@ -105,7 +105,8 @@ def run_import(engine: Engine, run: Run, *, report: Report) -> dict[str, object]
 def sweep_uploads(engine: Engine, uploads_dir: Path, *, now: datetime) -> int:
     """Delete uploads of yesterday and before that no open import waits for; returns how many. For a server's start.
 
-    What a killed server had stored in part goes whatever its age, because only a running server writes there. They hold authors and addresses: what was never imported, or whose import was killed, must not lie about.
+    They hold authors and addresses: what was never imported, or whose import was killed, must not lie about. What a
+    killed server had stored in part goes whatever its age, because only a running server writes there.
     """
     with read(engine) as conn:
         wanted = {str(run.config.get("path")) for run in runs.open_runs(conn, kind=RunKind.importing)}

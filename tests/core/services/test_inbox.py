@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
+from core.clock import utc_now
 from core.errors import BadInput, NotFound
 from core.services import inbox, previewing
 from core.services.importing import ImportRequest
 from core.settings import Settings
 from core.worker import execute
 from tests.core.services.conftest import OPERATOR, import_file
-
-NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def lay(folder: Path) -> Callable[..., Path]:
 
 
 def names(engine: Engine, folder: Path) -> list[str]:
-    return [found.name for found in inbox.list_inbox(engine, OPERATOR, folder, now=NOW)]
+    return [found.name for found in inbox.list_inbox(engine, OPERATOR, folder, now=utc_now())]
 
 
 def test_files_are_listed_newest_first_with_size_and_date(
@@ -47,12 +46,12 @@ def test_files_are_listed_newest_first_with_size_and_date(
 ) -> None:
     lay("old.tsv", "x" * 10, age_s=600)
     lay("new.tsv", "x" * 20, age_s=60)
-    found = inbox.list_inbox(engine, OPERATOR, folder, now=NOW)
+    found = inbox.list_inbox(engine, OPERATOR, folder, now=utc_now())
     assert [(file.name, file.size, file.is_settled, file.imported) for file in found] == [
         ("new.tsv", 20, True, None),
         ("old.tsv", 10, True, None),
     ]
-    assert abs(found[0].modified_at - (NOW - timedelta(seconds=60))) < timedelta(seconds=30)
+    assert abs(found[0].modified_at - (utc_now() - timedelta(seconds=60))) < timedelta(seconds=30)
 
 
 def test_what_is_hidden_unfinished_a_folder_or_a_link_is_neither_listed_nor_opened(
@@ -72,7 +71,7 @@ def test_what_is_hidden_unfinished_a_folder_or_a_link_is_neither_listed_nor_open
     tried += ["../secret.tsv", str(secret), "deeper/x.tsv", "..", ".", "", "a\x00b", "nothing.tsv"]
     for name in tried:
         with pytest.raises(NotFound):
-            inbox.inbox_path(OPERATOR, folder, name, now=NOW)
+            inbox.inbox_path(OPERATOR, folder, name, now=utc_now())
 
 
 def test_folder_that_is_itself_a_link_works(
@@ -81,13 +80,13 @@ def test_folder_that_is_itself_a_link_works(
     lay("a.tsv")
     (tmp_path / "elsewhere").symlink_to(folder)
     assert names(engine, tmp_path / "elsewhere") == ["a.tsv"]
-    assert inbox.inbox_path(OPERATOR, tmp_path / "elsewhere", "a.tsv", now=NOW) == folder.resolve() / "a.tsv"
+    assert inbox.inbox_path(OPERATOR, tmp_path / "elsewhere", "a.tsv", now=utc_now()) == folder.resolve() / "a.tsv"
     assert names(engine, tmp_path / "missing") == []
 
 
 def test_file_that_is_still_being_written_waits(engine: Engine, folder: Path, lay: Callable[..., Path]) -> None:
     lay("growing.tsv", age_s=0)
-    now = datetime.now(UTC)
+    now = utc_now()
     assert [file.is_settled for file in inbox.list_inbox(engine, OPERATOR, folder, now=now)] == [False]
     with pytest.raises(BadInput, match="still being written"):
         inbox.inbox_path(OPERATOR, folder, "growing.tsv", now=now)
@@ -101,11 +100,11 @@ def test_file_stays_after_its_import_and_is_known_until_it_changes(
     path = lay("a.tsv").resolve()
     run = import_file(engine, path)
     assert path.exists()
-    listed = inbox.list_inbox(engine, OPERATOR, folder, now=NOW)[0]
+    listed = inbox.list_inbox(engine, OPERATOR, folder, now=utc_now())[0]
     assert listed.imported is not None
     assert listed.imported.id == run.id
     lay("a.tsv", "pid\tcontext\n1\thello\n2\tmore\n", age_s=30)
-    assert inbox.list_inbox(engine, OPERATOR, folder, now=NOW)[0].imported is None
+    assert inbox.list_inbox(engine, OPERATOR, folder, now=utc_now())[0].imported is None
 
 
 def test_same_file_under_another_name_is_known_by_its_hash(
@@ -127,7 +126,7 @@ def test_same_file_under_another_name_is_known_by_its_hash(
 def execute_import(engine: Engine, settings: Settings, request: ImportRequest) -> int:
     from core.services.importing import queue_import
 
-    return execute(settings, engine, queue_import(engine, OPERATOR, request, now=NOW).id).id
+    return execute(settings, engine, queue_import(engine, OPERATOR, request, now=utc_now()).id).id
 
 
 def test_preview_groups_rows_to_cards_and_counts_what_looks_wrong_among_the_first_thousand(
