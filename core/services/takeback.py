@@ -28,7 +28,7 @@ __all__ = ["StayingPost", "TakebackCounts"]
 
 logger = logging.getLogger(__name__)
 
-POSTS_PER_TRANSACTION = 500
+POSTS_PER_TRANSACTION = 300
 SIGHTINGS_PER_TRANSACTION = 5_000
 LONGEST_PAUSE_S = 0.1
 
@@ -102,12 +102,13 @@ def run_take_back(engine: Engine, run: Run, *, report: Report) -> dict[str, obje
     report("looking what goes", 0, None, "")
     with read(engine) as conn:
         _require_returnable(conn, import_id)
+        found_elsewhere = takebacks.count_takeback(conn, import_id).posts_elsewhere
     last: int | None = 0
     while last is not None:
         with _polite_write(engine) as conn:
             last = takebacks.pass_on(conn, import_id, after=last, limit=SIGHTINGS_PER_TRANSACTION)
-    with read(engine) as conn:  # posts that were passed on count as found elsewhere
-        counts = asdict(takebacks.count_takeback(conn, import_id))
+    with read(engine) as conn:  # again: people decide meanwhile; and what was passed on is no longer the import's
+        counts = asdict(takebacks.count_takeback(conn, import_id)) | {"posts_elsewhere": found_elsewhere}
     report("taking back", 0, None, "")
     now = utc_now()
     with write(engine) as conn:

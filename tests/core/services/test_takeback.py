@@ -175,7 +175,7 @@ def test_same_file_read_twice_and_one_of_them_taken_back_leaves_everything(
     path = export((1, "a", "one"), (1, "b", "two"), (2, "a", "three"))
     first, second = import_file(engine, path), import_file(engine, path)
     before = visible(engine)
-    take_back(engine, settings, first)
+    assert take_back(engine, settings, first).result["posts_elsewhere"] == 2
     assert visible(engine) == before
     take_back(engine, settings, second)
     assert visible(engine) == {}
