@@ -160,6 +160,7 @@ class Run:
     process_started: float | None
     cancel_requested_at: datetime | None
     published_at: datetime | None
+    taken_back_at: datetime | None
 
     @property
     def is_open(self) -> bool:
@@ -261,6 +262,7 @@ class Policy:
     model_reads_quotes: bool = False  # of posts imported from then on; a quotation is not the author's own
     lease_minutes: int = 10
     prefetch: int = 20
+    reject_days: int = 30  # that the rejected lines of an import are kept
     shares: dict[str, float] = field(
         default_factory=lambda: {"uncertain": 0.6, "likely_violation": 0.2, "audit": 0.1, "exploration": 0.1}
     )

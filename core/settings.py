@@ -32,6 +32,11 @@ class Settings:
         return self.data_dir / "uploads"
 
     @property
+    def inbox_dir(self) -> Path:
+        """Where the operator lays files to be imported without a browser's upload."""
+        return self.data_dir / "inbox"
+
+    @property
     def backups_dir(self) -> Path:
         return self.data_dir / "backups"
 

@@ -23,7 +23,7 @@ from core.clock import utc_now
 from core.domain import Label, Prediction, Run, RunKind, RunStatus, Side
 from core.errors import Cancelled, Conflict, TiebreakError
 from core.metrics import measure
-from core.services import importing, queueing, scoring, training
+from core.services import importing, queueing, scoring, takeback, training
 from core.services.runs import HEARTBEAT_EVERY_S
 from core.settings import Settings, read_settings
 from db import runs
@@ -132,8 +132,9 @@ def _task(kind: RunKind) -> Callable[[Context], dict[str, object]]:
 
 
 def import_posts(context: Context) -> dict[str, object]:
-    """Import one file, then renew the queue so that its posts are in it, and have them scored."""
-    counts = importing.run_import(context.engine, context.run, report=context.report)
+    """Import one file, or take one back; then renew the queue by what is there now, and have it scored."""
+    execute_run = takeback.run_take_back if takeback.is_take_back(context.run) else importing.run_import
+    counts = execute_run(context.engine, context.run, report=context.report)
     queueing.renew_queue(context.engine, now=utc_now())
     scoring.queue_scoring_if_needed(context.engine, created_by=context.run.created_by, now=utc_now())
     return counts

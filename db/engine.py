@@ -88,14 +88,23 @@ def read(engine: Engine) -> Iterator[Connection]:
         yield conn
 
 
-def insert_rows(conn: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+def insert_rows(
+    conn: Connection,
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    *,
+    leaves_known: bool = False,
+) -> None:
     """Insert many rows of values as the driver takes them (no datetimes, no JSON), in the order of columns.
 
     Core's own way costs several times the insert itself, and an import has millions of rows.
+    leaves_known: a row whose key is there already is left as it is, instead of refused.
     """
     if not rows:
         return
-    compiled = insert(table).compile(dialect=conn.dialect, column_keys=list(columns))
+    statement = insert(table).prefix_with("OR IGNORE") if leaves_known else insert(table)
+    compiled = statement.compile(dialect=conn.dialect, column_keys=list(columns))
     order = compiled.positiontup  # type: ignore[attr-defined]
     if order != list(columns):
         raise ValueError(f"columns {columns} are not in the order of the table: {order}")

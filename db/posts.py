@@ -13,11 +13,12 @@ from core.domain import Label, Post, SourceTrust
 from core.drafts import DraftHit
 from core.errors import NotFound
 from db.engine import insert_rows
-from db.tables import decision, distinct_text, family_place, hit, post, prediction, run, source
+from db.tables import decision, distinct_text, family_place, hit, post, prediction, run, sighting, source
 
 ROWS_AT_ONCE = 10_000
 
 _later = decision.alias("later")
+_said = decision.alias("said")  # not to be mistaken for a decision that the query around it is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +37,37 @@ class NewPost:
 
 @dataclass(frozen=True, slots=True)
 class KnownPost:
-    """A post as an import meets it again; hits in the order in which they came."""
+    """A post as an import meets it again; hits in the order in which they came.
+
+    None are left of a post that was taken back with its import, but is still referred to by that import's decisions.
+    """
 
     id: int
     import_id: int
     text_id: int
     original: str
-    hits: tuple[tuple[str, int, str], ...]  # (word, fingerprint, excerpt)
+    hits: tuple[tuple[str, int, str, int], ...]  # (word, fingerprint, excerpt, import_id)
+
+
+def living_imports() -> Select[int]:
+    """Imports that count: published and not taken back. Few, so the list is looked up once a query."""
+    return select(run.c.id).where(run.c.published_at.is_not(None), run.c.taken_back_at.is_(None))
+
+
+def taken_back_imports() -> Select[int]:
+    return select(run.c.id).where(run.c.taken_back_at.is_not(None))
+
+
+def is_decided_beside_taken_back() -> ColumnElement[bool]:
+    """A decision, standing or not, refers to the post that no import taken back has brought."""
+    counts = _said.c.import_id.is_(None) | _said.c.import_id.not_in(taken_back_imports())
+    return exists().where(_said.c.post_id == post.c.id, counts)
 
 
 def is_visible() -> ColumnElement[bool]:
-    """The post's import is published; few imports, so the list is looked up once a query."""
-    return post.c.import_id.in_(select(run.c.id).where(run.c.published_at.is_not(None)))
+    """The post's import counts; of one that was taken back, those that were decided stay."""
+    stays = post.c.import_id.in_(taken_back_imports()) & is_decided_beside_taken_back()
+    return post.c.import_id.in_(living_imports()) | stays
 
 
 def is_decided() -> ColumnElement[bool]:
@@ -69,7 +89,7 @@ _KNOWN = (post.c.id, post.c.import_id, post.c.text_id, post.c.original)
 
 
 def known_by_pid(conn: Connection, pids: Sequence[str]) -> dict[str, KnownPost]:
-    found: list[Row[Any]] = []
+    found: list[Any] = []
     for start in range(0, len(pids), 500):
         query = select(post.c.pid.label("key"), *_KNOWN).where(post.c.pid.in_(pids[start : start + 500]))
         found.extend(conn.execute(query))
@@ -79,7 +99,7 @@ def known_by_pid(conn: Connection, pids: Sequence[str]) -> dict[str, KnownPost]:
 def known_by_text(conn: Connection, normal_hashes: Sequence[str]) -> dict[str, KnownPost]:
     """The first post with each normalised text."""
     has_text = post.c.text_id == distinct_text.c.id
-    found: list[Row[Any]] = []
+    found: list[Any] = []
     for start in range(0, len(normal_hashes), 500):
         first = (
             select(func.min(post.c.id))
@@ -94,12 +114,12 @@ def known_by_text(conn: Connection, normal_hashes: Sequence[str]) -> dict[str, K
 
 
 def _with_hits(conn: Connection, found: Sequence[Row[Any]]) -> dict[str, KnownPost]:
-    hits: dict[int, list[tuple[str, int, str]]] = {row.id: [] for row in found}
+    hits: dict[int, list[tuple[str, int, str, int]]] = {row.id: [] for row in found}
     ids = list(hits)
     for start in range(0, len(ids), 500):
         query = select(hit).where(hit.c.post_id.in_(ids[start : start + 500]))
         for row in conn.execute(query.order_by(hit.c.import_id, hit.c.place)):
-            hits[row.post_id].append((row.word, row.fingerprint, row.excerpt))
+            hits[row.post_id].append((row.word, row.fingerprint, row.excerpt, row.import_id))
     return {row.key: KnownPost(row.id, row.import_id, row.text_id, row.original, tuple(hits[row.id])) for row in found}
 
 
@@ -140,6 +160,24 @@ def text_ids_of(conn: Connection, post_ids: Sequence[int]) -> dict[int, int]:
     return found
 
 
+def add_sightings(conn: Connection, import_id: int, seen: Sequence[tuple[int, Sequence[DraftHit]]]) -> None:
+    """Note hits that the import found again. seen: (post_id, hits that another import brought)."""
+    columns = ("post_id", "fingerprint", "word", "import_id", "place")
+    rows = [
+        (post_id, fingerprint, word, import_id, line)
+        for post_id, of_post in seen
+        for line, word, _, fingerprint in of_post
+    ]
+    insert_rows(conn, sighting, columns, rows, leaves_known=True)
+
+
+def adopt_taken_back(conn: Connection, import_id: int) -> None:
+    """Posts that were taken back with their import, and that this one brings again, are its own from now on."""
+    brings = exists().where(hit.c.post_id == post.c.id, hit.c.import_id == import_id)
+    gone = post.c.import_id.in_(taken_back_imports())
+    conn.execute(update(post).where(gone, brings).values(import_id=import_id))
+
+
 def change_text(conn: Connection, post_id: int, *, text_id: int, original: str) -> None:
     conn.execute(update(post).where(post.c.id == post_id).values(text_id=text_id, original=original))
 
@@ -163,6 +201,15 @@ def require_post(conn: Connection, post_id: int) -> Post:
     return _to_post(row)
 
 
+def ids_of_visible(conn: Connection, post_ids: Sequence[int]) -> set[int]:
+    """Those among the ids whose posts are there and visible."""
+    found: set[int] = set()
+    for start in range(0, len(post_ids), 500):
+        query = select(post.c.id).where(post.c.id.in_(post_ids[start : start + 500]), is_visible())
+        found.update(conn.execute(query).scalars())
+    return found
+
+
 def posts_by_id(conn: Connection, post_ids: Sequence[int]) -> dict[int, Post]:
     found: dict[int, Post] = {}
     for start in range(0, len(post_ids), 500):
@@ -172,8 +219,8 @@ def posts_by_id(conn: Connection, post_ids: Sequence[int]) -> dict[int, Post]:
 
 
 def _is_published() -> ColumnElement[bool]:
-    """The hit's import is published (that of its post may be older)."""
-    return hit.c.import_id.in_(select(run.c.id).where(run.c.published_at.is_not(None)))
+    """The hit's import counts (that of its post may be older)."""
+    return hit.c.import_id.in_(living_imports())
 
 
 def hit_words(conn: Connection, post_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:

@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, f
 
 from core.domain import Lease, QueueEntry, Reason
 from db.engine import insert_rows
-from db.posts import decides
-from db.tables import decision, lease, queue_entry, queue_round, run, skip
+from db.posts import decides, ids_of_visible, is_visible
+from db.tables import decision, lease, post, queue_entry, queue_round, run, skip
 
 QueueRow = tuple[int, int, int, str, float | None, float | None]  # (round, post, rank, reason, score, probability)
 
@@ -28,8 +28,10 @@ def open_round(conn: Connection, *, now: datetime) -> int:
 
 
 def add_entries(conn: Connection, rows: Sequence[QueueRow]) -> None:
+    """Posts that were taken back since the pool was read are left out."""
+    there = ids_of_visible(conn, [post_id for _, post_id, *_ in rows])
     columns = ("round_id", "post_id", "rank", "reason", "score", "selection_probability")
-    insert_rows(conn, queue_entry, columns, rows)
+    insert_rows(conn, queue_entry, columns, [row for row in rows if row[1] in there])
 
 
 def publish_round(
@@ -84,8 +86,9 @@ def claimable(
     post_id = queue_entry.c.post_id
     held = exists().where(lease.c.post_id == post_id, lease.c.ended_at.is_(None))
     decided = exists().where(decision.c.post_id == post_id, decides())
+    is_there = exists().where(post.c.id == post_id, is_visible())
     was_skipped = exists().where(skip.c.post_id == post_id, skip.c.user_id == user_id)
-    free = _entries_in_order(round_id).where(~held, ~decided, was_skipped if skipped else ~was_skipped)
+    free = _entries_in_order(round_id).where(~held, ~decided, is_there, was_skipped if skipped else ~was_skipped)
     return list(conn.execute(free.limit(limit)))
 
 

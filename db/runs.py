@@ -123,6 +123,25 @@ def finish_run(
     return conn.execute(ended).rowcount == 1
 
 
+def imports_of_file(conn: Connection, *, sha256: str) -> list[Run]:
+    """Published imports of a file with that hash, newest first."""
+    same = select(run).where(run.c.published_at.is_not(None), run.c.config["sha256"].as_string() == sha256)
+    return [_to_run(row) for row in conn.execute(same.order_by(run.c.id.desc()))]
+
+
+def import_of_unchanged(conn: Connection, *, path: str, size: int, modified_ns: int) -> Run | None:
+    """The last published import of the file at that path, if size and date are what they were then."""
+    config = run.c.config
+    same = (
+        (config["path"].as_string() == path)
+        & (config["size"].as_integer() == size)
+        & (config["modified_ns"].as_integer() == modified_ns)
+    )
+    found = select(run).where(run.c.published_at.is_not(None), same).order_by(run.c.id.desc()).limit(1)
+    row = conn.execute(found).one_or_none()
+    return None if row is None else _to_run(row)
+
+
 def request_cancel(conn: Connection, run_id: int, *, now: datetime) -> None:
     conn.execute(
         update(run).where(run.c.id == run_id, run.c.cancel_requested_at.is_(None)).values(cancel_requested_at=now)

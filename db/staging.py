@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, Table, delete, exists, func, insert, 
 
 from core.domain import Label
 from db.engine import insert_rows
-from db.tables import decision, hit, post, reject, run, staged_change, staged_decision
+from db.tables import decision, hit, post, reject, run, sighting, staged_change, staged_decision
 
 
 def add_rejects(conn: Connection, run_id: int, rejects: Sequence[tuple[int, str, str]]) -> None:
@@ -107,14 +107,17 @@ def sweep_staged(conn: Connection, run_id: int) -> None:
 
 
 def sweep_unpublished(conn: Connection, run_id: int, *, limit: int = 5_000) -> int:
-    """Remove some of the hits and posts that an unpublished import brought; returns how many went."""
+    """Remove some of the sightings, hits and posts that an unpublished import brought; returns how many went."""
     unpublished = select(run.c.id).where(run.c.id == run_id, run.c.published_at.is_(None))
-    return _delete_some(conn, hit, unpublished, limit) or _delete_some(conn, post, unpublished, limit)
+    gone = 0
+    for table in (sighting, hit, post):
+        gone = gone or _delete_some(conn, table, unpublished, limit)
+    return gone
 
 
-def _delete_some(conn: Connection, table: Table, import_ids: Select[int], limit: int) -> int:
+def _delete_some(conn: Connection, table: Table, run_ids: Select[int], limit: int, *, of: str = "import_id") -> int:
     key = list(table.primary_key.columns)
-    some = select(*key).where(table.c.import_id.in_(import_ids)).limit(limit)
+    some = select(*key).where(table.c[of].in_(run_ids)).limit(limit)
     return conn.execute(delete(table).where(tuple_(*key).in_(some))).rowcount
 
 
@@ -124,7 +127,7 @@ def unswept_imports(conn: Connection) -> list[int]:
     staged = [select(t.c.run_id).where(t.c.run_id == run.c.id).exists() for t in (staged_change, staged_decision)]
     brought = [
         run.c.published_at.is_(None) & select(t.c.import_id).where(t.c.import_id == run.c.id).exists()
-        for t in (post, hit)
+        for t in (post, hit, sighting)
     ]
     return list(conn.execute(ended.where(or_(*staged, *brought))).scalars())
 
@@ -133,3 +136,9 @@ def rejects_of(conn: Connection, run_id: int) -> Iterator[tuple[int, str, str]]:
     """(line, reason, raw line) in order of lines."""
     for row in conn.execute(select(reject).where(reject.c.run_id == run_id).order_by(reject.c.line)):
         yield row.line, row.reason, row.raw
+
+
+def sweep_rejects(conn: Connection, *, before: datetime, limit: int = 5_000) -> int:
+    """Remove some of the rejected lines of imports that ended before then; returns how many went."""
+    ended = select(run.c.id).where(run.c.finished_at < before)
+    return _delete_some(conn, reject, ended, limit, of="run_id")

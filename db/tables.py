@@ -166,6 +166,7 @@ run = Table(
     Column("cancel_requested_at", UtcTime),
     Column("published_at", UtcTime),  # imports: what it brought is visible from here on
     Column("taken_back_at", UtcTime),  # imports: what it alone brought is gone, but for decided posts
+    Column("swept_at", UtcTime),  # imports that were taken back: nothing of it is left to remove
     _one_of("kind", "import", "training", "scoring"),
     _one_of("status", "queued", "running", "succeeded", "failed", "cancelled"),
     Index("uq_run_one_running_per_kind", "kind", unique=True, sqlite_where=text("status = 'running'")),
@@ -219,6 +220,19 @@ hit = Table(
     _ref("import_id", "run.id", index=True),
     Column("place", Integer, nullable=False),  # within the import: the order in which its hits came
     Column("excerpt", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# A hit that a later import found again. When the import that brought the hit is taken back, the hit passes to the first
+# of these: its file holds it too.
+sighting = Table(
+    "sighting",
+    metadata,
+    _ref("post_id", "post.id", primary_key=True),
+    Column("fingerprint", BigInteger, primary_key=True),
+    Column("word", Text, primary_key=True),
+    _ref("import_id", "run.id", primary_key=True, index=True),
+    Column("place", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -293,7 +307,7 @@ queue_entry = Table(
     "queue_entry",
     metadata,
     _ref("round_id", "queue_round.id", primary_key=True),
-    Column("post_id", Integer, ForeignKey("post.id"), primary_key=True),
+    Column("post_id", Integer, ForeignKey("post.id"), primary_key=True, index=True),
     Column("rank", Integer, nullable=False),
     Column("reason", String(20), nullable=False),
     Column("score", Float),

@@ -35,6 +35,7 @@ runs_app = typer.Typer(help="Imports, trainings and scorings: list, look at one,
 runs_app.command("list")(operation.list_all_runs)
 runs_app.command("show")(operation.show_one_run)
 runs_app.command("cancel")(operation.cancel_one_run)
+runs_app.command("take-back")(operation.take_back_import)
 app.add_typer(runs_app, name="runs")
 
 users_app = typer.Typer(help="People: invite, list, disable, set a password.", no_args_is_help=True)

@@ -11,6 +11,7 @@ from core.clock import utc_now
 from core.domain import Run, RunStatus
 from core.services import runs
 from core.services.launching import log_path
+from core.services.takeback import is_take_back
 from ui.page import Page, current_page, errors_as_sentences
 
 LOG_LINES = 12
@@ -34,19 +35,25 @@ def _live(run_id: int) -> None:
 
 def _draw(page: Page, run_id: int) -> Run:
     run = runs.show_run(page.engine, page.actor, run_id)
-    st.markdown(
-        f"**{run.kind.capitalize()} run {run.id}** · {run.status}"
-        + (f" · {run.stage}" if run.stage and run.is_open else "")
-    )
+    st.markdown(f"**{_title(run)}** · {run.status}" + (f" · {run.stage}" if run.stage and run.is_open else ""))
+    if "name" in run.config:
+        st.text(str(run.config["name"]))  # a file's name is not markup
     if run.is_open:
         share = min(1.0, run.done / run.total) if run.total else 0.0
         st.progress(share, text=_progress_text(run, utc_now()))
-        st.button("Cancel", key=f"cancel-{run.id}", on_click=_cancel, args=(run.id,))
+        if run.published_at is None:  # what is published only tidies up
+            st.button("Cancel", key=f"cancel-{run.id}", on_click=_cancel, args=(run.id,))
     elif run.status is RunStatus.failed:
         st.error(run.error or "The run failed.", icon=":material/error:")
     elif run.status is RunStatus.cancelled:
         st.info("Cancelled. Nothing was changed.")
     return run
+
+
+def _title(run: Run) -> str:
+    if is_take_back(run):
+        return f"Taking back import {run.config['take_back']} (run {run.id})"
+    return f"{run.kind.capitalize()} run {run.id}"
 
 
 def _cancel(run_id: int) -> None:

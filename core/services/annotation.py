@@ -226,6 +226,8 @@ def _bring_back(desk: _Desk, lease_id: int, answer: Answer) -> None:
     ended = leases.get_lease(desk.conn, lease_id)
     if ended is None or ended.user_id != desk.user_id:
         return
+    if not posts.ids_of_visible(desk.conn, [ended.post_id]):  # its import was taken back
+        return
     held = leases.holder_of(desk.conn, ended.post_id)
     if held is None and not decisions.standing_on_post(desk.conn, ended.post_id):
         held = leases.claim_again(desk.conn, ended, now=desk.now, ttl=desk.ttl)
@@ -302,7 +304,10 @@ def _refuse_late(desk: _Desk, lease: Lease) -> None:
 
 
 def _require_current_text(desk: _Desk, post_id: int, text_id: int | None) -> None:
-    if posts.require_post(desk.conn, post_id).text_id != text_id:
+    found = posts.posts_by_id(desk.conn, [post_id]).get(post_id)
+    if found is None:
+        raise LeaseLost("The import that brought this post was taken back; there is nothing to decide any more.")
+    if found.text_id != text_id:
         raise Conflict("A newer import changed the text of this post after it was shown; read it again.")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +24,8 @@ from core.labelled import is_in_blocks, read_file
 from core.labels import parse_order
 from core.overlaps import SplitOverlaps
 from core.permissions import Permission, require
-from core.services import families
+from core.services import families, takeback
+from core.services.sweeping import sweep_unused_texts
 from core.tsv import ExportRow, RejectedRow
 from db import audit, policies, posts, runs, sources, staging, texts
 from db.engine import read, write, write_unseen
@@ -31,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 ROWS_PER_TRANSACTION = 4_000
 SMALL_FILE = 8_000_000  # bytes; up to that, starting further processes takes longer than reading it here
-TEXTS_PER_SWEEP = 5_000
 KEPT_FOR = timedelta(days=1)  # an upload that nobody imported
 
 Report = Callable[[str, int, int | None, str], None]  # stage, done, total, message; raises Cancelled
@@ -76,6 +78,10 @@ class ImportRequest:
     delete_after: bool = False  # an upload of ours, not the user's own file
     trust: SourceTrust | None = None
     label_order: list[str] = field(default_factory=list)
+    # What the file was, found out when the import began: how it is known again after it is gone.
+    sha256: str | None = None
+    size: int | None = None
+    modified_ns: int | None = None
 
     @property
     def source_name(self) -> str:
@@ -114,6 +120,7 @@ def run_import(engine: Engine, run: Run, *, report: Report) -> dict[str, object]
     sweep_leftovers(engine)
     build = _Build(engine, run.id, request, report)
     try:
+        _note_file(build)
         _build_posts(build)
         families.place_new_texts(engine, report=report)
         report("publishing", 0, None, "")
@@ -126,13 +133,15 @@ def run_import(engine: Engine, run: Run, *, report: Report) -> dict[str, object]
 
 
 def sweep_uploads(engine: Engine, uploads_dir: Path, *, now: datetime) -> int:
-    """Delete uploads of yesterday and before that no open import waits for; returns how many.
+    """Delete uploads of yesterday and before that no open import waits for; returns how many. For a server's start.
 
-    They hold authors and addresses: what was never imported, or whose import was killed, must not lie about.
+    They hold authors and addresses: what was never imported, or whose import was killed, must not lie about. What a
+    killed server had stored in part goes whatever its age, because only a running server writes there.
     """
     with read(engine) as conn:
-        wanted = {str(run.config["path"]) for run in runs.open_runs(conn, kind=RunKind.importing)}
-    old = [path for path in uploads_dir.glob("*") if path.stat().st_mtime < (now - KEPT_FOR).timestamp()]
+        wanted = {str(run.config.get("path")) for run in runs.open_runs(conn, kind=RunKind.importing)}
+    oldest = (now - KEPT_FOR).timestamp()
+    old = [path for path in uploads_dir.glob("*") if path.suffix == ".partial" or path.stat().st_mtime < oldest]
     for path in old:
         if str(path) not in wanted:
             path.unlink(missing_ok=True)
@@ -146,6 +155,7 @@ def sweep_leftovers(engine: Engine) -> None:
     for run_id in left:
         logger.info("sweeping what import %s left", run_id)
         _sweep(engine, run_id, texts_after=0)
+    takeback.finish_takebacks(engine)
 
 
 def _sweep(engine: Engine, run_id: int, *, texts_after: int) -> None:
@@ -159,16 +169,33 @@ def _sweep(engine: Engine, run_id: int, *, texts_after: int) -> None:
     sweep_unused_texts(engine, after=texts_after)
 
 
-def sweep_unused_texts(engine: Engine, *, after: int = 0) -> None:
-    """Remove texts that no post and no decision refers to any more, some at a time.
+def sweep_rejects(engine: Engine, *, now: datetime) -> None:
+    """Delete the rejected lines that were kept as long as the policy says; they hold authors and addresses.
 
-    Twice: a representative goes when the other texts of its family are gone.
+    The counts of their imports stay.
     """
-    for _ in range(2):
-        last: int | None = after
-        while last is not None:
-            with write(engine) as conn:
-                last = texts.sweep_unused(conn, after=last, limit=TEXTS_PER_SWEEP)
+    with read(engine) as conn:
+        before = now - timedelta(days=policies.current_policy(conn).reject_days)
+    gone = 1
+    while gone:
+        with write(engine) as conn:
+            gone = staging.sweep_rejects(conn, before=before)
+
+
+def _note_file(build: _Build) -> None:
+    """Store with the run what file it reads: the hash, and size and date, by which an unchanged one is recognised."""
+    path = Path(build.request.path)
+    if not path.is_file():
+        raise BadInput(f"{build.request.name!r} is not here any more; choose the file again.")
+    stat = path.stat()
+    sha256 = build.request.sha256
+    if sha256 is None:
+        build.report("recognising the file", 0, None, "")
+        with path.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    noted = replace(build.request, sha256=sha256, size=stat.st_size, modified_ns=stat.st_mtime_ns)
+    with write(build.engine) as conn:
+        runs.set_config(conn, build.run_id, asdict(noted))
 
 
 # --- read and build -------------------------------------------------------------------------------------------------
@@ -185,6 +212,7 @@ class _Build:
     counts: ImportCounts = field(default_factory=ImportCounts)
     newest_text: int = 0  # from before the run
     quotes: bool = False  # by policy: whether the model reads quotations too
+    begun: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         with read(self.engine) as conn:
@@ -199,8 +227,13 @@ def _build_posts(build: _Build) -> None:
     with path.open("rb") as stream:
         for drafted in _drafted(build, stream, size=size):
             _take_in(build, drafted)
-            counts = build.counts
-            build.report("reading", drafted.end, size, f"{counts.rows:,} rows, {counts.rejected:,} rejected")
+            _report_reading(build, drafted.end, size)
+
+
+def _report_reading(build: _Build, position: int, size: int) -> None:
+    rows, rejected = build.counts.rows, build.counts.rejected
+    speed = rows / max(0.001, time.monotonic() - build.begun)
+    build.report("reading", position, size, f"{rows:,} rows, {rejected:,} rejected, {speed:,.0f} rows/s")
 
 
 def _drafted(build: _Build, stream: BinaryIO, *, size: int) -> Iterator[Drafted]:
@@ -268,12 +301,18 @@ def _watch_splits(overlaps: SplitOverlaps, build: _Build, row: ExportRow | Rejec
 
 @dataclass(slots=True)
 class _Change:
-    """A draft of a post that was there before: the hits that it adds, and the text that they make with the others."""
+    """A draft of a post that was there before: the hits that it adds, and the text that they make with the others.
+
+    is_ours: this import brought the post, and nobody sees it yet. makes_post: nobody sees it any longer, for it was
+    taken back. seen_hits: those that another import brought.
+    """
 
     draft: Draft
     post: posts.KnownPost
-    is_ours: bool  # this import brought the post, and nobody sees it yet
+    is_ours: bool
+    makes_post: bool
     hits: list[DraftHit]
+    seen_hits: list[DraftHit]
     original: str
     text: DraftText
 
@@ -291,8 +330,9 @@ def _take_in(build: _Build, drafted: Drafted) -> None:
         text_ids = texts.ids_of_texts(conn, list(by_hash))
     counts.rows += drafted.rows
     counts.rejected += len(drafted.rejects)
-    counts.posts_added += len(new)
-    counts.hits_added += sum(len(d.hits) - 1 for d in new) + sum(len(change.hits) for change in changes)
+    counts.posts_added += len(new) + sum(change.makes_post for change in changes)
+    counts.hits_added += sum(len(draft.hits) - 1 for draft in new)
+    counts.hits_added += sum(len(change.hits) - change.makes_post for change in changes)
     counts.repeats += sum(draft.repeats for draft in drafted.drafts)
     counts.repeats += sum(len(change.draft.hits) - len(change.hits) for change in changes)
     with write_unseen(build.engine) as conn:
@@ -301,6 +341,7 @@ def _take_in(build: _Build, drafted: Drafted) -> None:
         post_ids = _add_new_posts(conn, build.run_id, new, text_ids)
         for change in changes:
             _store_change(conn, build.run_id, change, text_ids)
+        posts.add_sightings(conn, build.run_id, [(change.post.id, change.seen_hits) for change in changes])
         post_ids |= {key: post.id for key, post in known.items()}
         _stage_labels(conn, build.run_id, drafted.drafts, post_ids, text_ids)
 
@@ -313,13 +354,15 @@ def _known_posts(conn: Connection, drafts: list[Draft]) -> dict[str, posts.Known
 
 
 def _change(build: _Build, draft: Draft, post: posts.KnownPost) -> _Change:
-    is_ours = post.import_id == build.run_id
-    known = {(word, fingerprint) for word, fingerprint, _ in post.hits}
+    is_ours, makes_post = post.import_id == build.run_id, not post.hits
+    known = {(word, fingerprint): by for word, fingerprint, _, by in post.hits}
     hits = [hit for hit in draft.hits if (hit.word, hit.fingerprint) not in known]
     if draft.judgements and not (is_ours and draft.pid):
-        hits = []  # a label for a known post judges it, it does not bring another excerpt
-    original = original_of([*(excerpt for _, _, excerpt in post.hits), *(hit.excerpt for hit in hits)])
-    return _Change(draft, post, is_ours, hits, original, text_of(original, quotes=build.quotes) if hits else draft.text)
+        hits = hits[:makes_post]  # a label for a known post judges it, it does not bring another excerpt
+    seen = [hit for hit in draft.hits if known.get((hit.word, hit.fingerprint), build.run_id) != build.run_id]
+    original = original_of([*(excerpt for _, _, excerpt, _ in post.hits), *(hit.excerpt for hit in hits)])
+    text = text_of(original, quotes=build.quotes) if hits else draft.text
+    return _Change(draft, post, is_ours, makes_post, hits, seen, original, text)
 
 
 def _add_new_posts(conn: Connection, run_id: int, new: list[Draft], text_ids: dict[str, int]) -> dict[str, int]:
@@ -377,6 +420,7 @@ def _publish(build: _Build) -> None:
         if runs.beat(conn, run_id, now=now):
             raise Cancelled("The import was cancelled; nothing of it is visible.")
         counts.posts_changed = staging.publish_changes(conn, run_id)
+        posts.adopt_taken_back(conn, run_id)
         if staging.has_decisions(conn, run_id):
             source_id = sources.ensure_source(conn, kind=SourceKind.file, name=request.source_name, trust=request.trust)
             counts.decisions_added = staging.publish_decisions(conn, run_id, source_id=source_id, now=now)

@@ -6,15 +6,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from core.domain import RunStatus
+from core.services.importing import sweep_rejects
 from core.services.queueing import catch_up
 from core.services.runs import fail_dead_runs
 from core.services.scoring import queue_scoring_if_needed
+from core.services.takeback import finish_takebacks
 from core.settings import PROJECT_DIR, Settings
 from db import runs
 from db.engine import read, write
@@ -58,6 +60,7 @@ class Supervisor:
         self._engine = engine
         self._settings = settings
         self._launch = launch
+        self._swept_at: datetime | None = None
         self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     def step(self, *, now: datetime) -> None:
@@ -66,10 +69,18 @@ class Supervisor:
                 del self._children[run_id]
                 self._fail_if_never_begun(run_id, child.returncode, now=now)
         fail_dead_runs(self._engine, now=now)
+        finish_takebacks(self._engine)
+        self._sweep_rejects_daily(now)
         if catch_up(self._engine, now=now):
             queue_scoring_if_needed(self._engine, created_by="supervisor", now=now)
         for run_id in self._startable():
             self._children[run_id] = self._launch(self._settings, run_id)
+
+    def _sweep_rejects_daily(self, now: datetime) -> None:
+        """At the server's start and each day after."""
+        if self._swept_at is None or now - self._swept_at >= timedelta(days=1):
+            self._swept_at = now
+            sweep_rejects(self._engine, now=now)
 
     def _fail_if_never_begun(self, run_id: int, returncode: int, *, now: datetime) -> None:
         """A worker that ended before it claimed its run would be started again for ever."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -345,6 +347,63 @@ def test_upload_is_stored_under_a_name_of_ours_and_only_for_leads(
     assert len(list(settings.uploads_dir.iterdir())) == 1
     csrf = enter(client, engine, "mo")
     assert client.put("/api/uploads?name=x", content=b"x", headers={"x-csrf-token": csrf}).status_code == 403
+
+
+def test_uploads_name_carries_the_hash_of_the_file(client: TestClient, engine: Engine, settings: Settings) -> None:
+    csrf = enter(client, engine, "lea", Role.lead)
+    answer = client.put("/api/uploads?name=x", content=b"pid\ttext\n", headers={"x-csrf-token": csrf})
+    assert uploads.upload_hash(answer.json()["upload"]) == hashlib.sha256(b"pid\ttext\n").hexdigest()
+
+
+def test_file_that_does_not_fit_is_refused_before_it_is_stored(
+    client: TestClient, engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    csrf = enter(client, engine, "lea", Role.lead)
+    room = uploads.RESERVE_BYTES + 100
+    monkeypatch.setattr(uploads.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": room}))
+    send = {"headers": {"x-csrf-token": csrf}}
+    assert client.put("/api/uploads?name=x", content=b"x" * 100, **send).status_code == 200
+    asked, sent = client.get("/api/uploads?size=101"), client.put("/api/uploads?name=x", content=b"x" * 101, **send)
+    for answer in (asked, sent):
+        assert answer.status_code == 507
+        assert "too little for" in answer.json()["error"]
+    too_big = client.get(f"/api/uploads?size={uploads.MAX_BYTES + 1}")
+    assert (too_big.status_code, "split it" in too_big.json()["error"]) == (400, True)
+    assert len(list(settings.uploads_dir.iterdir())) == 1
+
+
+def test_disk_that_fills_while_a_file_comes_in_ends_the_upload(
+    client: TestClient, engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    csrf = enter(client, engine, "lea", Role.lead)
+    free = iter([10**12, 0])
+    monkeypatch.setattr(uploads.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": next(free)}))
+    monkeypatch.setattr(uploads, "LOOK_EVERY_BYTES", 10)
+    chunks = (b"0123456789" for _ in range(5))  # without a Content-Length
+    answer = client.put("/api/uploads?name=x", content=chunks, headers={"x-csrf-token": csrf})
+    assert answer.status_code == 507
+    assert list(settings.uploads_dir.iterdir()) == []
+
+
+def test_session_that_ends_while_a_file_comes_in_leaves_nothing(
+    client: TestClient, engine: Engine, settings: Settings
+) -> None:
+    csrf = enter(client, engine, "lea", Role.lead)
+
+    def chunks() -> Iterator[bytes]:
+        yield b"pid\ttext\n"
+        accounts.sign_out(engine, client.cookies[COOKIE], now=utc_now())
+        yield b"1\thello\n"
+
+    answer = client.put("/api/uploads?name=x", content=chunks(), headers={"x-csrf-token": csrf})
+    assert (answer.status_code, "nothing was stored" in answer.json()["error"]) == (401, True)
+    assert list(settings.uploads_dir.iterdir()) == []
+
+
+def test_room_is_told_to_leads_only(client: TestClient, engine: Engine) -> None:
+    assert client.get("/api/uploads?size=1").status_code == 401
+    enter(client, engine, "mo")
+    assert client.get("/api/uploads?size=1").status_code == 403
 
 
 def test_rejected_lines_are_for_leads_only(client: TestClient, engine: Engine) -> None:

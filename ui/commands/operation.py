@@ -16,7 +16,7 @@ from core.clock import utc_now
 from core.domain import Role, Run, RunStatus
 from core.settings import read_settings
 from db.engine import migrate, open_engine
-from ui.commands.console import Json, fail, open_installation, show
+from ui.commands.console import Json, fail, open_installation, run_follow_ups, run_in_foreground, show
 
 
 def serve(
@@ -101,6 +101,32 @@ def cancel_one_run(run_id: Annotated[int, typer.Argument(help="The run's number.
     run = cancel_run(installation.engine, installation.actor, run_id, now=utc_now())
     state = "cancelled" if run.status is RunStatus.cancelled else "asked to stop"
     show(run, as_json=as_json, text=lambda: [f"Run {run_id} is {state}."])
+
+
+def take_back_import(
+    run_id: Annotated[int, typer.Argument(help="The import's number.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take an import back: posts and hits that only it brought go. Posts with a decision stay and are listed."""
+    from core.services.takeback import posts_that_stay, preview_takeback, queue_take_back
+
+    installation = open_installation()
+    engine, actor = installation.engine, installation.actor
+    counts = preview_takeback(engine, actor, run_id).counts
+    question = (
+        f"{counts.posts_gone:,} posts and {counts.hits_gone:,} hits go, {counts.posts_decided:,} decided posts stay"
+    )
+    if not yes and not typer.confirm(f"{question}. Take import {run_id} back?", err=True):
+        fail("Nothing was changed.")
+    ended = run_in_foreground(installation, queue_take_back(engine, actor, run_id, now=utc_now()))
+    run_follow_ups(installation)
+    stay = posts_that_stay(engine, actor, run_id, limit=1_000_000)
+    value = {"run": ended.id, "import": run_id} | ended.result | {"staying": [asdict(post) for post in stay]}
+    lines = [f"{name.replace('_', ' ')}: {count:,}" for name, count in ended.result.items()]
+    lines += [f"stays: post {post.post_id} (pid {post.pid or '-'})" for post in stay[:20]]
+    lines += [f"and {len(stay) - 20:,} more" for _ in stay[20:21]]
+    show(value, as_json=as_json, text=lambda: lines)
 
 
 def invite_user(

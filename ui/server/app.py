@@ -103,6 +103,7 @@ def serve(
     runtime.start(runtime.Runtime(settings, engine, hosts, behind_proxy, is_secure))
     _print_address(engine, host, port, scheme="https" if certificate else "http", named=allowed_hosts)
     os.environ["FORWARDED_ALLOW_IPS"] = ""  # uvicorn would believe X-Forwarded-For of any process on this machine
+    settings.inbox_dir.mkdir(parents=True, exist_ok=True)
     sweep_uploads(engine, settings.uploads_dir, now=utc_now())
     sys.argv[1:] = []  # Streamlit would hand our options to the page script
     make_app().run(config=_config(host, port, certificate, key))

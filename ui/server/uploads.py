@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -16,12 +18,33 @@ from core.clock import utc_now
 from core.domain import Session
 from core.errors import NotAllowed, NotFound, TiebreakError
 from core.permissions import Permission, require
-from core.services import importing
+from core.services import accounts, importing
 from core.settings import Settings
 from ui.server import runtime
+from ui.server.cookies import secret_in
 
 MAX_BYTES = 20_000_000_000
-UPLOAD_NAME = "{stamp}-{token}.upload"
+RESERVE_BYTES = 1_000_000_000  # left free for the database: saving decisions matters more than another file
+LOOK_EVERY_BYTES = 64_000_000  # between two looks at the free space
+UPLOAD_NAME = "{stamp}-{token}-{sha256}.upload"
+
+
+def check_upload(request: Request) -> Response:
+    """GET /api/uploads?size=BYTES: whether a file of that size would be taken.
+
+    Asked before the browser sends it: an answer that comes while a body is still on its way mostly never arrives.
+    """
+    try:
+        require(request.state.session.user.actor, Permission.manage_imports)
+        size = request.query_params.get("size", "0")
+        _require_room(_folder(), int(size) if size.isdecimal() else 0)
+    except NotAllowed as err:
+        return JSONResponse({"error": str(err)}, status_code=403)
+    except NoRoom as err:
+        return JSONResponse({"error": str(err)}, status_code=507)
+    except TiebreakError as err:
+        return JSONResponse({"error": str(err)}, status_code=400)
+    return JSONResponse({})
 
 
 async def upload(request: Request) -> Response:
@@ -35,32 +58,78 @@ async def upload(request: Request) -> Response:
         require(session.user.actor, Permission.manage_imports)
     except NotAllowed as err:
         return JSONResponse({"error": str(err)}, status_code=403)
-    folder = running.settings.uploads_dir
-    folder.mkdir(parents=True, exist_ok=True)
-    name = UPLOAD_NAME.format(stamp=utc_now().strftime("%Y%m%d-%H%M%S"), token=secrets.token_hex(8))
-    partial = folder / f"{name}.partial"
+    folder = _folder()
+    stamp, token = utc_now().strftime("%Y%m%d-%H%M%S"), secrets.token_hex(8)
+    partial = folder / f"{stamp}-{token}.partial"
     try:
-        await _write_stream(request, partial)
+        _require_room(folder, int(request.headers.get("content-length", "0")))
+        sha256 = await _write_stream(request, partial)
+        await _require_signed_in(request, running)
+        name = UPLOAD_NAME.format(stamp=stamp, token=token, sha256=sha256)
+        partial.rename(folder / name)
+    except SignedOut as err:
+        return JSONResponse({"error": str(err)}, status_code=401)
+    except NoRoom as err:
+        return JSONResponse({"error": str(err)}, status_code=507)
     except (ClientDisconnect, TiebreakError) as err:
-        partial.unlink(missing_ok=True)
         return JSONResponse({"error": str(err) or "The upload broke off."}, status_code=400)
     except OSError as err:
-        partial.unlink(missing_ok=True)
         return JSONResponse({"error": f"The file could not be stored: {err.strerror}."}, status_code=507)
-    partial.rename(folder / name)
+    finally:
+        partial.unlink(missing_ok=True)
     return JSONResponse({"upload": name, "name": unquote(request.query_params.get("name", "upload"))[:200]})
 
 
-async def _write_stream(request: Request, target: Path) -> None:
-    written = 0
+class NoRoom(TiebreakError):
+    """The disk would be too full."""
+
+
+class SignedOut(TiebreakError):
+    """The session ended while the file was on its way."""
+
+
+def _folder() -> Path:
+    folder = runtime.require().settings.uploads_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _require_room(folder: Path, size: int) -> None:
+    """Raises before a byte is stored that would not fit."""
+    if size > MAX_BYTES:
+        raise TiebreakError(f"The file is larger than {MAX_BYTES // 1_000_000_000} GB; split it.")
+    free = shutil.disk_usage(folder).free
+    if free - size < RESERVE_BYTES:
+        raise NoRoom(
+            f"The server's disk has {free / 1e9:,.1f} GB free, and {RESERVE_BYTES / 1e9:.0f} GB of it stay reserved "
+            f"for decisions: too little for {size / 1e6:,.1f} MB. Free some space, or import a smaller file."
+        )
+
+
+async def _require_signed_in(request: Request, running: runtime.Runtime) -> None:
+    """A long upload may outlive its session: signed out, disabled, or another role by now."""
+    session = await run_in_threadpool(accounts.session_of, running.engine, secret_in(request.cookies), now=utc_now())
+    if session is None:
+        raise SignedOut("You were signed out while the file was on its way; nothing was stored. Sign in and try again.")
+    require(session.user.actor, Permission.manage_imports)
+
+
+async def _write_stream(request: Request, target: Path) -> str:
+    """Returns the file's SHA-256. Memory does not depend on its size."""
+    written, looked_at, digest = 0, 0, hashlib.sha256()
     with target.open("wb") as out:
         async for chunk in request.stream():
             written += len(chunk)
             if written > MAX_BYTES:
                 raise TiebreakError(f"The file is larger than {MAX_BYTES // 1_000_000_000} GB; split it.")
+            if written - looked_at >= LOOK_EVERY_BYTES:  # without a Content-Length, or while others fill the disk
+                _require_room(target.parent, 0)
+                looked_at = written
+            digest.update(chunk)
             await run_in_threadpool(out.write, chunk)
     if written == 0:
         raise TiebreakError("The file is empty.")
+    return digest.hexdigest()
 
 
 def upload_path(settings: Settings, name: str) -> Path:
@@ -69,6 +138,11 @@ def upload_path(settings: Settings, name: str) -> Path:
     if Path(name).name != name or not name.endswith(".upload") or not path.is_file():
         raise NotFound("That upload is not here any more; upload the file again.")
     return path
+
+
+def upload_hash(name: str) -> str:
+    """The SHA-256 of a stored upload: its name carries it."""
+    return name.removesuffix(".upload").rpartition("-")[2]
 
 
 def download_rejects(request: Request) -> Response:
@@ -94,6 +168,7 @@ def _tsv(rejects: Iterator[tuple[int, str, str]]) -> Iterator[str]:
 
 
 routes = [
+    Route("/api/uploads", check_upload, methods=["GET"]),
     Route("/api/uploads", upload, methods=["PUT"]),
     Route("/api/imports/{run_id:int}/rejects", download_rejects, methods=["GET"]),
 ]

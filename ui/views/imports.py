@@ -1,55 +1,53 @@
-"""Import: bring exports and labelled files in, and see what became of each row."""
+"""Import: bring exports and labelled files in, see what became of each row, and take an import back."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import permutations
 
-import pandas as pd
 import streamlit as st
 
 from core.clock import utc_now
-from core.domain import LABEL_NAMES, Run, RunKind, RunStatus, SourceTrust
-from core.services import importing, previewing, runs
+from core.domain import RunKind, RunStatus
+from core.errors import TiebreakError
+from core.services import importing, previewing, runs, takeback
+from core.services.inbox import InboxFile, inbox_path, list_inbox
 from ui.components import component
+from ui.import_history import show_history
+from ui.import_preview import (
+    AS_NAMED,
+    ROLES,
+    chosen_order,
+    chosen_trust,
+    correct,
+    for_people,
+    how_it_looks,
+    say_earlier,
+)
 from ui.page import Page, current_page, errors_as_sentences, open_page
 from ui.run_view import show_run
-from ui.server.uploads import upload_path
+from ui.server.uploads import upload_hash, upload_path
+from ui.words import counted, megabytes, plain
 
-ENCODINGS = ("auto", "utf-8", "gb18030", "utf-16")
-ROLES = {
-    "pid": "Post id",
-    "text": "Text",
-    "hit_word": "Hit word",
-    "author": "Author",
-    "author_id": "Author id",
-    "ip": "IP",
-    "label": "Label",
-}
-AS_NAMED = "(as named)"
-AS_KNOWN = "(as the source is known, human if new)"
-TRUSTS = {
-    SourceTrust.human: "human: people decided",
-    SourceTrust.suggestion: "suggestion: a model's opinion",
-    SourceTrust.trusted: "trusted: above all others",
-}
-REFUSED = "(refuse them)"
-ORDERS = [",".join(names) for names in (*permutations(LABEL_NAMES), ("normal", "violation"), ("violation", "normal"))]
+# --- choosing a file --------------------------------------------------------------------------------------------------
 
 
 def keep_upload() -> None:
     """Remember the file just uploaded by its name on the server."""
     uploaded = st.session_state["upload"].uploaded
     if uploaded:
-        st.session_state["import-file"] = (str(uploaded["upload"]), str(uploaded["name"]))
+        st.session_state["import-file"] = ("upload", str(uploaded["upload"]), str(uploaded["name"]))
 
 
 def chosen_request(page: Page) -> importing.ImportRequest | None:
-    """The uploaded file with what was corrected on the page; None before an upload."""
+    """The chosen file with what was corrected on the page; None while there is none."""
     if "import-file" not in st.session_state:
         return None
-    upload, name = st.session_state["import-file"]
-    path = upload_path(page.settings, upload)
+    place, stored, name = st.session_state["import-file"]
+    is_upload = place == "upload"
+    if is_upload:
+        path = upload_path(page.settings, stored)
+    else:
+        path = inbox_path(page.actor, page.settings.inbox_dir, stored, now=utc_now())
     columns = {role: st.session_state.get(f"column-{role}", AS_NAMED) for role in ROLES}
     return importing.ImportRequest(
         str(path),
@@ -57,9 +55,10 @@ def chosen_request(page: Page) -> importing.ImportRequest | None:
         encoding=st.session_state.get("import-encoding", "auto"),
         columns={role: column for role, column in columns.items() if column != AS_NAMED},
         source=st.session_state.get("import-source") or None,
-        delete_after=True,
-        trust=next((trust for trust, words in TRUSTS.items() if words == st.session_state.get("import-trust")), None),
-        label_order=order.split(",") if (order := st.session_state.get("import-order", REFUSED)) != REFUSED else [],
+        delete_after=is_upload,
+        trust=chosen_trust(),
+        label_order=chosen_order(),
+        sha256=upload_hash(stored) if is_upload else None,
     )
 
 
@@ -73,11 +72,12 @@ def start_import() -> None:
 
 
 def drop_file() -> None:
+    """Delete an upload that is not wanted; a file in the inbox is the operator's own."""
     page = current_page()
     with errors_as_sentences():
         request = chosen_request(page)
-        if request is not None:
-            upload_path(page.settings, st.session_state["import-file"][0]).unlink(missing_ok=True)
+        if request is not None and request.delete_after:
+            upload_path(page.settings, st.session_state["import-file"][1]).unlink(missing_ok=True)
     forget_file()
 
 
@@ -87,129 +87,87 @@ def forget_file() -> None:
         st.session_state.pop(key, None)
 
 
+@st.fragment(run_every=5.0)
+def show_inbox() -> None:
+    """The files that lie in the inbox, looked at every few seconds."""
+    page = current_page()
+    with errors_as_sentences():
+        found = list_inbox(page.engine, page.actor, page.settings.inbox_dir, now=utc_now())
+        with st.expander(f"Inbox: {counted(len(found), 'file')}", expanded=bool(found)):
+            st.caption(
+                "For files too big for a browser: copy them into this folder on the server. "
+                "They stay there after the import; they are yours to remove."
+            )
+            st.text(str(page.settings.inbox_dir))
+            if not found:
+                st.caption("No file lies there now.")
+            chosen = [file for file in found if inbox_row(file)]
+    if chosen:
+        st.session_state["import-file"] = ("inbox", chosen[0].name, chosen[0].name)
+        st.rerun()
+
+
+def inbox_row(file: InboxFile) -> bool:
+    """One file; returns whether it was chosen."""
+    about, button = st.columns([5, 1], vertical_alignment="center")
+    lines = about.container(gap=None)
+    lines.text(file.name)
+    facts = [megabytes(file.size), f"{file.modified_at:%Y-%m-%d %H:%M} UTC"]
+    if not file.is_settled:
+        facts.append("still being written")
+    elif file.imported is not None:
+        facts.append(f"imported on {file.imported.created_at:%Y-%m-%d} (run {file.imported.id})")
+    lines.caption(" · ".join(facts))
+    return bool(button.button("Preview", key=f"inbox-{file.name}", disabled=not file.is_settled, width="stretch"))
+
+
+# --- preview ----------------------------------------------------------------------------------------------------------
+
+
 def show_preview(page: Page, request: importing.ImportRequest) -> None:
-    st.subheader(request.name, anchor=False)
+    st.subheader("Before it starts", anchor=False)
+    st.text(request.name)
     # The header is read without the chosen columns, so that a wrong choice can be corrected.
     seen = previewing.preview(page.actor, replace(request, columns={}))
-    correct(seen)
     found = previewing.preview(page.actor, request)
+    correct(seen, found)
+    say_earlier(previewing.earlier_imports(page.engine, page.actor, request))
     if found.problem:
-        st.error(found.problem, icon=":material/error:")
+        st.error(plain(found.problem), icon=":material/error:")
     else:
-        wrong = f"{len(found.rejects):,} of the first {found.looked_at:,} rows look wrong"
-        verdict = wrong if found.rejects else "all rows seen so far look right"
-        st.caption(f"{found.recognised} · encoding {found.encoding} · {verdict}")
-        st.dataframe(preview_table(found), hide_index=True, width="stretch")
-        for reject in found.rejects[:5]:
-            st.text(f"line {reject.line}: {reject.reason}")
-    left, right = st.columns([1, 5])
-    left.button("Import", type="primary", on_click=start_import, disabled=found.problem is not None)
+        st.markdown(f"{found.recognised} · encoding **{found.encoding}** · {how_it_looks(found)}")
+    left, right = st.columns([1, 3])
+    left.button("Import", type="primary", on_click=start_import, disabled=found.problem is not None, width="stretch")
     right.button("Do not import", on_click=drop_file)
+    if not found.problem:
+        component("preview")(key="preview", data=for_people(found))
 
 
-def correct(seen: previewing.Preview) -> None:
-    """Encoding and columns, with a way to correct them."""
-    with st.expander("Encoding and columns", expanded=seen.problem is not None):
-        st.selectbox("Encoding", ENCODINGS, key="import-encoding", help=f"Recognised: {seen.encoding}")
-        places = st.columns(4)
-        for place, (role, title) in enumerate(ROLES.items()):
-            places[place % 4].selectbox(title, [AS_NAMED, *seen.header], key=f"column-{role}")
-        left, middle, right = st.columns(3)
-        left.text_input(
-            "Source of the labels",
-            key="import-source",
-            help="Whose decisions a labelled file brings; its name if empty.",
-        )
-        middle.selectbox(
-            "What its word is worth",
-            [AS_KNOWN, *TRUSTS.values()],
-            key="import-trust",
-            help="Suggestions are kept, but teach nothing and leave the post in the pool. The Review page changes it.",
-        )
-        right.selectbox(
-            "What integers mean as labels",
-            [REFUSED, *ORDERS],
-            key="import-order",
-            format_func=in_order,
-            help="Files number labels differently: an order is never guessed.",
-        )
-
-
-def in_order(names: str) -> str:
-    """`normal,violation` → `0 normal · 1 violation`."""
-    return names if names == REFUSED else " · ".join(f"{n} {name}" for n, name in enumerate(names.split(",")))
-
-
-def preview_table(found: previewing.Preview) -> pd.DataFrame:
-    columns = ["pid", "hit_word", "text", "author", "label"]
-    table = pd.DataFrame([{name: getattr(row, name) or "" for name in columns} for row in found.rows], columns=columns)
-    return table.loc[:, [name for name in columns if name in ("pid", "text") or table[name].any()]]
-
-
-def show_history(page: Page, past: list[Run]) -> None:
-    st.subheader("Imports so far", anchor=False)
-    st.dataframe(
-        pd.DataFrame(
-            [
-                {
-                    "run": run.id,
-                    "file": run.config["name"],
-                    "status": run.status,
-                    "by": run.created_by,
-                    "when": run.created_at,
-                    **{
-                        key: run.result.get(key) for key in ("rows", "posts_added", "hits_added", "repeats", "rejected")
-                    },
-                    "decisions": run.result.get("decisions_added"),
-                    "error": run.error or "",
-                }
-                for run in past
-            ]
-        ),
-        hide_index=True,
-        width="stretch",
-        column_config={
-            "when": st.column_config.DatetimeColumn("when (UTC)", format="YYYY-MM-DD HH:mm"),
-            **{
-                name: st.column_config.NumberColumn(name.replace("_", " "), format="localized")
-                for name in ("rows", "posts_added", "hits_added", "repeats", "rejected", "decisions")
-            },
-        },
-    )
-    for run in [run for run in past if run.result.get("split_overlaps")][:5]:
-        st.warning(overlap_words(run), icon=":material/content_copy:")
-    with_rejects = [run for run in past if run.result.get("rejected")]
-    for run in with_rejects[:5]:
-        st.link_button(
-            f"Rejected rows of {run.config['name']} (run {run.id}): {run.result['rejected']:,}",
-            f"/api/imports/{run.id}/rejects",
-            icon=":material/download:",
-        )
-
-
-def overlap_words(run: Run) -> str:
-    """What an import found to stand on both sides of the split that its file names."""
-    lines, count = run.result.get("split_overlap_lines"), run.result["split_overlaps"]
-    pairs = [f"{train} and {evaluation}" for train, evaluation in lines] if isinstance(lines, list) else []
-    return (
-        f"{run.config['name']} (run {run.id}): {count:,} {'text stands' if count == 1 else 'texts stand'} both in its "
-        f"training and its evaluation split, for example on lines {', '.join(pairs)}. Figures measured on that split "
-        "are too good. Tiebreak draws its own split, in which copies stay together."
-    )
-
+# --- the page ---------------------------------------------------------------------------------------------------------
 
 page = open_page("Import", "Bring a forum's export or a labelled file in. Reading a file twice adds nothing.")
 with errors_as_sentences():
-    request = chosen_request(page)
+    try:
+        request = chosen_request(page)
+    except TiebreakError:
+        forget_file()  # whatever is wrong with it, the page works again at the next click
+        raise
     if request is None:
         component("upload")(key="upload", data={"csrf": page.session.csrf}, on_uploaded_change=keep_upload)
+        show_inbox()
     else:
         show_preview(page, request)
     past = runs.list_runs(page.engine, page.actor, kind=RunKind.importing)
     for run in reversed([run for run in past if run.is_open]):
         show_run(page, run.id)
-    ended = [run for run in past if not run.is_open]
-    if ended and ended[0].status is RunStatus.failed:
-        show_run(page, ended[0].id)
+    takers = {int(str(run.config["take_back"])): run for run in past if takeback.is_take_back(run) and run.published_at}
+    failed = [run for run in past if takeback.is_take_back(run) and run.status is RunStatus.failed]
+    if failed and failed[0] is past[0]:
+        show_run(page, failed[0].id)
+    ended = [run for run in past if not run.is_open and not takeback.is_take_back(run)]
     if ended:
-        show_history(page, ended)
+        show_history(page, ended, takers)
+    elif not any(run.is_open for run in past) and request is None:
+        st.caption(
+            "Nothing was imported yet. What you import is listed here: who, when, how many rows, and what was wrong."
+        )

@@ -10,6 +10,8 @@ down_revision = "0001"
 def upgrade() -> None:
     op.drop_table("staged_row")
     op.add_column("run", sa.Column("taken_back_at", sa.DateTime(), nullable=True))
+    op.add_column("run", sa.Column("swept_at", sa.DateTime(), nullable=True))
+    op.create_index("ix_queue_entry_post_id", "queue_entry", ["post_id"])
     # Not by batch: rebuilding a table that others refer to would need foreign keys switched off.
     op.execute(
         "ALTER TABLE decision ADD COLUMN via_id INTEGER CONSTRAINT fk_decision_via_id_decision REFERENCES decision (id)"
@@ -17,6 +19,19 @@ def upgrade() -> None:
     op.create_index("ix_decision_via_id", "decision", ["via_id"])
     op.create_index("ix_decision_text_id", "decision", ["text_id"])
     _cluster_hits()
+    op.create_table(
+        "sighting",
+        sa.Column("post_id", sa.Integer(), nullable=False),
+        sa.Column("fingerprint", sa.BigInteger(), nullable=False),
+        sa.Column("word", sa.Text(), nullable=False),
+        sa.Column("import_id", sa.Integer(), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["import_id"], ["run.id"], name=op.f("fk_sighting_import_id_run")),
+        sa.ForeignKeyConstraint(["post_id"], ["post.id"], name=op.f("fk_sighting_post_id_post")),
+        sa.PrimaryKeyConstraint("post_id", "fingerprint", "word", "import_id", name=op.f("pk_sighting")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_sighting_import_id", "sighting", ["import_id"])
     op.create_table(
         "family_place",
         sa.Column("text_id", sa.Integer(), nullable=False),

@@ -304,7 +304,7 @@ def test_upload_is_deleted_however_its_import_ends(engine: Engine, tmp_path: Pat
 
 def test_old_uploads_that_nobody_waits_for_are_swept(engine: Engine, tmp_path: Path) -> None:
     now = utc_now()
-    for name, days in (("new", 0), ("old", 2), ("waiting", 2), ("broken.partial", 2)):
+    for name, days in (("new", 0), ("old", 2), ("waiting", 2), ("broken.partial", 0)):
         (tmp_path / name).write_text("pid\tcontext\n")
         os.utime(tmp_path / name, (now.timestamp() - days * 86_400,) * 2)
     importing.queue_import(engine, OPERATOR, importing.ImportRequest(str(tmp_path / "waiting"), "w"), now=now)

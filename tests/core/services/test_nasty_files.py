@@ -166,9 +166,9 @@ def test_preview_shows_what_the_import_would_do(lead: Actor, name: str) -> None:
         return
     expected = REPORTED[name]
     assert shown.problem is None
-    assert {row.pid: row.text for row in shown.rows} == expected.posts
+    assert [card.pid for card in shown.cards] == list(expected.posts)
     assert [reject.line for reject in shown.rejects] == list(expected.rejects)
-    assert shown.looked_at == len(shown.rows) + len(shown.rejects)
+    assert shown.looked_at == sum(len(card.lines) for card in shown.cards) + len(shown.rejects)
 
 
 def test_half_tags_and_quotations_do_not_reach_the_model(engine: Engine) -> None:

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +36,8 @@ NEEDS = {
     "families.split_off": Permission.label,
     "importing.list_rejects": Permission.manage_imports,
     "importing.queue_import": Permission.manage_imports,
+    "inbox.inbox_path": Permission.manage_imports,
+    "inbox.list_inbox": Permission.manage_imports,
     "looking.coverage": Permission.look,
     "looking.histogram": Permission.look,
     "looking.posts_in_bin": Permission.look,
@@ -42,6 +45,7 @@ NEEDS = {
     "models.list_versions": Permission.look,
     "models.measure_version": Permission.look,
     "models.promote": Permission.promote,
+    "previewing.earlier_imports": Permission.manage_imports,
     "previewing.preview": Permission.manage_imports,
     "queueing.head_of_queue": Permission.label,
     "rating.change_trust": Permission.review,
@@ -58,6 +62,9 @@ NEEDS = {
     "runs.points_of": Permission.look,
     "runs.show_run": Permission.look,
     "scoring.queue_scoring": Permission.manage_runs,
+    "takeback.posts_that_stay": Permission.manage_imports,
+    "takeback.preview_takeback": Permission.manage_imports,
+    "takeback.queue_take_back": Permission.manage_imports,
     "training.count_labels": Permission.look,
     "training.queue_training": Permission.manage_runs,
 }
@@ -82,6 +89,7 @@ VALUES: dict[str, Any] = {
     "text_id": 1,
     "source_id": 1,
     "trust": SourceTrust.human,
+    "inbox_dir": Path("/nowhere"),
     "request": ImportRequest("/nowhere", "nowhere"),
     "chosen": Policy(),
 }

@@ -372,12 +372,15 @@ def test_tasks_on_one_line_go_in_and_every_row_is_accounted_for(engine: Engine, 
 def test_preview_says_what_was_recognised_and_reads_as_the_import_would(lead: Actor, tmp_path: Path) -> None:
     path = tmp_path / "export.json"
     results = [[{"type": "choices", "from_name": "verdict", "value": {"choices": [choice]}}] for choice in "01"]
-    tasks = [{"data": {"text": "x"}, "annotations": [{"result": result}]} for result in results]
+    tasks = [
+        {"data": {"text": text}, "annotations": [{"result": result}]}
+        for text, result in zip("xz", results, strict=True)
+    ]
     path.write_text(json.dumps([*tasks, {"data": {"text": "y"}, "annotations": []}]))
     refused = previewing.preview(lead, ImportRequest(str(path), path.name))
     assert (refused.recognised, refused.header, len(refused.rejects)) == ("Label Studio export", ("text", "verdict"), 3)
     order = ["normal", "violation"]
     seen = previewing.preview(lead, ImportRequest(str(path), path.name, label_order=order))
-    assert ([row.label for row in seen.rows], [row.reason for row in seen.rejects]) == (order, ["no label"])
+    assert ([card.label for card in seen.cards], [row.reason for row in seen.rejects]) == (order, ["no label"])
     path.write_text("[" * 100_000)
     assert previewing.preview(lead, ImportRequest(str(path), path.name)).rejects[0].reason.startswith("the file ends")

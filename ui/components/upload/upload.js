@@ -23,8 +23,31 @@ export default function (args) {
   };
   const megabytes = (n) => (n / 1e6).toLocaleString(undefined, { maximumFractionDigits: 1 });
 
-  const send = (file) => {
+  const refused = (status, answer) => {
+    const signIn = "You are signed out; nothing was stored. Sign in in another tab, then choose the file again.";
+    return status === 401 ? (answer.error?.includes("nothing was stored") ? answer.error : signIn)
+      : answer.error || `The server refused the file (${status}); nothing was stored.`;
+  };
+  /** Asks first: a refusal that comes while a file is on its way would look like a broken connection. */
+  const isWelcome = async (size) => {
+    try {
+      const response = await fetch(`/api/uploads?size=${size}`, { credentials: "same-origin", cache: "no-store" });
+      if (response.ok) return true;
+      show(refused(response.status, await response.json().catch(() => ({}))), true);
+    } catch {
+      show("No connection to Tiebreak; nothing was stored. Choose the file again when it is back.", true);
+    }
+    return false;
+  };
+
+  const send = async (file) => {
     if (running.has(key)) return;
+    running.set(key, { abort: () => null });
+    show(`Uploading ${file.name} …`);
+    if (!(await isWelcome(file.size))) {
+      idle();
+      return;
+    }
     const request = new XMLHttpRequest();
     running.set(key, request);
     input.disabled = true;
@@ -33,9 +56,14 @@ export default function (args) {
     bar.max = Math.max(1, file.size);
     bar.value = 0;
     show(`Uploading ${file.name} …`);
+    const begun = performance.now();
     request.upload.onprogress = (event) => {
       bar.value = event.loaded;
-      show(`Uploading ${file.name}: ${megabytes(event.loaded)} of ${megabytes(file.size)} MB`);
+      const seconds = Math.max(0.2, (performance.now() - begun) / 1000);
+      const left = Math.ceil((file.size - event.loaded) / (event.loaded / seconds));
+      const time = left >= 60 ? `${Math.ceil(left / 60)} min` : `${left} s`;
+      const rest = event.loaded < file.size ? `about ${time} left` : "storing …";
+      show(`Uploading ${file.name}: ${megabytes(event.loaded)} of ${megabytes(file.size)} MB · ${rest}`);
     };
     request.onload = () => {
       idle();
@@ -49,12 +77,15 @@ export default function (args) {
         show(`${file.name} is here.`);
         setTriggerValue("uploaded", { upload: answer.upload, name: file.name });
       } else {
-        show(answer.error || `The server refused the file (${request.status}). Sign in again and retry.`, true);
+        show(refused(request.status, answer), true);
       }
     };
-    request.onerror = () => {
+    request.onerror = async () => {
       idle();
-      show("The connection broke off; nothing was stored. Choose the file again.", true);
+      // A file that changes while it is read ends like this too.
+      if (await isWelcome(file.size)) {
+        show("The connection broke off, or the file changed on the way; nothing was stored. Choose it again.", true);
+      }
     };
     request.onabort = () => {
       idle();
