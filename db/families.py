@@ -12,14 +12,14 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
 
 from core.buckets import Ids
-from core.domain import Label, Side
+from core.domain import Label, RunKind, Side
 from core.families import Placed, Representatives
 from core.minhash import Bands
 from db.engine import insert_rows
-from db.posts import decides, is_decided, is_visible
+from db.posts import decides, is_decided, is_visible, stands
 from db.tables import decision, distinct_text, family_place, lease, post, run, source
 
 PIECE = 50_000
@@ -44,7 +44,7 @@ class FamilyMember:
     label: Label | None
     decided_by: str | None
     by_family: bool  # the decision was made on a near-copy and applied to the family
-    is_held: bool  # somebody has it on a card
+    holder_id: int | None  # the user who has it on a card
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,18 @@ def add_places(conn: Connection, places: Sequence[NewPlace]) -> None:
     insert_rows(conn, family_place, ("text_id", "representative_id", "form_hash", "bands"), rows)
 
 
+def closed_ones(conn: Connection, family_ids: Sequence[int]) -> set[int]:
+    """Those of these families that take nobody in (any more): their representative was split off."""
+    query = select(family_place.c.text_id).where(family_place.c.form_hash.is_(None))
+    return {
+        text_id
+        for start in range(0, len(family_ids), VARIABLES)
+        for text_id in conn.execute(
+            query.where(family_place.c.text_id.in_(family_ids[start : start + VARIABLES]))
+        ).scalars()
+    }
+
+
 def set_sides(conn: Connection, sides: Sequence[tuple[int, Side]]) -> None:
     """sides: (text_id, the side of its family)."""
     for text_id, side in sides:
@@ -180,13 +192,17 @@ def decided_families(conn: Connection) -> set[int]:
     return set(conn.execute(query).scalars())
 
 
-def members(conn: Connection, family: int, *, after: int = 0, limit: int | None = None) -> list[FamilyMember]:
-    """Visible posts of a family, in order of id."""
+def members(
+    conn: Connection, family: int, *, limit: int | None = None, offset: int = 0, open_to: int | None = None
+) -> list[FamilyMember]:
+    """Visible posts of a family, in order of id.
+
+    open_to: only those that this user may decide now, because nobody has decided them and nobody else holds them.
+    """
     made = decision.alias("made")
     newest = (
         select(func.max(decision.c.id)).where(decision.c.post_id == post.c.id, decides()).correlate(post)
     ).scalar_subquery()
-    held = select(lease.c.id).where(lease.c.post_id == post.c.id, lease.c.ended_at.is_(None)).exists()
     query = (
         select(
             post.c.id,
@@ -196,16 +212,20 @@ def members(conn: Connection, family: int, *, after: int = 0, limit: int | None 
             made.c.label,
             made.c.via_id,
             source.c.name,
-            held.label("is_held"),
+            lease.c.user_id,
         )
         .join_from(family_place, post, post.c.text_id == family_place.c.text_id)
         .join(distinct_text, distinct_text.c.id == post.c.text_id)
         .outerjoin(made, made.c.id == newest)
         .outerjoin(source, source.c.id == made.c.source_id)
-        .where(family_place.c.representative_id == family, post.c.id > after, is_visible())
+        .outerjoin(lease, (lease.c.post_id == post.c.id) & lease.c.ended_at.is_(None))
+        .where(family_place.c.representative_id == family, is_visible())
         .order_by(post.c.id)
         .limit(limit)
+        .offset(offset)
     )
+    if open_to is not None:
+        query = query.where(_is_open_to(open_to))
     return [
         FamilyMember(
             post_id=r.id,
@@ -215,53 +235,133 @@ def members(conn: Connection, family: int, *, after: int = 0, limit: int | None 
             label=None if r.label is None else Label(r.label),
             decided_by=r.name,
             by_family=r.via_id is not None,
-            is_held=bool(r.is_held),
+            holder_id=r.user_id,
         )
         for r in conn.execute(query)
     ]
 
 
-def largest(conn: Connection, *, limit: int | None, offset: int = 0) -> list[Family]:
-    """Families of two posts or more, largest first."""
+def _is_open_to(user_id: int) -> ColumnElement[bool]:
+    other = lease.alias("other")
+    held = select(other.c.id).where(
+        other.c.post_id == post.c.id, other.c.ended_at.is_(None), other.c.user_id != user_id
+    )
+    return ~is_decided() & ~held.correlate(post).exists()
+
+
+def open_posts(conn: Connection, family: int, *, user_id: int, until: int) -> list[tuple[int, int]]:
+    """(post_id, text_id) of those members up to a post id that this user may decide now."""
     query = (
-        select(
-            family_place.c.representative_id,
-            func.count().label("posts"),
-            func.min(run.c.published_at, type_=run.c.published_at.type).label("first_at"),
-            func.max(run.c.published_at, type_=run.c.published_at.type).label("last_at"),
-        )
+        select(post.c.id, post.c.text_id)
         .join_from(family_place, post, post.c.text_id == family_place.c.text_id)
-        .join(run, run.c.id == post.c.import_id)
-        .where(is_visible())
+        .where(family_place.c.representative_id == family, post.c.id <= until, is_visible(), _is_open_to(user_id))
+        .order_by(post.c.id)
+    )
+    return [(row.id, row.text_id) for row in conn.execute(query)]
+
+
+def is_in_hands_of(conn: Connection, family: int, *, user_id: int) -> bool:
+    """Whether the user holds a post of the family on a card, or a decision of the user's own stands on one."""
+    held = select(lease.c.id).where(
+        lease.c.post_id == post.c.id, lease.c.user_id == user_id, lease.c.ended_at.is_(None)
+    )
+    decided = (
+        select(decision.c.id)
+        .join_from(decision, source, source.c.id == decision.c.source_id)
+        .where(decision.c.post_id == post.c.id, source.c.user_id == user_id, stands())
+    )
+    query = (
+        select(post.c.id)
+        .join_from(family_place, post, post.c.text_id == family_place.c.text_id)
+        .where(family_place.c.representative_id == family, held.exists() | decided.exists())
+        .limit(1)
+    )
+    return conn.execute(query).scalar() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedPosts:
+    """How many posts of a family a source has decided as a label, and how many of them by the family."""
+
+    label: Label
+    source: str
+    posts: int
+    by_family: int
+
+
+def decided_posts(conn: Connection, family_ids: Sequence[int]) -> dict[int, list[DecidedPosts]]:
+    """By family: what stands on its posts, the most frequent first."""
+    found: dict[int, list[DecidedPosts]] = {}
+    for start in range(0, len(family_ids), VARIABLES):
+        query = (
+            select(
+                family_place.c.representative_id,
+                decision.c.label,
+                source.c.name,
+                func.count().label("posts"),
+                func.count(decision.c.via_id).label("by_family"),
+            )
+            .join_from(family_place, post, post.c.text_id == family_place.c.text_id)
+            .join(decision, decision.c.post_id == post.c.id)
+            .join(source, source.c.id == decision.c.source_id)
+            .where(family_place.c.representative_id.in_(family_ids[start : start + VARIABLES]), decides(), is_visible())
+            .group_by(family_place.c.representative_id, decision.c.label, source.c.name)
+            .order_by(func.count().desc(), decision.c.label.desc(), source.c.name)
+        )
+        for row in conn.execute(query):
+            counted = DecidedPosts(Label(row.label), row.name, row.posts, row.by_family)
+            found.setdefault(row.representative_id, []).append(counted)
+    return found
+
+
+def _shared() -> Select[Any]:
+    """(representative_id, posts) of families of two posts or more.
+
+    Says which posts are hidden rather than which are visible: so indexes alone answer it, and posts are not read.
+    """
+    unpublished = select(run.c.id).where(run.c.kind == RunKind.importing, run.c.published_at.is_(None))
+    hidden = post.alias("hidden")
+    return (
+        select(family_place.c.representative_id, func.count().label("posts"))
+        .join_from(family_place, post, post.c.text_id == family_place.c.text_id)
+        .where(post.c.id.not_in(select(hidden.c.id).where(hidden.c.import_id.in_(unpublished))))
         .group_by(family_place.c.representative_id)
         .having(func.count() > 1)
-        .order_by(func.count().desc(), family_place.c.representative_id)
-        .limit(limit)
-        .offset(offset)
     )
-    found = conn.execute(query).all()
-    bodies = bodies_of(conn, [row.representative_id for row in found])
-    return [
-        Family(row.representative_id, row.posts, bodies[row.representative_id], row.first_at, row.last_at)
-        for row in found
-    ]
+
+
+def largest(conn: Connection, *, limit: int | None, offset: int = 0) -> list[Family]:
+    """Families of two posts or more, largest first."""
+    shared = _shared().order_by(func.count().desc(), family_place.c.representative_id)
+    sizes = {row.representative_id: row.posts for row in conn.execute(shared.limit(limit).offset(offset))}
+    bodies, seen = bodies_of(conn, list(sizes)), _seen(conn, list(sizes))
+    return [Family(family, size, bodies[family], *seen[family]) for family, size in sizes.items()]
+
+
+def _seen(conn: Connection, family_ids: Sequence[int]) -> dict[int, tuple[datetime, datetime]]:
+    """When the first and the last post of each family became visible."""
+    first, last = (
+        choose(run.c.published_at, type_=run.c.published_at.type).label(name)
+        for choose, name in ((func.min, "first_at"), (func.max, "last_at"))
+    )
+    found: dict[int, tuple[datetime, datetime]] = {}
+    for start in range(0, len(family_ids), VARIABLES):
+        query = (
+            select(family_place.c.representative_id, first, last)
+            .join_from(family_place, post, post.c.text_id == family_place.c.text_id)
+            .join(run, run.c.id == post.c.import_id)
+            .where(family_place.c.representative_id.in_(family_ids[start : start + VARIABLES]), is_visible())
+            .group_by(family_place.c.representative_id)
+        )
+        found |= {row.representative_id: (row.first_at, row.last_at) for row in conn.execute(query)}
+    return found
 
 
 def count_families(conn: Connection) -> tuple[int, int]:
     """(families of two posts or more, posts in them)."""
-    sizes = (
-        select(func.count().label("posts"))
-        .join_from(family_place, post, post.c.text_id == family_place.c.text_id)
-        .where(is_visible())
-        .group_by(family_place.c.representative_id)
-        .having(func.count() > 1)
-        .subquery()
-    )
-    row = conn.execute(
-        select(func.count().label("families"), func.coalesce(func.sum(sizes.c.posts), 0).label("posts")).select_from(
-            sizes
-        )
-    ).one()
+    shared = _shared().subquery()
+    counted = select(func.count().label("families"), func.coalesce(func.sum(shared.c.posts), 0).label("posts"))
+    row = conn.execute(counted.select_from(shared)).one()
     return row.families, row.posts
 
 

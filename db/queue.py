@@ -128,6 +128,13 @@ def put_back(conn: Connection, freed: Lease) -> None:
     )
 
 
+def holds_any(conn: Connection, post_ids: Sequence[int]) -> bool:
+    """Whether one of the posts has a place in the current round."""
+    place = select(queue_entry.c.post_id).where(queue_entry.c.round_id == current_round(conn))
+    parts = (post_ids[start : start + 500] for start in range(0, len(post_ids), 500))
+    return any(conn.execute(place.where(queue_entry.c.post_id.in_(part)).limit(1)).first() for part in parts)
+
+
 def put_last(conn: Connection, post_id: int) -> None:
     """A post that has to be judged by itself from now on joins the current round behind all others."""
     round_id = current_round(conn)

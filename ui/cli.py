@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from core.errors import TiebreakError
-from ui.commands import models, operation, posts
+from ui.commands import families, models, operation, posts
 from ui.commands.console import fail
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command("import")(posts.import_files)
 app.command("status")(posts.status)
 app.command("queue")(posts.queue)
 app.command("decide")(posts.decide)
+app.command("families")(families.list_families)
 app.command("retrain")(models.retrain)
 app.command("score")(models.score)
 app.command("predict")(models.predict)

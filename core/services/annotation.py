@@ -191,16 +191,15 @@ def _decide(desk: _Desk, press: Press, answer: Answer) -> None:
 
 def _apply_to_family(desk: _Desk, decided: Decision, *, until: int) -> None:
     """Decide the undecided near-copies up to a post id the same way; what somebody else holds is left to them."""
-    own = {lease.post_id: lease for lease in leases.open_leases(desk.conn, user_id=desk.user_id)}
     family = families.families_of_texts(desk.conn, [decided.text_id])[decided.text_id]
-    others = [member for member in families.members(desk.conn, family) if member.post_id != decided.post_id]
-    taken = [m for m in others if m.post_id <= until and m.label is None and (m.post_id in own or not m.is_held)]
-    copies = [Copy(member.post_id, member.text_id) for member in taken]
+    found = families.open_posts(desk.conn, family, user_id=desk.user_id, until=until)
+    copies = [Copy(post_id, text_id) for post_id, text_id in found]  # the post itself is decided by now
     decisions.add_copies(desk.conn, decided, copies, now=desk.now)
     queue.take_out(desk.conn, [copy.post_id for copy in copies])
-    for copy in copies:
-        if copy.post_id in own:
-            leases.end(desk.conn, own[copy.post_id].id, outcome=LeaseOutcome.decided, now=desk.now)
+    taken = {copy.post_id for copy in copies}
+    for lease in leases.open_leases(desk.conn, user_id=desk.user_id):
+        if lease.post_id in taken:
+            leases.end(desk.conn, lease.id, outcome=LeaseOutcome.decided, now=desk.now)
 
 
 def _skip(desk: _Desk, press: Press, answer: Answer) -> None:

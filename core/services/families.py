@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,14 +11,14 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 
 from core.differences import Difference, differences, telling_differences
-from core.domain import Actor, Label, Side
-from core.errors import Conflict
+from core.domain import Actor, Label, Side, SourceKind
+from core.errors import Conflict, NotAllowed
 from core.families import Matched, family_form, is_exact_only, keys_of, match
 from core.minhash import bands_of
-from core.permissions import Permission, require
-from db import audit, decisions, families, posts, queue
+from core.permissions import Permission, may, require
+from db import audit, decisions, families, leases, posts, queue
 from db.engine import read, write, write_unseen
-from db.families import Family, FamilyMember, NewPlace, UnplacedText
+from db.families import DecidedPosts, Family, FamilyMember, NewPlace, UnplacedText
 
 TEXTS_AT_ONCE = 100_000  # new ones that are matched together; what is known already is read once for each such block
 PLACES_PER_TRANSACTION = 5_000
@@ -46,6 +46,13 @@ def place_new_texts(engine: Engine, *, report: Report) -> None:
 
 
 def _place(engine: Engine, block: list[UnplacedText]) -> None:
+    """Texts whose family was closed meanwhile, because its representative was split off, look for another."""
+    while block:
+        block = _place_once(engine, block)
+
+
+def _place_once(engine: Engine, block: list[UnplacedText]) -> list[UnplacedText]:
+    """Returns those that have no place yet."""
     forms = [family_form(text.body) for text in block]
     ids = np.array([text.id for text in block], dtype=np.int64)
     keys = keys_of(forms)
@@ -63,13 +70,18 @@ def _place(engine: Engine, block: list[UnplacedText]) -> None:
         NewPlace(text.id, family, key, bands.get(text.id))
         for text, family, key in zip(block, matched.family_ids.tolist(), keys.tolist(), strict=True)
     ]
+    too_late: set[int] = set()
     for start in range(0, len(places), PLACES_PER_TRANSACTION):
         part = places[start : start + PLACES_PER_TRANSACTION]
         with write_unseen(engine) as conn:
+            closed = families.closed_ones(conn, sorted({place.representative_id for place in part}))
+            too_late |= {place.text_id for place in part if place.representative_id in closed}
+            part = [place for place in part if place.representative_id not in closed]
             families.add_places(conn, part)
             families.set_sides(
                 conn, [(place.text_id, sides[place.text_id]) for place in part if place.text_id in sides]
             )
+    return [text for text in block if text.id in too_late]
 
 
 def _forms(conn: Connection, text_ids: Sequence[int]) -> list[str]:
@@ -91,34 +103,80 @@ def _sides(conn: Connection, block: list[UnplacedText], matched: Matched) -> dic
 
 @dataclass(frozen=True, slots=True)
 class ListedFamily:
-    """A family of two posts or more, with its posts; labels: how many of them are decided so, by label."""
+    """A family of two posts or more; decided: what stands on its posts, by label and source, most frequent first."""
 
     family: Family
-    members: tuple[FamilyMember, ...]
+    decided: tuple[DecidedPosts, ...]
 
     @property
     def labels(self) -> Counter[Label]:
-        return Counter(member.label for member in self.members if member.label is not None)
+        """Decisions by label, the most frequent first."""
+        counted: Counter[Label] = Counter()
+        for found in self.decided:
+            counted[found.label] += found.posts
+        return counted
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyCounts:
+    """families: of two posts or more, with so many posts in them. judgements: what judging each family once takes."""
+
+    families: int
+    posts_in_families: int
+    posts: int
 
     @property
-    def representative(self) -> FamilyMember:
-        """The first post with the representative's text; the first of all where an import changed that one's text."""
-        return next((m for m in self.members if m.text_id == self.family.id), self.members[0])
+    def judgements(self) -> int:
+        return self.posts - self.posts_in_families + self.families
+
+    @property
+    def saved(self) -> float:
+        """The share of judgements that near-copies need not have: 1 - families/posts."""
+        return 1 - self.judgements / self.posts if self.posts else 0.0
 
 
-def largest_families(engine: Engine, actor: Actor, *, limit: int | None, offset: int = 0) -> list[ListedFamily]:
-    """Families of two posts or more, largest first, with all their posts."""
+def list_families(engine: Engine, actor: Actor, *, limit: int, offset: int = 0) -> list[ListedFamily]:
+    """Families of two posts or more, largest first."""
     require(actor, Permission.look)
     with read(engine) as conn:
         found = families.largest(conn, limit=limit, offset=offset)
-        return [ListedFamily(family, tuple(families.members(conn, family.id))) for family in found]
+        decided = families.decided_posts(conn, [family.id for family in found])
+    return [ListedFamily(family, tuple(decided.get(family.id, ()))) for family in found]
 
 
-def count_families(engine: Engine, actor: Actor) -> tuple[int, int]:
-    """(families of two posts or more, posts in them)."""
+def list_members(engine: Engine, actor: Actor, family_id: int, *, limit: int, offset: int = 0) -> list[FamilyMember]:
+    """Posts of a family, in order of id."""
     require(actor, Permission.look)
     with read(engine) as conn:
-        return families.count_families(conn)
+        return families.members(conn, family_id, limit=limit, offset=offset)
+
+
+def walk_families(engine: Engine, actor: Actor, *, limit: int | None) -> Iterator[tuple[Family, list[FamilyMember]]]:
+    """Families of two posts or more with all their posts, largest first; one family is in memory at a time."""
+    require(actor, Permission.look)
+    return _walk(engine, limit)
+
+
+def _walk(engine: Engine, limit: int | None) -> Iterator[tuple[Family, list[FamilyMember]]]:
+    with read(engine) as conn:
+        found = families.largest(conn, limit=limit)
+    for family in found:
+        with read(engine) as conn:  # one for each: a slow reader of the whole would hold the log back
+            members = families.members(conn, family.id)
+        if members:
+            yield family, members
+
+
+def representative_of(family: Family, members: Sequence[FamilyMember]) -> FamilyMember:
+    """The first post with the representative's text; the first of all where an import changed that one's text."""
+    return next((member for member in members if member.text_id == family.id), members[0])
+
+
+def count_families(engine: Engine, actor: Actor) -> FamilyCounts:
+    require(actor, Permission.look)
+    with read(engine) as conn:
+        found, posts_in_them = families.count_families(conn)
+        return FamilyCounts(found, posts_in_them, posts.count_posts(conn))
 
 
 # --- judging at once ------------------------------------------------------------------------------------------------
@@ -157,12 +215,18 @@ class FamilyPreview:
 
 
 def preview_family(engine: Engine, actor: Actor, post_id: int) -> FamilyPreview:
-    """What else a decision on this post could be applied to."""
+    """What else a decision on this post could be applied to.
+
+    Raises NotAllowed to a moderator who neither has the post on a card nor has decided it: posts come by the queue.
+    """
     require(actor, Permission.label)
     with read(engine) as conn:
         shown = posts.require_post(conn, post_id)
+        if not (may(actor, Permission.look) or _has_to_do_with(conn, actor, post_id)):
+            raise NotAllowed(f"Post {post_id} is not on a card of yours; posts come to you through the queue.")
         family = families.families_of_texts(conn, [shown.text_id])[shown.text_id]
-        others = [m for m in families.members(conn, family) if is_open(m) and m.post_id != post_id]
+        found = families.members(conn, family, open_to=actor.user_id or 0)
+    others = [member for member in found if member.post_id != post_id]
     text = shown.text
     # One look at each distinct text: of a template's copies most are the same to the letter.
     telling = {body: telling_differences(text, body) for body in {other.text for other in others}}
@@ -175,20 +239,27 @@ def preview_family(engine: Engine, actor: Actor, post_id: int) -> FamilyPreview:
     return FamilyPreview(post_id, text, len(others), newest, sum(bool(telling[other.text]) for other in others), copies)
 
 
-def is_open(member: FamilyMember) -> bool:
-    """Nobody has decided the post, and nobody has it on a card."""
-    return member.label is None and not member.is_held
+def _has_to_do_with(conn: Connection, actor: Actor, post_id: int) -> bool:
+    held = leases.holder_of(conn, post_id)
+    if held is not None and held.user_id == actor.user_id:
+        return True
+    stands = decisions.standing_on_post(conn, post_id)
+    return any(kind is SourceKind.person and name == actor.name for _, kind, name in stands)
 
 
 def split_off(engine: Engine, actor: Actor, post_id: int, *, now: datetime) -> int:
     """Take a post's text out of its family for good; returns how many posts of the family are left without it.
 
-    Posts with the very same text go with it. Raises Conflict when it is in no family of others.
+    Posts with the very same text go with it. Raises Conflict when it is in no family of others, and NotAllowed to a
+    moderator who has nothing of the family on a card and has decided nothing of it.
     """
     require(actor, Permission.label)
     with write(engine) as conn:
         text_id = posts.require_post(conn, post_id).text_id
         family = families.families_of_texts(conn, [text_id])[text_id]
+        is_known = families.is_in_hands_of(conn, family, user_id=actor.user_id or 0)
+        if not (may(actor, Permission.look) or is_known):
+            raise NotAllowed(f"Post {post_id} is no near-copy of a post of yours; posts come to you through the queue.")
         left = families.split_off(conn, text_id, family=family)
         if left is None:
             raise Conflict(f"Post {post_id} is in no family with another text; there is nothing to split off.")
@@ -196,7 +267,14 @@ def split_off(engine: Engine, actor: Actor, post_id: int, *, now: datetime) -> i
             form = family_form(families.bodies_of(conn, [left])[left])
             if not is_exact_only(form):
                 families.set_bands(conn, left, bands_of([form])[0])
-        if not decisions.standing_on_post(conn, post_id):
-            queue.put_last(conn, post_id)
+        for each in (left, text_id):
+            _keep_in_queue(conn, each)
         audit.record_action(conn, actor, "split off", details={"post": post_id, "family": family}, now=now)
         return families.sizes_of(conn, [left]).get(left, 0)
+
+
+def _keep_in_queue(conn: Connection, family: int) -> None:
+    """See to it that an undecided post of the family is in the queue: last, where none is."""
+    undecided = [member.post_id for member in families.members(conn, family) if member.label is None]
+    if undecided and not queue.holds_any(conn, undecided):
+        queue.put_last(conn, undecided[0])

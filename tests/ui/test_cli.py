@@ -95,6 +95,26 @@ def test_import_status_queue_and_decide_say_what_they_did(tiebreak: Terminal, se
     assert tiebreak.json("queue", "--limit", "1")[0]["post_id"] == head[1]["post_id"]
 
 
+def test_families_are_listed_with_their_members_by_pid(tiebreak: Terminal, tmp_path: Path) -> None:
+    assert "no near-copies yet" in tiebreak("families").stdout
+    assert tiebreak.json("families") == []
+    spam, loan = "我们公司诚信经营，需要兼职的朋友请加微信{}，日结", "无需抵押当天到账，正规平台办理快速贷款，电话{}"
+    path = tmp_path / "spam.tsv"
+    texts = [spam.format(11), loan.format(21), loan.format(22), loan.format(23), "今天的天气真好啊"]
+    path.write_text("pid\tcontext\n" + "".join(f"{n}\t{text}\n" for n, text in enumerate(texts, 101)))
+    labelled = tmp_path / "labelled.jsonl"
+    labelled.write_text(json.dumps({"text": spam.format(12), "label": "violation"}, ensure_ascii=False) + "\n")
+    tiebreak("import", str(path), str(labelled))
+    assert tiebreak.json("families") == [
+        {"family": 2, "size": 3, "representative": "102", "members": ["102", "103", "104"]},
+        {"family": 1, "size": 2, "representative": "101", "members": ["101", "post 6"]},
+    ]
+    assert [found["family"] for found in tiebreak.json("families", "--limit", "1")] == [2]
+    header, first, _ = tiebreak("families").stdout.splitlines()
+    assert header.split() == ["family", "size", "representative", "text"]
+    assert first.split() == ["2", "3", "102", loan.format(21)]
+
+
 def test_labelled_file_of_a_model_with_integers_is_imported_as_suggestions(tiebreak: Terminal, tmp_path: Path) -> None:
     path = tmp_path / "model.csv"
     path.write_text("split,text,label\ntrain,one,1\ntest,one,1\ntest,two,0\n")

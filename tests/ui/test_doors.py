@@ -21,11 +21,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from core.clock import utc_now
 from core.domain import Actor, Role
 from core.errors import SettingsError
-from core.services import accounts
+from core.services import accounts, annotation, queueing
 from core.settings import Settings
+from db.tables import family_place
 from db.tables import session as session_table
 from tests.conftest import rows
-from ui.server import labelling, runtime, signin, uploads
+from tests.core.services.conftest import import_file
+from ui.server import families, labelling, runtime, signin, uploads
 from ui.server.app import refuse_exposure
 from ui.server.cookies import COOKIE
 from ui.server.gate import Gate, is_allowed_host
@@ -50,7 +52,7 @@ async def stream(websocket: WebSocket) -> None:
 @pytest.fixture
 def client(settings: Settings, engine: Engine) -> TestClient:
     runtime.start(runtime.Runtime(settings, engine, frozenset({"forum.example"})))
-    own = [*signin.routes, *labelling.routes, *uploads.routes]
+    own = [*signin.routes, *labelling.routes, *uploads.routes, *families.routes]
     app = Starlette(
         routes=[*own, Route("/", inside), WebSocketRoute("/_stcore/stream", stream)], middleware=[Middleware(Gate)]
     )
@@ -452,3 +454,95 @@ def test_the_folder_of_uploads_gives_out_nothing_but_uploads(settings: Settings)
     for name in ("../secret.upload", "/etc/passwd", "nothing.upload", str(Path("..") / "secret.upload")):
         with pytest.raises(uploads.NotFound):
             uploads.upload_path(settings, name)
+
+
+# --- near-copies ----------------------------------------------------------------------------------------------------
+
+SPAM = "我们公司诚信经营，需要兼职的朋友请加微信{}，日结五百元，在家轻松做"
+
+
+def bring_family(engine: Engine, tmp_path: Path) -> None:
+    """Posts 1 to 3 are near-copies, post 4 is another, the last has no label column to lean on."""
+    path = tmp_path / "spam.tsv"
+    texts = [SPAM.format("11111111"), SPAM.format("22222222"), "=1+1 " + SPAM.format("𠀀😀22222222"), "今天的天气真好"]
+    path.write_text(
+        "pid\tauthor\tuseip\tcontext\n" + "".join(f"{n}\tbob\t192.0.2.9\t{t}\n" for n, t in enumerate(texts, 1))
+    )
+    import_file(engine, path)
+    queueing.renew_queue(engine, now=utc_now(), seed=1)
+
+
+def take_cards(engine: Engine, name: str) -> None:
+    with engine.connect() as conn:
+        user_id = conn.exec_driver_sql("SELECT id FROM user WHERE name = ?", (name,)).scalar_one()
+    actor = Actor(user_id, name, Role.moderator)
+    annotation.sync(engine, actor, [], holding=[], want=9, today=utc_now(), now=utc_now())
+
+
+def test_near_copies_of_a_card_are_told_with_what_differs_and_nobodys_author(
+    client: TestClient, engine: Engine, tmp_path: Path
+) -> None:
+    bring_family(engine, tmp_path)
+    enter(client, engine, "mo")
+    take_cards(engine, "mo")
+    answer = client.get("/api/label/family?post_id=1")
+    found = answer.json()
+    assert (found["total"], found["newest"], found["telling"]) == (2, 3, 2)
+    third = next(copy for copy in found["copies"] if copy["post_id"] == 3)
+    assert third["pieces"][0] == {"kind": "new", "text": "=1+1 "}
+    for copy, text in zip(
+        found["copies"], (SPAM.format("22222222"), "=1+1 " + SPAM.format("𠀀😀22222222")), strict=True
+    ):
+        assert "".join(piece["text"] for piece in copy["pieces"] if piece["kind"] != "gone") == text
+        assert "".join(piece["text"] for piece in copy["pieces"] if piece["kind"] != "new") == SPAM.format("11111111")
+    assert found["copies"][0]["telling"] == ["11111111", "22222222"]
+    assert "bob" not in answer.text
+    assert "192.0.2.9" not in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_posts_are_not_read_at_will_by_their_near_copies(client: TestClient, engine: Engine, tmp_path: Path) -> None:
+    bring_family(engine, tmp_path)
+    assert client.get("/api/label/family?post_id=1").status_code == 401
+    csrf = enter(client, engine, "mo")
+    refused = client.get("/api/label/family?post_id=1")
+    assert (refused.status_code, "not on a card of yours" in refused.json()["error"]) == (403, True)
+    take_cards(engine, "mo")
+    assert client.get("/api/label/family?post_id=1").status_code == 200
+    assert client.get("/api/label/family?post_id=2").status_code == 403
+    for asked, status in (("9", 404), ("-1", 400), ("one", 400), ("", 400), ("１", 400)):
+        assert client.get(f"/api/label/family?post_id={asked}").status_code == status
+    headers = {"x-csrf-token": csrf}
+    assert client.post("/api/label/split", json={"post_id": 2}).status_code == 403
+    assert client.post("/api/label/split", json={"post_id": True}, headers=headers).status_code == 400
+    assert client.post("/api/label/split", json=[2], headers=headers).status_code == 400
+    assert {place["representative_id"] for place in rows(engine, family_place)} == {1, 4}
+    enter(client, engine, "ana", Role.analyst)
+    assert client.get("/api/label/family?post_id=1").status_code == 403
+
+
+def test_near_copy_is_split_off_once(client: TestClient, engine: Engine, tmp_path: Path) -> None:
+    bring_family(engine, tmp_path)
+    csrf = enter(client, engine, "mo")
+    take_cards(engine, "mo")
+    headers = {"x-csrf-token": csrf}
+    answers = [client.post("/api/label/split", json={"post_id": 2}, headers=headers) for _ in range(2)]
+    assert answers[0].json() == {"left": 2}
+    assert answers[1].status_code in (403, 409)
+    assert [place["representative_id"] for place in rows(engine, family_place)] == [1, 2, 1, 4]
+
+
+def test_list_of_families_is_streamed_verbatim_to_those_who_look(
+    client: TestClient, engine: Engine, tmp_path: Path
+) -> None:
+    bring_family(engine, tmp_path)
+    enter(client, engine, "mo")
+    assert client.get("/api/families.tsv").status_code == 403
+    enter(client, engine, "ana", Role.analyst)
+    answer = client.get("/api/families.tsv")
+    assert answer.headers["content-type"] == "text/tab-separated-values; charset=utf-8"
+    lines = [line.split("\t") for line in answer.text.splitlines()]
+    assert lines[0] == ["family", "size", "representative", "pid", "label", "text"]
+    assert [line[:5] for line in lines[1:]] == [["1", "3", "1", str(n), "\\N"] for n in (1, 2, 3)]
+    assert lines[3][5].startswith("=1+1 ")
+    assert "bob" not in answer.text

@@ -24,7 +24,7 @@ from core.services.accounts import first_lead_token
 from core.services.importing import sweep_uploads
 from core.services.launching import Supervisor
 from core.settings import PROJECT_DIR, Settings
-from ui.server import labelling, runtime, signin, uploads
+from ui.server import families, labelling, runtime, signin, uploads
 from ui.server.gate import Gate
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def make_app() -> Any:
     return st.App(
         PROJECT_DIR / "ui" / "app.py",
         lifespan=_lifespan,
-        routes=[*signin.routes, *labelling.routes, *uploads.routes],
+        routes=[*signin.routes, *labelling.routes, *uploads.routes, *families.routes],
         middleware=[Middleware(Gate)],
     )
 

@@ -1,4 +1,4 @@
-"""The label page's own route: presses in, cards out, as JSON.
+"""The label page's own routes: presses in, cards out, near-copies of a card's post, as JSON.
 
 The page talks to it directly rather than through Streamlit's rerun: an answer means that the transaction is
 committed, a request can still leave while the page is being closed, and no script runs for a key press.
@@ -7,6 +7,7 @@ committed, a request can still leave while the page is being closed, and no scri
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,17 +17,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from core.clock import utc_now
+from core.differences import Difference
 from core.domain import LABEL_NAMES, Label, Session
-from core.errors import BadInput, NotAllowed, TiebreakError
+from core.errors import BadInput, Conflict, NotAllowed, NotFound, TiebreakError
 from core.markup import read_markup
-from core.services import annotation
+from core.services import annotation, families
 from core.services.annotation import Press, PressKind
+from core.services.families import FamilyPreview
 from db.cards import Card
 from db.decisions import RecentDecision
 from ui.server import runtime
 
 MAX_BODY = 1_000_000
 RECENT_CHARACTERS = 120
+STATUSES: dict[type[TiebreakError], int] = {NotAllowed: 403, NotFound: 404, Conflict: 409}  # others are 400
 UNREADABLE = "It was made by another version of this page; decide the post again."
 
 
@@ -39,11 +43,47 @@ async def sync(request: Request) -> Response:
         answer = await run_in_threadpool(
             annotation.sync, runtime.require().engine, session.user.actor, now=utc_now(), **asked
         )
-    except NotAllowed as err:
-        return JSONResponse({"error": str(err)}, status_code=403)
     except TiebreakError as err:
-        return JSONResponse({"error": str(err)}, status_code=400)
+        return _refusal_of(err)
     return JSONResponse(_answer(answer, unreadable))
+
+
+def family(request: Request) -> Response:
+    """GET /api/label/family?post_id=N: what a decision on the post could be applied to."""
+    session: Session = request.state.session
+    try:
+        post_id = _post_id(request.query_params.get("post_id", ""))
+        found = families.preview_family(runtime.require().engine, session.user.actor, post_id)
+    except TiebreakError as err:
+        return _refusal_of(err)
+    return JSONResponse(_family(found), headers={"Cache-Control": "no-store"})
+
+
+async def split(request: Request) -> Response:
+    """POST /api/label/split {"post_id": N}: take a near-copy out of its family for good."""
+    session: Session = request.state.session
+    try:
+        asked = await _body(request)
+        post_id = _post_id(asked.get("post_id") if isinstance(asked, dict) else None)
+        left = await run_in_threadpool(
+            families.split_off, runtime.require().engine, session.user.actor, post_id, now=utc_now()
+        )
+    except TiebreakError as err:
+        return _refusal_of(err)
+    return JSONResponse({"left": left})
+
+
+def _post_id(value: object) -> int:
+    """As a number or its digits."""
+    digits = str(value)
+    if isinstance(value, bool) or not (digits.isascii() and digits.isdigit() and len(digits) < 18):
+        raise BadInput(f"post_id is {digits[:40]!r}; the id of a post was expected.")
+    return int(digits)
+
+
+def _refusal_of(err: TiebreakError) -> Response:
+    status = next((status for kind, status in STATUSES.items() if isinstance(err, kind)), 400)
+    return JSONResponse({"error": str(err)}, status_code=status)
 
 
 async def _body(request: Request) -> Any:
@@ -169,4 +209,42 @@ def _recent(made: RecentDecision) -> dict[str, Any]:
     }
 
 
-routes = [Route("/api/label/sync", sync, methods=["POST"])]
+def _family(found: FamilyPreview) -> dict[str, Any]:
+    return {
+        "post_id": found.post_id,
+        "text": found.text,
+        "total": found.total,
+        "newest": found.newest,
+        "telling": found.telling,
+        "copies": [
+            {
+                "post_id": copy.post_id,
+                "pid": copy.pid,
+                "pieces": pieces(found.text, copy.text, copy.differences),
+                "telling": list(copy.telling),
+            }
+            for copy in found.copies
+        ],
+    }
+
+
+def pieces(shown: str, copy: str, cuts: Sequence[Difference]) -> list[dict[str, str]]:
+    """The copy's text in order: same, what it has instead of or beside the shown text (new), what it lacks (gone).
+
+    Cut here and not in the browser, which counts characters beyond the basic plane as two.
+    """
+    cut_up: list[tuple[str, str]] = []
+    end = 0
+    for cut in cuts:
+        cut_up += [("same", copy[end : cut.b_start]), ("gone", shown[cut.a_start : cut.a_end])]
+        cut_up.append(("new", copy[cut.b_start : cut.b_end]))
+        end = cut.b_end
+    cut_up.append(("same", copy[end:]))
+    return [{"kind": kind, "text": text} for kind, text in cut_up if text]
+
+
+routes = [
+    Route("/api/label/sync", sync, methods=["POST"]),
+    Route("/api/label/family", family, methods=["GET"]),
+    Route("/api/label/split", split, methods=["POST"]),
+]

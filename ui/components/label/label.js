@@ -5,6 +5,10 @@
 // lives longer stands in a Desk, one for each mounted component.
 
 const SYNC_URL = "/api/label/sync";
+const FAMILY_URL = "/api/label/family";
+const SPLIT_URL = "/api/label/split";
+const TOKENS_NAMED = 12;
+const SURE_MS = 400; // the second click of a double click is no second thought
 const RENEW_EVERY_MS = 60_000; // leases last ten minutes; one lost request must not matter
 const LOOK_AGAIN_MS = 5_000; // while the queue is empty
 const GIVE_UP_MS = 20_000; // a connection that died silently answers nothing, for minutes
@@ -95,6 +99,7 @@ class Desk {
     this.isGone = false;
     this.answered = false;
     this.dropped = 0;
+    this.copies = new NearCopies(this);
     this.stop = new AbortController();
     this.build();
     this.listen();
@@ -146,10 +151,11 @@ class Desk {
       ["0 or S", "skip: the post comes back to you last"],
       ["U or Backspace", "undo the last decision or skip"],
       ["M", "the model's view of the post (recorded with the decision)"],
+      ["A", "the near-copies of the post and how they differ; while they are open, 1 2 3 decide them along"],
       ["H", "the post as it came, with its markup"],
       ["Q", "open or fold the quotations; a click opens one"],
       ["?", "this help"],
-      ["Esc", "close help, or leave a correction"],
+      ["Esc", "close help or near-copies, or leave a correction"],
     ];
     this.$(".help table").replaceChildren(
       ...keys.map(([key, what]) => {
@@ -207,6 +213,7 @@ class Desk {
     else if (action === "model") this.toggleModel();
     else if (action === "original") this.toggleOriginal();
     else if (action === "quotes") this.toggleQuotes();
+    else if (action === "family") this.copies.toggle();
     else if (action === "help") this.toggleHelp();
     else this.escape();
   }
@@ -217,7 +224,8 @@ class Desk {
       return;
     }
     const card = this.ready();
-    if (!card) return;
+    if (!card || !this.copies.isReady()) return;
+    const until = this.copies.until();
     const seconds = (performance.now() - this.paintedAt) / 1000;
     this.press({
       kind: "decide",
@@ -227,7 +235,9 @@ class Desk {
       label,
       saw_model: this.sawModel,
       seconds,
+      ...(until === null ? {} : { family_until: until }),
     });
+    if (until !== null) this.copies.decided = card.lease_id;
     if (card.model) this.models.set(card.post_id, card.model);
     this.next(card);
   }
@@ -271,7 +281,8 @@ class Desk {
     else if (this.correcting) {
       this.correcting = null;
       this.drawRecent();
-    } else this.say("");
+    } else if (this.copies.isOpen) this.copies.close();
+    else this.say("");
   }
 
   /** The card that a press counts for: it must have been on the screen for a frame. */
@@ -411,6 +422,7 @@ class Desk {
     if (this.correcting && !this.recent.some((made) => made.decision_id === this.correcting.decision_id)) this.correcting = null;
     if (this.cards[0]?.lease_id !== onScreen || isChanged || this.shown === null) this.draw();
     else this.drawBeside();
+    this.copies.report();
   }
 
   isLost(card) {
@@ -438,6 +450,7 @@ class Desk {
     this.sawModel = false;
     this.$(".model").hidden = true;
     this.$(".original").hidden = true;
+    this.copies.close();
     this.$(".text").classList.toggle("waiting", !card);
     this.$(".text").scrollTop = 0;
     if (card) this.drawCard(card);
@@ -503,6 +516,10 @@ class Desk {
     const entry = element("li", made.label);
     const row = element("button", "row", { type: "button", title: made.label });
     row.append(element("span", "shape", {}, SHAPES[made.label]), element("span", "", {}, visible(made.text)));
+    if (made.copies) {
+      const more = element("span", "more", { title: `and ${nearCopies(made.copies)}` }, `+${made.copies.toLocaleString("en")}`);
+      row.append(more);
+    }
     row.onclick = () => {
       this.correcting = this.correcting?.decision_id === made.decision_id ? null : made;
       this.drawRecent();
@@ -570,15 +587,227 @@ class Desk {
   }
 }
 
+// --- near-copies ------------------------------------------------------------------------------------------------------
+
+/** The near-copies of the post on the screen: fetched when asked for; what a press decides along is what was painted. */
+class NearCopies {
+  constructor(desk) {
+    this.desk = desk;
+    this.isOpen = false;
+    this.preview = null; // as the server told it
+    this.paintedAt = null;
+    this.decided = null; // lease whose near-copies were decided along, until the server has said how many
+    this.asked = 0; // answers to earlier questions are of no interest
+  }
+
+  get card() {
+    return this.desk.cards[0];
+  }
+
+  get panel() {
+    return this.desk.$(".family");
+  }
+
+  toggle() {
+    if (this.isOpen) this.close();
+    else if (this.desk.ready()) this.open();
+  }
+
+  open() {
+    if (!this.card.copies) {
+      this.desk.say("This post has no undecided near-copies.");
+      return;
+    }
+    this.isOpen = true;
+    this.load();
+    this.drawLine();
+  }
+
+  close() {
+    this.isOpen = false;
+    this.preview = null;
+    this.paintedAt = null;
+    this.asked += 1;
+    this.panel.hidden = true;
+    this.panel.replaceChildren();
+    this.desk.root.classList.remove("comparing");
+    this.drawLine();
+  }
+
+  drawLine() {
+    const count = this.desk.isUndoing() ? 0 : this.card?.copies ?? 0;
+    const line = this.desk.$(".copies");
+    line.hidden = !count;
+    line.querySelector("span").textContent = `and ${nearCopies(count)}`;
+    const button = line.querySelector("button");
+    button.querySelector("span").textContent = this.isOpen ? "leave" : "compare";
+    button.setAttribute("aria-expanded", String(this.isOpen));
+    button.onmousedown = (event) => event.preventDefault();
+    button.onclick = () => this.toggle();
+  }
+
+  /** Whether a press counts: not while what it would decide along is still to be seen. */
+  isReady() {
+    if (!this.isOpen || this.paintedAt !== null) return true;
+    this.desk.say("The near-copies were not on the screen yet, so the press counted for nothing.");
+    return false;
+  }
+
+  /** The newest post that a press decides along; null when it decides the post alone. */
+  until() {
+    return this.preview?.total ? this.preview.newest : null;
+  }
+
+  async load() {
+    const turn = this.begin();
+    this.show([element("p", "hint", {}, "Fetching near-copies …")], turn);
+    const { answer, error } = await this.ask(`${FAMILY_URL}?post_id=${this.card.post_id}`);
+    if (turn !== this.asked) return;
+    this.preview = answer;
+    if (answer) this.card.copies = answer.total;
+    this.drawLine();
+    const content = error ? this.drawError(error) : answer.total ? this.drawPreview() : [this.drawAlone()];
+    this.show(content, turn, true);
+  }
+
+  begin() {
+    this.preview = null;
+    this.paintedAt = null;
+    this.asked += 1;
+    return this.asked;
+  }
+
+  async ask(url, options = {}) {
+    try {
+      const response = await fetch(url, { credentials: "same-origin", signal: AbortSignal.timeout(GIVE_UP_MS), ...options });
+      const answer = await response.json().catch(() => ({}));
+      if (response.ok) return { answer, error: null };
+      return { answer: null, error: response.status === 401 ? "You are signed out." : answer.error ?? `Tiebreak answered ${response.status}.` };
+    } catch {
+      return { answer: null, error: "No connection to Tiebreak." };
+    }
+  }
+
+  show(content, turn, isWhole = false) {
+    const wasHidden = this.panel.hidden;
+    this.panel.hidden = false;
+    this.panel.replaceChildren(...content);
+    this.desk.root.classList.add("comparing");
+    if (wasHidden) {
+      this.panel.scrollTop = 0;
+      this.panel.focus({ preventScroll: true }); // so that the arrow keys scroll it
+    }
+    if (!isWhole) return;
+    requestAnimationFrame(() =>
+      setTimeout(() => {
+        if (turn === this.asked) this.paintedAt = performance.now();
+      }),
+    );
+  }
+
+  drawError(error) {
+    return [
+      element("p", "now", { role: "alert" }, `The near-copies could not be fetched. ${error}`),
+      element("p", "hint", {}, "1, 2 or 3 decides this post alone; A or Esc leaves, and A again tries once more."),
+    ];
+  }
+
+  drawAlone() {
+    return element("p", "now", {}, "No undecided near-copy is left: 1, 2 or 3 decides this post alone.");
+  }
+
+  drawPreview() {
+    const { total, telling, copies } = this.preview;
+    const parts = [element("p", "now", {}, `1, 2 or 3 now decides this post and ${nearCopies(total)}; A or Esc leaves.`)];
+    if (telling) parts.push(this.drawTelling());
+    const seen = copies.length < total ? `The first ${copies.length} of ${total.toLocaleString("en")}. ` : "";
+    const legend = element("p", "hint", {}, `${seen}Beside the post above, each has `);
+    legend.append(element("span", "new", {}, "more"), " or ", element("span", "gone", {}, "less"), ".");
+    const list = element("ol", "", { lang: "zh" });
+    list.append(...copies.map((copy) => this.drawCopy(copy)));
+    return [...parts, legend, list];
+  }
+
+  drawTelling() {
+    const { telling, copies } = this.preview;
+    const tokens = [...new Set(copies.flatMap((copy) => copy.telling))];
+    const verb = telling === 1 ? "In 1 copy" : `In ${telling.toLocaleString("en")} copies`;
+    const line = element("p", "telling", {}, `${verb} numbers, links or names differ: `);
+    tokens.slice(0, TOKENS_NAMED).forEach((token, index) => {
+      line.append(index ? " " : "", element("code", "", {}, visible(token)));
+    });
+    const more = tokens.length - TOKENS_NAMED;
+    if (more > 0) line.append(` and ${more.toLocaleString("en")} more below`);
+    return line;
+  }
+
+  drawCopy(copy) {
+    const entry = element("li", "", { "data-post": String(copy.post_id) });
+    const text = element("p", "");
+    for (const piece of copy.pieces) {
+      const role = { new: { role: "insertion" }, gone: { role: "deletion" } }[piece.kind] ?? {};
+      const part = element("span", piece.kind, role);
+      part.append(...withOddMarks(piece.text));
+      text.append(part);
+    }
+    const split = element("button", "", { type: "button" }, "split off");
+    split.onclick = () => this.split(copy, split);
+    split.onblur = () => this.calm(split);
+    entry.append(text, split);
+    const facts = [copy.pid ? `post ${copy.pid}` : `post #${copy.post_id}`];
+    if (copy.telling.length) facts.push(`differs in ${copy.telling.map(visible).join(", ")}`);
+    entry.append(element("small", "", { lang: "en" }, facts.join(" · ")));
+    return entry;
+  }
+
+  calm(button) {
+    button.classList.remove("sure");
+    button.textContent = "split off";
+    delete button.dataset.since;
+  }
+
+  async split(copy, button) {
+    if (button.dataset.since === undefined) {
+      button.classList.add("sure");
+      button.textContent = "split off for good?";
+      button.dataset.since = String(performance.now());
+      return;
+    }
+    if (performance.now() - Number(button.dataset.since) < SURE_MS) return;
+    const turn = this.begin(); // no press counts until the rest has been seen again
+    for (const other of this.panel.querySelectorAll("button")) other.disabled = true;
+    const { error } = await this.ask(SPLIT_URL, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Csrf-Token": this.desk.data.csrf },
+      body: JSON.stringify({ post_id: copy.post_id }),
+    });
+    if (turn !== this.asked) return;
+    if (error) this.desk.say(`Not split off: ${error}`);
+    await this.load();
+    if (this.isOpen) this.panel.focus({ preventScroll: true });
+  }
+
+  /** Say how many were decided once the server has; only while U would undo just that. */
+  report() {
+    const { desk, decided } = this;
+    if (decided === null || desk.unsaved.presses.some((press) => press.lease_id === decided)) return;
+    this.decided = null;
+    const made = desk.recent.find((found) => found.lease_id === decided);
+    if (made?.copies && desk.history.at(-1) === decided && !desk.isRefusal) {
+      desk.say(`${(made.copies + 1).toLocaleString("en")} posts decided as ${made.label}; U undoes all.`);
+    }
+  }
+}
+
 // --- small things -----------------------------------------------------------------------------------------------------
 
 const ANSWERS = { first: 0, second: 1, third: 2 };
-const BY_LETTER = { s: "skip", u: "undo", m: "model", h: "original", q: "quotes" };
+const BY_LETTER = { a: "family", s: "skip", u: "undo", m: "model", h: "original", q: "quotes" };
 const BY_KEY = { 1: "first", 2: "second", 3: "third", 0: "skip", "?": "help", "？": "help", Backspace: "undo", Escape: "escape" };
 const BY_CODE = {
   Digit1: "first", Digit2: "second", Digit3: "third", Digit0: "skip",
   Numpad1: "first", Numpad2: "second", Numpad3: "third", Numpad0: "skip",
-  KeyS: "skip", KeyU: "undo", KeyM: "model", KeyH: "original", KeyQ: "quotes",
+  KeyA: "family", KeyS: "skip", KeyU: "undo", KeyM: "model", KeyH: "original", KeyQ: "quotes",
 };
 
 /** By the character, else by the physical key: other layouts and input methods put other characters on it. */
@@ -688,6 +917,10 @@ function percent(share) {
 
 function plural(count, word) {
   return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : word.endsWith("s") ? "es" : "s"}`;
+}
+
+function nearCopies(count) {
+  return `${count.toLocaleString("en")} near-${count === 1 ? "copy" : "copies"}`;
 }
 
 function isDark(colour) {
