@@ -196,6 +196,10 @@ def words_of_pool(conn: Connection) -> Iterator[Row[int, str]]:
     yield from conn.execute(query)
 
 
+def are_there_any(conn: Connection) -> bool:
+    return conn.execute(select(post.c.id).where(is_visible()).limit(1)).first() is not None
+
+
 def count_posts(conn: Connection) -> int:
     return conn.execute(select(func.count()).select_from(post).where(is_visible())).scalar_one()
 

@@ -29,7 +29,10 @@ def say(engine: Engine, tmp_path: Path) -> Say:
 
     def labels(name: str, trust: SourceTrust | None = None, **said: str) -> None:
         path = tmp_path / f"{name}.jsonl"
-        lines = [{"pid": pid[1:], "text": f"{unlike(int(pid[1:]))} of post {pid[1:]}", "label": label} for pid, label in said.items()]
+        lines = [
+            {"pid": pid[1:], "text": f"{unlike(int(pid[1:]))} of post {pid[1:]}", "label": label}
+            for pid, label in said.items()
+        ]
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
         import_file(engine, path, source=name, trust=trust)
         queueing.renew_queue(engine, now=NOW, seed=1)
