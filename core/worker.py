@@ -55,7 +55,10 @@ class Context:
         if self.pulse.must_stop:
             raise Cancelled(f"Run {self.run.id} was cancelled.")
         with write(self.engine) as conn:
+            before = runs.require_run(conn, self.run.id).stage
             runs.report_progress(conn, self.run.id, stage=stage, done=done, total=total, message=message)
+        if stage != before:
+            logger.info("%s%s", stage, f": {message}" if message else "")
         with read(self.engine) as conn:
             self.listen(runs.require_run(conn, self.run.id))
 
@@ -105,6 +108,7 @@ def execute(settings: Settings, engine: Engine, run_id: int, *, listen: Listener
         found = runs.claim_run(conn, run_id, pid=me.pid, process_started=me.create_time(), now=utc_now())
     if found is None:
         raise Conflict(f"Run {run_id} cannot start: it is not queued, or another run of its kind is running.")
+    logger.info("%s run %s for %s begins in process %s", found.kind, run_id, found.created_by, me.pid)
     status, result, error, details = RunStatus.failed, None, None, None
     try:
         with Pulse(engine, run_id) as pulse:
@@ -123,6 +127,7 @@ def execute(settings: Settings, engine: Engine, run_id: int, *, listen: Listener
             status, error = RunStatus.succeeded, None  # whatever stopped it after; the supervisor renews the queue
         runs.finish_run(conn, run_id, status=status, now=utc_now(), result=result, error=error, traceback=details)
         ended = runs.require_run(conn, run_id)
+    logger.info("run %s: %s%s", run_id, ended.status, f": {ended.error}" if ended.error else "")
     listen(ended)
     return ended
 
@@ -152,7 +157,15 @@ def train_version(context: Context) -> dict[str, object]:
     snapshot = training.take_snapshot(context.engine, context.run.id)
     encoder = encoders.resolve_encoder(request.base, **encoder_places(context.settings))
     name = training.next_version_name(context.engine)
-    out_dir = context.settings.versions_dir / name
+    aside = snapshot.on(Side.evaluation, Side.audit)
+    said = np.zeros((0, len(Label)), dtype=np.float32)
+
+    def measure_aside(folder: Path) -> dict[str, object]:
+        nonlocal said
+        context.report("evaluating", 0, None, "scoring what was kept aside")
+        said = learned.load_classifier(folder, base_path=encoder.path).probabilities([t.text for t in aside])
+        return _figures(aside, said)
+
     result = learning.train(
         [learning.TrainingExample(t.text, int(t.label), t.weight) for t in snapshot.on(Side.train)],
         [learning.TrainingExample(t.text, int(t.label)) for t in snapshot.on(Side.evaluation)],
@@ -163,17 +176,11 @@ def train_version(context: Context) -> dict[str, object]:
             seed=request.seed,
             snapshot_hash=snapshot.hash,
         ),
-        out_dir=out_dir,
+        out_dir=context.settings.versions_dir / name,
+        measure=measure_aside,
         report=lambda progress: _report_training(context, progress),
         is_cancelled=context.is_cancelled,
     )
-    context.report("evaluating", 0, None, "scoring what was kept aside")
-    aside = snapshot.on(Side.evaluation, Side.audit)
-    classifier = learned.load_classifier(out_dir, base_path=encoder.path)
-    proba = classifier.probabilities([t.text for t in aside])
-    said = [Label(int(row.argmax())) for row in proba]
-    metrics = measure([t.label for t in aside], said, sizes=[t.posts for t in aside]) if aside else None
-    figures = {} if metrics is None else metrics.to_dict()
     version = training.store_version(
         context.engine,
         run=context.run,
@@ -181,15 +188,27 @@ def train_version(context: Context) -> dict[str, object]:
         folder=name,
         base=encoder.name,
         manifest=result.manifest,
-        metrics=figures,
-        predictions=_predictions(0, [t.text_id for t in aside], proba),
+        metrics=result.metrics,
+        predictions=_predictions(0, [t.text_id for t in aside], said),
         now=utc_now(),
     )
-    return {"version": version.name, "metrics": figures, "warnings": list(result.warnings)}
+    return {"version": version.name, "metrics": result.metrics, "warnings": list(result.warnings)}
+
+
+def _figures(aside: list[training.SnapshotText], proba: npt.NDArray[np.float32]) -> dict[str, object]:
+    """Of what a version says of the texts kept aside, (len(aside), 3); empty where none were."""
+    if not aside:
+        return {}
+    said = [int(row.argmax()) for row in proba]
+    return measure([t.label for t in aside], said, sizes=[t.posts for t in aside]).to_dict()
 
 
 def _report_training(context: Context, progress: TrainingProgress) -> None:
     context.report(progress.stage, progress.done, progress.total, progress.message)
+    if progress.loss is not None:
+        logger.info("%s: loss %.3f", progress.message, progress.loss)
+    if progress.macro_f1 is not None:
+        logger.info("%s: macro-F1 %.3f on what was kept aside", progress.message, progress.macro_f1)
     if progress.loss is not None or progress.macro_f1 is not None:
         context.point(progress.done, loss=progress.loss, macro_f1=progress.macro_f1)
 
@@ -289,7 +308,8 @@ def pretrain_encoder(
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it speaks at every start, migration or not
     settings = read_settings(os.environ)
     engine = open_engine(settings.database_url)
     migrate(engine, backups_dir=settings.backups_dir)

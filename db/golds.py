@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from core.domain import Label, Side, SourceKind, SourceTrust
 from core.gold import Vote, gold_label
 from db.posts import decides, is_visible
-from db.tables import decision, distinct_text, family_place, post, source
+from db.tables import decision, distinct_text, family_place, post, snapshot_decision, source
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,11 @@ class GoldPost:
 
 
 def gold_posts(conn: Connection) -> Iterator[GoldPost]:
-    """Posts with a gold label, in order of id; left out while sources disagree or the text changed since."""
+    """Posts with a gold label, in order of id; left out while sources disagree or the text changed since.
+
+    Left out for good where an import gave the post a text of the other side after a version had been trained or
+    measured on it: what one version is measured on no other has learned from.
+    """
     query = (
         select(
             post.c.id.label("post_id"),
@@ -47,7 +51,7 @@ def gold_posts(conn: Connection) -> Iterator[GoldPost]:
         .join(distinct_text, post.c.text_id == distinct_text.c.id)
         .join(family_place, family_place.c.text_id == post.c.text_id)
         .join(source, decision.c.source_id == source.c.id)
-        .where(decides(), decision.c.text_id == post.c.text_id, is_visible())
+        .where(decides(), decision.c.text_id == post.c.text_id, is_visible(), ~_was_used_on_other_side())
         .order_by(post.c.id, decision.c.id)
     )
     for post_id, group in groupby(conn.execute(query), key=lambda row: row.post_id):
@@ -58,6 +62,20 @@ def gold_posts(conn: Connection) -> Iterator[GoldPost]:
             first = rows[0]
             ids = tuple(row.decision_id for row in rows)
             yield GoldPost(post_id, first.text_id, first.representative_id, Side(first.side), first.body, label, ids)
+
+
+def _was_used_on_other_side() -> ColumnElement[bool]:
+    """Some version has learned from the post and its text is held out now, or the other way round."""
+    made = decision.alias()
+
+    def used(side: ColumnElement[bool]) -> ColumnElement[bool]:
+        found = select(made.c.post_id).join_from(snapshot_decision, made, made.c.id == snapshot_decision.c.decision_id)
+        return post.c.id.in_(found.where(side))
+
+    return or_(
+        and_(distinct_text.c.side == Side.train, used(snapshot_decision.c.side != Side.train)),
+        and_(distinct_text.c.side != Side.train, used(snapshot_decision.c.side == Side.train)),
+    )
 
 
 def gold_families(found: Iterable[GoldPost]) -> list[GoldPost]:

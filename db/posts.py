@@ -242,6 +242,10 @@ def hits_with_words(conn: Connection) -> Iterator[Row[int, str]]:
         yield from part
 
 
+def are_there_any(conn: Connection) -> bool:
+    return conn.execute(select(post.c.id).where(is_visible()).limit(1)).first() is not None
+
+
 def count_posts(conn: Connection) -> int:
     return conn.execute(select(func.count()).select_from(post).where(is_visible())).scalar_one()
 

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, Table, delete, exists, func, insert, literal, or_, select, tuple_, update
 
-from core.domain import Label
+from core.domain import Label, Side
 from db.engine import insert_rows
-from db.tables import decision, hit, post, reject, run, sighting, staged_change, staged_decision
+from db.tables import decision, distinct_text, hit, post, reject, run, sighting, staged_change, staged_decision
 
 
 def add_rejects(conn: Connection, run_id: int, rejects: Sequence[tuple[int, str, str]]) -> None:
@@ -50,6 +50,21 @@ def publish_changes(conn: Connection, run_id: int) -> int:
         )
     )
     return result.rowcount
+
+
+def held_out_sides(conn: Connection, *, first: int, last: int) -> dict[int, Side]:
+    """The side of the text that a known post has had, by the id of the one it will have, where that was held out.
+
+    first, last: ids of new texts.
+    """
+    query = (
+        select(staged_change.c.text_id, func.min(distinct_text.c.side).label("side"))  # audit before evaluation
+        .join_from(staged_change, post, post.c.id == staged_change.c.post_id)
+        .join(distinct_text, distinct_text.c.id == post.c.text_id)
+        .where(staged_change.c.text_id.between(first, last), distinct_text.c.side != Side.train)
+        .group_by(staged_change.c.text_id)
+    )
+    return {row.text_id: Side(row.side) for row in conn.execute(query)}
 
 
 def has_decisions(conn: Connection, run_id: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,20 @@ from core.encoders import weights_file
 from core.errors import BadInput
 
 
+def quieten_libraries() -> None:
+    """What they say to programmers, and bars of their own, would end up in a run's log and between our lines."""
+    transformers_logging.set_verbosity_error()  # a fresh head is meant, no reason to warn
+    transformers_logging.disable_progress_bar()
+    # peft asks a model for a property that transformers has renamed.
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+
+
 def load_base(path: Path) -> Any:
     """Load an encoder with a fresh three-class head in float32.
 
     Weights come from safetensors, or from a .bin read with weights only. Raises BadInput when they cannot be read.
     """
-    transformers_logging.set_verbosity_error()  # a fresh head is meant, no reason to warn
-    transformers_logging.disable_progress_bar()
+    quieten_libraries()
     try:
         return AutoModelForSequenceClassification.from_pretrained(
             path,

@@ -20,6 +20,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, PreTrainedTokenizerBase
 
 from core.errors import BadInput, Cancelled
+from core.learning.classifiers import quieten_libraries
 from core.learning.vocabulary import build_vocabulary, make_tokenizer
 
 CHECKPOINT_EVERY_S = 120
@@ -82,6 +83,7 @@ def pretrain(
     A checkpoint is kept in out_dir/checkpoint until the end; with resume, training goes on from it (same texts,
     same config). Raises Cancelled after writing a checkpoint, BadInput when there is nothing to resume.
     """
+    quieten_libraries()
     torch.manual_seed(config.seed)
     checkpoint = out_dir / "checkpoint"
     if resume and not (checkpoint / "state.pt").is_file():

@@ -12,7 +12,7 @@ import math
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,7 @@ class TrainingProgress:
 class TrainingResult:
     folder: Path
     manifest: dict[str, object]
+    metrics: dict[str, object]
     warnings: tuple[str, ...]
 
 
@@ -112,6 +113,7 @@ class Schedule:
 
 
 Report = Callable[[TrainingProgress], None]
+Measure = Callable[[Path], Mapping[str, object]]  # folder of a version → its figures on what was kept aside
 
 
 def train(
@@ -120,11 +122,13 @@ def train(
     *,
     config: TrainingConfig,
     out_dir: Path,
+    measure: Measure = lambda folder: {},
     report: Report = lambda progress: None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> TrainingResult:
-    """Train and save a version in out_dir (written aside, renamed when complete).
+    """Train, measure and save a version in out_dir (written aside, renamed when complete).
 
+    measure: gets the folder while it still stands aside; what it returns goes into manifest and model card.
     Raises Conflict when there is too little to learn from, Cancelled within a step of being asked; neither leaves
     anything behind.
     """
@@ -166,12 +170,16 @@ def train(
         report(TrainingProgress("saving", trainer.state.global_step, schedule.steps))
         manifest = _manifest(config, schedule, device, training, evaluation, weights, warnings, watcher)
         manifest["seconds"] = round(time.monotonic() - begun, 1)
-        _save(model, tokenizer, partial, config, manifest)
+        _save(model, tokenizer, partial, config)
+        _record(partial, manifest)
+        metrics = dict(measure(partial))
+        manifest["metrics"] = metrics
+        _record(partial, manifest)
         shutil.rmtree(out_dir, ignore_errors=True)
         partial.rename(out_dir)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return TrainingResult(out_dir, manifest, tuple(warnings))
+    return TrainingResult(out_dir, manifest, metrics, tuple(warnings))
 
 
 # --- before training ------------------------------------------------------------------------------------------------
@@ -394,6 +402,7 @@ def _manifest(
         "device": {"kind": device.kind, "name": device.name, "precision": device.precision},
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
         "warnings": list(warnings),
+        "metrics": {},
         "calibration": None,
     }
 
@@ -403,15 +412,17 @@ def _by_label(examples: Sequence[TrainingExample]) -> dict[str, int]:
     return {name: counts[index] for index, name in enumerate(LABEL_NAMES)}
 
 
-def _save(
-    model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, config: TrainingConfig, manifest: dict[str, object]
-) -> None:
-    """Adapter with head, tokenizer, manifest and model card; nothing that names a folder of this machine."""
+def _save(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, config: TrainingConfig) -> None:
+    """Adapter with head, and tokenizer; nothing that names a folder of this machine."""
     for scratch in ("trainer", "metric"):
         shutil.rmtree(folder / scratch, ignore_errors=True)
     model.peft_config["default"].base_model_name_or_path = config.base_name
     model.save_pretrained(folder, save_embedding_layers=False)
     tokenizer.save_pretrained(folder)
+
+
+def _record(folder: Path, manifest: dict[str, object]) -> None:
+    """Manifest and model card."""
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(_card(manifest), encoding="utf-8")
 
@@ -424,8 +435,26 @@ def _card(manifest: dict[str, Any]) -> str:
 LoRA adapter and classification head on `{manifest["base"]["name"]}` (weights SHA-256 `{manifest["base"]["sha256"]}`).
 Labels in order: {", ".join(manifest["labels"])}. Trained on {counts}; snapshot `{manifest["snapshot"]}`.
 
-Probabilities are not calibrated. Figures stand on the version's page, measured on posts kept aside; hyper-parameters,
-library versions and device in `manifest.json`.
+Probabilities are not calibrated. Hyper-parameters, library versions and device stand in `manifest.json`.
+
+{_measured(manifest["metrics"])}
 
 Warnings:{warnings}
 """
+
+
+def _measured(metrics: dict[str, Any]) -> str:
+    """The figures of core.metrics in words and a table."""
+    if not metrics:
+        return "Measured on nothing: no judged text was kept aside yet."
+    lines = [
+        f"Measured on {metrics['judged']:,} judged texts kept aside, which stand for {metrics['total']:,} posts: "
+        f"macro-F1 {metrics['macro_f1']:.3f}, accuracy {metrics['accuracy']:.3f}.",
+        "",
+        "| label | precision | recall | F1 | posts |",
+        "|---|---|---|---|---|",
+    ]
+    for name, of_class in metrics["per_class"].items():
+        figures = " | ".join(f"{of_class[figure]:.3f}" for figure in ("precision", "recall", "f1"))
+        lines.append(f"| {name} | {figures} | {of_class['support']:,} |")
+    return "\n".join(lines)

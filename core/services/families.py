@@ -16,7 +16,7 @@ from core.errors import Conflict, NotAllowed
 from core.families import Matched, family_form, is_exact_only, keys_of, match
 from core.minhash import bands_of
 from core.permissions import Permission, may, require
-from db import audit, decisions, families, leases, posts, queue
+from db import audit, decisions, families, leases, posts, queue, staging
 from db.engine import read, write, write_unseen
 from db.families import DecidedPosts, Family, FamilyMember, NewPlace, UnplacedText
 
@@ -31,7 +31,11 @@ Report = Callable[[str, int, int | None, str], None]  # stage, done, total, mess
 
 
 def place_new_texts(engine: Engine, *, report: Report) -> None:
-    """Find the family of every text that has none yet. What joins a family takes its side of the split."""
+    """Find the family of every text that has none yet. What joins a family takes its side of the split.
+
+    A new text of a post that was held out stays held out: it founds its family with that side, and stays apart from
+    a family that is trained on.
+    """
     with read(engine) as conn:
         total = families.count_unplaced(conn)
     done, last = 0, 0
@@ -64,10 +68,11 @@ def _place_once(engine: Engine, block: list[UnplacedText]) -> list[UnplacedText]
             representatives=families.representatives(conn),
             forms_of=lambda text_ids: _forms(conn, text_ids),
         )
-        sides = _sides(conn, block, matched)
+        held_out = staging.held_out_sides(conn, first=block[0].id, last=block[-1].id)
+        family_of, sides = _stand(conn, block, matched, held_out)
     bands = dict(zip(matched.founded.ids.tolist(), matched.founded.bands, strict=True))
     places = [
-        NewPlace(text.id, family, key, bands.get(text.id))
+        NewPlace(text.id, family_of[text.id], key if family_of[text.id] == family else None, bands.get(text.id))
         for text, family, key in zip(block, matched.family_ids.tolist(), keys.tolist(), strict=True)
     ]
     too_late: set[int] = set()
@@ -89,13 +94,21 @@ def _forms(conn: Connection, text_ids: Sequence[int]) -> list[str]:
     return [family_form(bodies[text_id]) for text_id in text_ids]
 
 
-def _sides(conn: Connection, block: list[UnplacedText], matched: Matched) -> dict[int, Side]:
-    """Of the texts that stand on another side than their family's representative: that one's side."""
+def _stand(
+    conn: Connection, block: list[UnplacedText], matched: Matched, held_out: dict[int, Side]
+) -> tuple[dict[int, int], dict[int, Side]]:
+    """The family of each text, and the side of those that do not stand on their family's yet.
+
+    held_out: texts that must not be trained on, with the side that they take unless they join a held-out family.
+    """
     pairs = list(zip(block, matched.family_ids.tolist(), strict=True))
-    own = {text.id: text.side for text in block}
-    known = families.sides_of(conn, sorted({family for _, family in pairs if family not in own}))
-    of_family = own | known
-    return {text.id: of_family[family] for text, family in pairs if of_family[family] is not text.side}
+    own = {text.id: held_out.get(text.id, text.side) for text in block}
+    side_of = own | families.sides_of(conn, sorted({family for _, family in pairs if family not in own}))
+    family_of = {
+        text.id: text.id if text.id in held_out and side_of[family] is Side.train else family for text, family in pairs
+    }
+    side_now = {text.id: side_of[family_of[text.id]] for text in block}
+    return family_of, {text.id: side_now[text.id] for text in block if side_now[text.id] is not text.side}
 
 
 # --- looking --------------------------------------------------------------------------------------------------------

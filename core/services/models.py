@@ -16,6 +16,8 @@ from db import audit, families, golds, models
 from db.engine import read, write
 from db.golds import GoldPost
 
+SAME = 0.0005  # what a figure of three digits does not show
+
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
@@ -36,6 +38,18 @@ class Comparison:
     judged_audit: int
     candidate_metrics: Metrics | None
     active_metrics: Metrics | None
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """By how much the candidate is worse than the active version, in the figures that count; empty if in none."""
+        new, old = self.candidate_metrics, self.active_metrics
+        if new is None or old is None:
+            return {}
+        gaps = {"macro-F1": new.macro_f1 - old.macro_f1}
+        violation = new.per_class[Label.violation], old.per_class[Label.violation]
+        if violation[0].support:
+            gaps["violation recall"] = violation[0].recall - violation[1].recall
+        return {figure: -gap for figure, gap in gaps.items() if gap < -SAME}
 
 
 def list_versions(engine: Engine, actor: Actor) -> list[VersionRow]:

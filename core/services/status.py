@@ -27,6 +27,12 @@ class Status:
     open_runs: tuple[Run, ...]
 
 
+def has_posts(engine: Engine) -> bool:
+    """Whether any import has brought posts, cheaply at every size of the pool."""
+    with read(engine) as conn:
+        return posts.are_there_any(conn)
+
+
 def status_of(engine: Engine) -> Status:
     """Numbers without names: anybody who is signed in may see them."""
     with read(engine) as conn:

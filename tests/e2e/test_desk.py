@@ -18,8 +18,8 @@ PAGE = """<!doctype html><meta charset=utf-8><div id=p>%s</div><script type=modu
 import mount from '/label.js';
 const labels = ['normal', 'suspicious', 'violation'].map((name) => ({name, chinese: name}));
 const parentElement = document.querySelector('#p');
-window.mount = (user) => mount({
-  parentElement, data: {user, csrf: 'c' + user, want: 3, labels, reasons: {}}, key: 'label'});
+window.mount = (user, has_posts = true) => mount({
+  parentElement, data: {user, csrf: 'c' + user, want: 3, labels, reasons: {}, has_posts}, key: 'label'});
 window.mount(1);
 </script>"""
 Asked = dict[str, Any]
@@ -190,3 +190,43 @@ def test_card_that_was_lost_while_its_press_is_unsaved_does_not_take_the_press_w
     found.press("1")
     found.wait(1_200)
     assert (found.unsaved, found.painted) == ("0", "13")
+
+
+def test_hint_for_a_correction_leaves_the_models_sentence_alone(desk: Callable[[Answer], Desk]) -> None:
+    made = {"decision_id": 5, "lease_id": 4, "post_id": 14, "text_id": 14, "text": "t", "label": "normal", "copies": 0}
+    found = desk(lambda asked, n: answer(cards=[card(1)], recent=[made]))
+    found.press("m")
+    assert "No model has scored" in found.page.locator(".model").inner_text()
+    found.page.click(".recent .row")
+    assert "No model has scored" in found.page.locator(".model").inner_text()
+    assert "corrects the chosen one" in found.page.locator("aside .hint").inner_text()
+
+
+def test_chosen_decision_is_shown_whole_before_it_is_corrected(desk: Callable[[Answer], Desk]) -> None:
+    text = "a long text that no narrow row can hold, " * 9 + "and its end"
+    made = {"decision_id": 5, "lease_id": 4, "post_id": 14, "text_id": 14, "text": text, "label": "normal", "copies": 0}
+    found = desk(lambda asked, n: answer(cards=[card(1)], recent=[made]))
+    found.page.add_style_tag(content=(FOLDER / "label.css").read_text())
+    row = found.page.locator(".recent .row span").last
+    cut = "span => span.scrollWidth > span.clientWidth"
+    assert row.evaluate(cut)
+    row.click()
+    assert not row.evaluate(cut)
+    assert row.inner_text() == text
+
+
+def test_desk_of_a_fresh_installation_tells_no_posts_from_all_decided(desk: Callable[[Answer], Desk]) -> None:
+    found = desk(lambda asked, n: answer(left=0))
+    assert "every post is decided" in found.page.locator(".text").inner_text()
+    found.page.evaluate("window.mount(2, false)")
+    found.wait()
+    assert "no posts yet" in found.page.locator(".text").inner_text()
+
+
+def test_presses_that_wait_are_spoken_of_in_their_number(desk: Callable[[Answer], Desk]) -> None:
+    found = desk(three_cards_then(lambda asked, n: "no connection"))
+    found.press("1")
+    assert "1 press not saved yet: kept in this browser until it is." in found.notice
+    found.press("1")
+    found.wait(1_000)
+    assert "2 presses not saved yet: kept in this browser until they are." in found.notice

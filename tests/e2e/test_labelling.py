@@ -242,6 +242,13 @@ def test_page_of_a_disabled_user_is_refused(labelling: Visitor, forum: Served, t
     assert decisions_of_name(forum, me) == 0
     labelling.page.get_by_test_id("stSidebarNav").get_by_role("link").first.click()
     expect(labelling.page.get_by_text("You are signed out.")).to_be_visible(timeout=10_000)
+    way_back = labelling.page.get_by_test_id("stApp").get_by_role("link", name="Sign in")
+    expect(way_back).to_be_visible()
+    expect(labelling.page.get_by_text("TypeError")).to_have_count(0)
+    with labelling.context.expect_page() as opened:
+        way_back.click()
+    expect(opened.value.get_by_label("Password")).to_be_visible()
+    labelling.assert_clean()
 
 
 def decisions_of_name(forum: Served, name: str) -> int:

@@ -89,6 +89,13 @@ def test_without_a_session_pages_lead_to_sign_in_and_everything_else_is_refused(
     assert client.get("/healthz").text == "ok"
 
 
+def test_assets_of_streamlit_are_for_everybody_and_nothing_else_under_their_path_is(client: TestClient) -> None:
+    assert client.get("/static/js/LinkButton.Bx-1_a.js").status_code == 404  # let through; this app has none
+    for path in ("/static/", "/static/js/", "/static/js/../../api/uploads", "/static/js/.env", "/app/static/js/a.js"):
+        assert client.get(path).status_code == 401, path
+    assert client.put("/static/js/a.js").status_code == 401
+
+
 def test_websocket_without_a_session_is_refused(client: TestClient) -> None:
     with pytest.raises(WebSocketDisconnect), client.websocket_connect(STREAM):
         pass

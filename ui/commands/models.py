@@ -69,12 +69,14 @@ def predict(
 
     if sum([text is not None, batch is not None, interactive]) != 1:
         raise typer.BadParameter("give exactly one of --text, --batch and --interactive")
+    # Loading a model takes seconds: what cannot be used is said before.
+    texts = [] if interactive else predicting.texts_in(batch) if batch is not None else [predicting.checked(text)]
     predict = predicting.make_predict(open_installation(), model)
     if text is not None:
-        found = predicting.predict_one(predict, text)
+        found = predict(texts)[0]
         show(found, as_json=as_json, text=lambda: [predicting.line_of(found)])
     elif batch is not None:
-        results = predicting.predict_batch(predict, batch)
+        results = predicting.predict_batch(predict, texts)
         show(results, as_json=as_json, text=lambda: (f"{predicting.line_of(r)}  {r['text'][:60]}" for r in results))
     else:
         results = predicting.predict_typed(predict, as_json=as_json, write=typer.echo)

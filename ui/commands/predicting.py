@@ -65,8 +65,7 @@ def typed_texts() -> Iterator[str]:
         yield line
 
 
-def predict_batch(predict: Predict, path: Path) -> list[dict[str, Any]]:
-    texts = texts_in(path)
+def predict_batch(predict: Predict, texts: Sequence[str]) -> list[dict[str, Any]]:
     results = []
     for start in range(0, len(texts), TEXTS_AT_ONCE):
         part = texts[start : start + TEXTS_AT_ONCE]
@@ -75,10 +74,11 @@ def predict_batch(predict: Predict, path: Path) -> list[dict[str, Any]]:
     return results
 
 
-def predict_one(predict: Predict, text: str) -> dict[str, Any]:
-    if not text.strip():
+def checked(text: str | None) -> str:
+    """The text of --text; raises BadInput for an empty one."""
+    if not text or not text.strip():
         raise BadInput("--text is empty; give a text to judge.")
-    return predict([text])[0]
+    return text
 
 
 def predict_typed(predict: Predict, *, as_json: bool, write: Callable[[str], None]) -> list[dict[str, Any]]:

@@ -21,6 +21,9 @@ from ui.server.cookies import secret_in
 
 OPEN_PATHS = frozenset({"/signin", "/healthz"})
 OPEN_INVITATION = re.compile(r"/invite/[A-Za-z0-9_-]{20,100}")
+# Streamlit's own script, style and fonts, the same for everybody. A page that is open when its session ends still has
+# to fetch what draws the way to the sign-in page.
+OPEN_ASSET = re.compile(r"/static/(?:css|js|media)/[A-Za-z0-9_-][A-Za-z0-9._-]*")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSP = "; ".join(
     (
@@ -92,7 +95,7 @@ async def _refuse(connection: HTTPConnection) -> Response | None:
     if not is_own_origin(connection.headers.get("origin"), host):
         return PlainTextResponse("Requests from other sites are refused.", status_code=403)
     path = connection.scope["path"]
-    if path in OPEN_PATHS or OPEN_INVITATION.fullmatch(path):
+    if path in OPEN_PATHS or OPEN_INVITATION.fullmatch(path) or _is_asset(connection):
         return None
     session = await run_in_threadpool(accounts.session_of, running.engine, secret_in(connection.cookies), now=utc_now())
     if session is None:
@@ -101,6 +104,10 @@ async def _refuse(connection: HTTPConnection) -> Response | None:
         return JSONResponse({"error": "The page is out of date (CSRF token); reload it."}, status_code=403)
     connection.scope.setdefault("state", {})["session"] = session
     return None
+
+
+def _is_asset(connection: HTTPConnection) -> bool:
+    return connection.scope.get("method") in ("GET", "HEAD") and bool(OPEN_ASSET.fullmatch(connection.scope["path"]))
 
 
 def is_allowed_host(host: str, allowed: frozenset[str]) -> bool:

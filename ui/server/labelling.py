@@ -29,7 +29,7 @@ from db.decisions import RecentDecision
 from ui.server import runtime
 
 MAX_BODY = 1_000_000
-RECENT_CHARACTERS = 120
+RECENT_CHARACTERS = 2_000  # who corrects a decision reads it whole
 STATUSES: dict[type[TiebreakError], int] = {NotAllowed: 403, NotFound: 404, Conflict: 409}  # others are 400
 UNREADABLE = "It was made by another version of this page; decide the post again."
 
@@ -203,7 +203,7 @@ def _recent(made: RecentDecision) -> dict[str, Any]:
         "lease_id": made.lease_id,
         "post_id": made.post_id,
         "text_id": made.text_id,
-        "text": made.text[:RECENT_CHARACTERS],
+        "text": made.text[:RECENT_CHARACTERS] + ("…" if len(made.text) > RECENT_CHARACTERS else ""),
         "label": made.label.name,
         "copies": made.copies,
     }

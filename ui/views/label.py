@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.domain import Label, Reason
 from core.permissions import Permission, require
 from core.services.rules import current_policy
+from core.services.status import has_posts
 from ui.components import component
 from ui.page import errors_as_sentences, open_page
 
@@ -27,6 +28,7 @@ with errors_as_sentences():
             "user": page.session.user.id,
             "csrf": page.session.csrf,
             "want": current_policy(page.engine).prefetch,
+            "has_posts": has_posts(page.engine),
             "labels": [{"name": label.name, "chinese": label.chinese} for label in Label],
             "reasons": {reason.value: words for reason, words in REASONS.items()},
         },

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.clock import utc_now
-from core.domain import LABEL_NAMES
+from core.domain import LABEL_NAMES, ModelVersion
 from core.metrics import Metrics
 from core.permissions import Permission, may
 from core.services import models
@@ -20,6 +20,34 @@ def promote(name: str) -> None:
     with errors_as_sentences():
         models.promote(page.engine, page.actor, name, now=utc_now())
         st.session_state["promoted"] = name
+        st.session_state.pop("promote-although-worse", None)
+
+
+def ask(name: str | None) -> None:
+    """Remember that the lead wants a worse version, to be asked once more; None: does not after all."""
+    st.session_state["promote-although-worse"] = name
+
+
+def show_promotion(found: models.Comparison) -> None:
+    """A button; for a version that is worse than the active one a quiet one, and a second question."""
+    name, losses = found.candidate.name, found.losses
+    if not losses or found.active is None:
+        st.button(f"Promote {name}", type="primary", on_click=promote, args=(name,))
+        return
+    if st.session_state.get("promote-although-worse") != name:
+        st.button(f"Promote {name} although it is worse", on_click=ask, args=(name,))
+        return
+    worse = " and ".join(f"{figure} by {gap:.3f}" for figure, gap in losses.items())
+    st.warning(f"{name} is worse than {found.active.name}: {worse}. The queue will be ordered by it all the same.")
+    left, right, _ = st.columns([2, 2, 6])
+    left.button(f"Promote {name} all the same", on_click=promote, args=(name,), width="stretch")
+    right.button(f"Keep {found.active.name}", type="primary", on_click=ask, args=(None,), width="stretch")
+
+
+def warnings_of(version: ModelVersion) -> list[str]:
+    """What its training warned of, such as a class without labels."""
+    found = version.manifest.get("warnings")
+    return [str(warning) for warning in found] if isinstance(found, list) else []
 
 
 def show_versions(rows: list[models.VersionRow]) -> None:
@@ -50,8 +78,10 @@ def show_comparison(found: models.Comparison) -> None:
     if found.candidate_metrics is None:
         st.info("No decided posts were kept aside from training yet, so nothing can be measured. Decide more posts.")
         return
+    are_two = found.active is not None and found.active.id != found.candidate.id
+    untrained = "neither version was trained on" if are_two else "it was not trained on"
     st.caption(
-        f"Measured on {found.judged:,} judged texts that neither version was trained on; with their near-copies they "
+        f"Measured on {found.judged:,} judged texts that {untrained}; with their near-copies they "
         f"stand for {found.candidate_metrics.total:,} posts. {found.judged_audit:,} of the texts are "
         "from the audit slice (drawn at random). The others come from the queue, which prefers hard posts."
     )
@@ -113,7 +143,10 @@ with errors_as_sentences():
         show_versions(rows)
         names = [row.version.name for row in rows]
         chosen = st.selectbox("Look at", names, key="models-version")
-        show_comparison(models.compare(page.engine, page.actor, chosen))
-        is_active = next(row.is_active for row in rows if row.version.name == chosen)
-        if may(page.actor, Permission.promote) and not is_active:
-            st.button(f"Promote {chosen}", type="primary", on_click=promote, args=(chosen,))
+        row = next(row for row in rows if row.version.name == chosen)
+        for warning in warnings_of(row.version):
+            st.warning(warning)
+        comparison = models.compare(page.engine, page.actor, chosen)
+        show_comparison(comparison)
+        if may(page.actor, Permission.promote) and not row.is_active:
+            show_promotion(comparison)

@@ -51,8 +51,19 @@ def version(learning, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory)
         examples(learning, 210, start=1_000),
         config=config_for(learning, tiny_base, quick=False),
         out_dir=folder,
+        measure=lambda partial: measured(partial, tiny_base),
     )
     return folder
+
+
+def measured(partial: Path, base: Path) -> dict[str, object]:
+    """Figures by the version as it stands aside, before anybody can see it."""
+    from core.metrics import measure
+
+    assert not partial.with_name("v1").exists()
+    texts = [marked_text(n % 3, n) for n in range(1_000, 1_090)]
+    said = probabilities(partial, base, texts).argmax(axis=1)
+    return measure([n % 3 for n in range(1_000, 1_090)], said.tolist()).to_dict()
 
 
 def probabilities(version: Path, base: Path, texts: list[str]) -> np.ndarray:
@@ -82,7 +93,10 @@ def test_manifest_says_what_the_version_was_made_of_and_names_no_folder(version:
     assert manifest["base"]["name"] == "tiny"
     assert manifest["examples"]["training"] == {"normal": 80, "suspicious": 80, "violation": 80}
     assert {"torch", "transformers", "peft", "accelerate", "datasets", "evaluate"} <= set(manifest["libraries"])
-    assert (version / "README.md").is_file()
+    card = (version / "README.md").read_text()
+    assert f"macro-F1 {manifest['metrics']['macro_f1']:.3f}" in card
+    assert manifest["metrics"]["judged"] == 90
+    assert "| suspicious | " in card
     for path in version.iterdir():
         if path.suffix in (".json", ".md"):
             assert str(tiny_base.parent) not in path.read_text(), path

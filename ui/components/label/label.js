@@ -377,7 +377,7 @@ class Desk {
 
   async explain(response) {
     const waiting = this.unsaved.presses.length;
-    const kept = waiting ? ` ${plural(waiting, "press")} not saved yet: kept in this browser until it is.` : "";
+    const kept = waiting ? ` ${plural(waiting, "press")} not saved yet: kept in this browser until ${waiting === 1 ? "it is" : "they are"}.` : "";
     if (response === null) this.say(`No connection to Tiebreak; trying again.${kept}`);
     else if (response.status === 401) this.say(`You are signed out.${kept}`, "Sign in", "/signin?next=%2Flabel");
     else {
@@ -485,7 +485,9 @@ class Desk {
         ? "Fetching posts …"
         : this.left
           ? "The posts that are left are in other people's hands. New ones appear here by themselves."
-          : "The queue is empty: every post is decided. New imports appear here by themselves.";
+          : this.data.has_posts || this.recent.length
+            ? "The queue is empty: every post is decided. New imports appear here by themselves."
+            : "There are no posts yet; a lead imports them on the Import page. They appear here by themselves.";
   }
 
   drawBeside() {
@@ -505,7 +507,7 @@ class Desk {
 
   drawRecent() {
     this.$(".recent").replaceChildren(...this.recent.map((made) => this.drawMade(made)));
-    this.$(".hint").textContent = this.correcting
+    this.$("aside .hint").textContent = this.correcting
       ? "1, 2 or 3 corrects the chosen one; Esc leaves it."
       : this.recent.length
         ? "Click one to correct it."
@@ -513,7 +515,8 @@ class Desk {
   }
 
   drawMade(made) {
-    const entry = element("li", made.label);
+    const isChosen = this.correcting?.decision_id === made.decision_id;
+    const entry = element("li", `${made.label}${isChosen ? " chosen" : ""}`);
     const row = element("button", "row", { type: "button", title: made.label });
     row.append(element("span", "shape", {}, SHAPES[made.label]), element("span", "", {}, visible(made.text)));
     if (made.copies) {
@@ -527,7 +530,7 @@ class Desk {
     entry.append(row);
     const model = this.models.get(made.post_id);
     if (model) entry.append(element("div", "said", {}, `model: ${model.label} ${percent(model.probabilities[model.label])}`));
-    if (this.correcting?.decision_id === made.decision_id) entry.append(this.drawFix());
+    if (isChosen) entry.append(this.drawFix());
     return entry;
   }
 
