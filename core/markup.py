@@ -19,6 +19,8 @@ _TAGS = frozenset(
     "float indent password postbg qq sup sub p backcolor index page php html attachimg backimg fly move face hr "
     "video iframe strike center tthread groupid @ *".split()
 )
+_ENDS = frozenset(tag[place:] for tag in _TAGS for place in range(len(tag) + 1))
+_BEGINNINGS = frozenset(tag[:place] for tag in _TAGS for place in range(len(tag) + 1))
 _FILES = frozenset({"attach", "img", "attachimg", "media", "audio", "flash", "postbg", "video", "iframe"})
 _BREAKS = {"*": "\n", "tr": "\n", "p": "\n", "hr": "\n", "list": "\n", "td": " "}
 
@@ -272,7 +274,7 @@ def _without_half_tags(text: str) -> str:
     if start and _ends_a_tag(start.group()[:-1]):
         text = text[start.end() :]
     end = _HALF_TAG_AT_END.search(text, max(0, len(text) - 420))
-    if end and _begins_a_tag(end["name"].lstrip("/").lower()):
+    if end and end["name"].lstrip("/").lower() in _BEGINNINGS:
         text = text[: end.start()]
         if end["name"].lower() in _CUT_END_OF_QUOTE:
             text += "[/quote]"  # what stands before it is somebody else's words all the same
@@ -283,14 +285,9 @@ def _ends_a_tag(fragment: str) -> bool:
     """`ze=2`, `/size`, `quote`, `goto=findpost&pid=7`, `9999`: the rest of a tag after its beginning was cut off."""
     name, equals, value = fragment.partition("=")
     name = name.lower().removeprefix("/")
-    is_rest = any(tag.endswith(name) for tag in _TAGS)
-    if is_rest and (value or not equals):
+    if name in _ENDS and (value or not equals):
         return True
     return _HALF_VALUE.fullmatch(fragment) is not None and not is_address(fragment)
-
-
-def _begins_a_tag(name: str) -> bool:
-    return any(tag.startswith(name) for tag in _TAGS)
 
 
 def host_of(address: str) -> str | None:
