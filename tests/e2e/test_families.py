@@ -181,12 +181,12 @@ def test_lead_reads_the_families_their_posts_and_exports_them(
     lead.sign_in(forum.add_user("lea", Role.lead))
     lead.go("Families")
     page = lead.page
-    expect(page.get_by_text("6 posts take 1 judgements", exact=False)).to_be_visible()
+    expect(page.get_by_text("6 posts take 1 judgement.", exact=False)).to_be_visible()
     cells = page.get_by_test_id("stDataFrame").first
     expect(cells.locator("canvas td", has_text="violation 6")).to_have_count(1)
     expect(cells.locator("canvas td", has_text="mo 6 (5 by the family)")).to_have_count(1)
     cells.click(position={"x": 15, "y": 52})
-    expect(page.get_by_text("6 near-copies")).to_be_visible()
+    expect(page.get_by_text("Family of 6 posts")).to_be_visible()
     lead.settle()
     members = page.get_by_test_id("stDataFrame").nth(1)
     expect(members.locator("canvas td", has_text="by family")).to_have_count(5)

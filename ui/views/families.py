@@ -21,9 +21,13 @@ def show_counts(found: FamilyCounts) -> None:
     columns[1].metric("Posts in them", f"{found.posts_in_families:,}")
     columns[2].metric("Judgements saved", f"{found.saved:.1%}")
     st.caption(
-        f"Judged once a family, {found.posts:,} posts take {found.judgements:,} judgements. A post without near-copies "
-        "is not listed here."
+        f"Judged once a family, {counted(found.posts, 'post')} take {counted(found.judgements, 'judgement')}. "
+        "Posts without near-copies are not listed here."
     )
+
+
+def counted(number: int, word: str) -> str:
+    return f"{number:,} {word}" + ("" if number == 1 else "s")
 
 
 def decided_so_far(listed: ListedFamily) -> str:
@@ -77,7 +81,7 @@ def show_families(page: Page, count: int) -> ListedFamily | None:
 
 
 def show_members(page: Page, chosen: ListedFamily) -> None:
-    st.subheader(f"{chosen.family.size:,} near-copies", anchor=False)
+    st.subheader(f"Family of {counted(chosen.family.size, 'post')}", anchor=False)
     st.text(chosen.family.text)
     pages = -(-chosen.family.size // MEMBERS_A_PAGE)
     number = st.pagination(pages, key=f"members-page-{chosen.family.id}") if pages > 1 else 1
