@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import takewhile
+from itertools import accumulate, takewhile
 
-MAX_CELLS = 1_000_000  # characters of one text times the other's; beyond, what differs is marked as one stretch
+MAX_CELLS = 1_000_000  # parts of one text times the other's; beyond, what differs is marked as one stretch
+
+_PART = re.compile(r"[0-9A-Za-z]+|.", re.DOTALL)
 
 # A link before a name before a number: each takes what belongs to it, so that a number in a link is no difference of
 # its own. Blanks and hyphens in a number are how people read it out.
@@ -35,26 +37,38 @@ class Difference:
 
 
 def differences(a: str, b: str) -> tuple[Difference, ...]:
-    """Return the stretches in which two texts differ, in order; what lies between them is the same in both."""
-    start = _common(a, b)
-    rest_a, rest_b = a[start:], b[start:]
+    """Return the stretches in which two texts differ, in order; what lies between them is the same in both.
+
+    A number or a Latin word differs as a whole: digits that two numbers share by chance say nothing.
+    """
+    parts_a, parts_b = _PART.findall(a), _PART.findall(b)
+    start = _common(parts_a, parts_b)
+    rest_a, rest_b = parts_a[start:], parts_b[start:]
     end = _common(rest_a[::-1], rest_b[::-1])
     rest_a, rest_b = rest_a[: len(rest_a) - end], rest_b[: len(rest_b) - end]
     if not rest_a and not rest_b:
         return ()
     if len(rest_a) * len(rest_b) > MAX_CELLS:
-        return (Difference(start, start + len(rest_a), start, start + len(rest_b)),)
-    stretches = SequenceMatcher(None, rest_a, rest_b, autojunk=False).get_opcodes()
+        stretches: Sequence[tuple[str, int, int, int, int]] = [("replace", 0, len(rest_a), 0, len(rest_b))]
+    else:
+        stretches = SequenceMatcher(None, rest_a, rest_b, autojunk=False).get_opcodes()
+    first = sum(map(len, parts_a[:start]))
+    places_a, places_b = _places(rest_a, first), _places(rest_b, first)
     return tuple(
-        Difference(start + a_start, start + a_end, start + b_start, start + b_end)
+        Difference(places_a[a_start], places_a[a_end], places_b[b_start], places_b[b_end])
         for tag, a_start, a_end, b_start, b_end in stretches
         if tag != "equal"
     )
 
 
-def _common(a: str, b: str) -> int:
-    """How many characters both begin with."""
+def _common(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many parts both begin with."""
     return sum(1 for _ in takewhile(bool, map(str.__eq__, a, b)))
+
+
+def _places(parts: Sequence[str], first: int) -> list[int]:
+    """Where each part begins in its text, and where the last one ends."""
+    return list(accumulate(map(len, parts), initial=first))
 
 
 def telling_differences(a: str, b: str) -> tuple[str, ...]:

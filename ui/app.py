@@ -19,6 +19,7 @@ PAGES = (
     ("views/retrain.py", "Retrain", Permission.manage_runs),
     ("views/models.py", "Models", Permission.look),
     ("views/distributions.py", "Distributions", Permission.look),
+    ("views/families.py", "Families", Permission.look),
     ("views/review.py", "Review", Permission.review),
     ("views/users.py", "Users", Permission.manage_users),
 )

@@ -23,6 +23,12 @@ def test_changed_added_and_dropped_stretches_are_marked() -> None:
     assert marked("", "新") == [("", "新")]
 
 
+def test_number_or_latin_word_differs_as_a_whole() -> None:
+    assert marked("电话13812345678，快来", "电话13912345670，快来") == [("13812345678", "13912345670")]
+    assert marked("加abc12", "加abd12吧") == [("abc12", "abd12吧")]
+    assert marked("共3个", "共30个") == [("3", "30")]
+
+
 @given(texts, texts)
 def test_replacing_what_is_marked_turns_one_text_into_the_other(a: str, b: str) -> None:
     rebuilt, end = "", 0

@@ -756,10 +756,9 @@ class NearCopies {
     const split = element("button", "", { type: "button" }, "split off");
     split.onclick = () => this.split(copy, split);
     split.onblur = () => this.calm(split);
-    entry.append(text, split);
     const facts = [copy.pid ? `post ${copy.pid}` : `post #${copy.post_id}`];
     if (copy.telling.length) facts.push(`differs in ${copy.telling.map(visible).join(", ")}`);
-    entry.append(element("small", "", { lang: "en" }, facts.join(" · ")));
+    entry.append(text, element("small", "", { lang: "en" }, facts.join(" · ")), split);
     return entry;
   }
 
