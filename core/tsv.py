@@ -29,6 +29,7 @@ _ROLES = {
     "ip": ("useip", "ip"),
     "label": ("label",),
 }
+ROLES = tuple(_ROLES)
 _TOO_LONG = "the line is longer than 16 MB"
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
