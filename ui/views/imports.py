@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -32,6 +33,14 @@ TRUSTS = {
     SourceTrust.human: "human: people decided",
     SourceTrust.suggestion: "suggestion: a model's opinion",
     SourceTrust.trusted: "trusted: above all others",
+}
+COUNTS = {
+    "rows": "rows",
+    "posts_added": "posts added",
+    "hits_added": "hits added",
+    "repeats": "repeats",
+    "rejected": "rejected",
+    "decisions_added": "decisions",
 }
 REFUSED = "(refuse them)"
 ORDERS = [",".join(names) for names in (*permutations(LABEL_NAMES), ("normal", "violation"), ("violation", "normal"))]
@@ -70,6 +79,23 @@ def start_import() -> None:
         if request is not None:
             importing.queue_import(page.engine, page.actor, request, now=utc_now())
             forget_file()
+
+
+def import_again(run_id: int) -> None:
+    """Put the request of a failed run in line once more."""
+    page = current_page()
+    with errors_as_sentences():
+        failed = runs.show_run(page.engine, page.actor, run_id)
+        request = importing.ImportRequest(**failed.config)  # type: ignore[arg-type]
+        importing.queue_import(page.engine, page.actor, request, now=utc_now())
+
+
+def offer_again(failed: Run) -> None:
+    """An import that was killed leaves its upload; one that could not read its file has deleted it."""
+    if Path(str(failed.config["path"])).is_file():
+        st.button("Import again", on_click=import_again, args=(failed.id,), help=str(failed.config["name"]))
+    else:
+        st.caption(f"{failed.config['name']} is not kept here any more; upload it again.")
 
 
 def drop_file() -> None:
@@ -111,9 +137,10 @@ def correct(seen: previewing.Preview) -> None:
     """Encoding and columns, with a way to correct them."""
     with st.expander("Encoding and columns", expanded=seen.problem is not None):
         st.selectbox("Encoding", ENCODINGS, key="import-encoding", help=f"Recognised: {seen.encoding}")
-        places = st.columns(4)
-        for place, (role, title) in enumerate(ROLES.items()):
-            places[place % 4].selectbox(title, [AS_NAMED, *seen.header], key=f"column-{role}")
+        roles = list(ROLES.items())
+        for start in range(0, len(roles), 4):  # each row in columns of its own: on a phone they stack in this order
+            for place, (role, title) in zip(st.columns(4), roles[start : start + 4], strict=False):
+                place.selectbox(title, [AS_NAMED, *seen.header], key=f"column-{role}")
         left, middle, right = st.columns(3)
         left.text_input(
             "Source of the labels",
@@ -157,10 +184,7 @@ def show_history(page: Page, past: list[Run]) -> None:
                     "status": run.status,
                     "by": run.created_by,
                     "when": run.created_at,
-                    **{
-                        key: run.result.get(key) for key in ("rows", "posts_added", "hits_added", "repeats", "rejected")
-                    },
-                    "decisions": run.result.get("decisions_added"),
+                    **{title: counted(run, key) for key, title in COUNTS.items()},
                     "error": run.error or "",
                 }
                 for run in past
@@ -170,10 +194,7 @@ def show_history(page: Page, past: list[Run]) -> None:
         width="stretch",
         column_config={
             "when": st.column_config.DatetimeColumn("when (UTC)", format="YYYY-MM-DD HH:mm"),
-            **{
-                name: st.column_config.NumberColumn(name.replace("_", " "), format="localized")
-                for name in ("rows", "posts_added", "hits_added", "repeats", "rejected", "decisions")
-            },
+            **{title: st.column_config.TextColumn(alignment="right") for title in COUNTS.values()},
         },
     )
     for run in [run for run in past if run.result.get("split_overlaps")][:5]:
@@ -185,6 +206,12 @@ def show_history(page: Page, past: list[Run]) -> None:
             f"/api/imports/{run.id}/rejects",
             icon=":material/download:",
         )
+
+
+def counted(run: Run, key: str) -> str:
+    """A count of the result; nothing, not even a zero, for a run that came to none."""
+    count = run.result.get(key)
+    return f"{count:,}" if isinstance(count, int) else ""
 
 
 def overlap_words(run: Run) -> str:
@@ -211,5 +238,6 @@ with errors_as_sentences():
     ended = [run for run in past if not run.is_open]
     if ended and ended[0].status is RunStatus.failed:
         show_run(page, ended[0].id)
+        offer_again(ended[0])
     if ended:
         show_history(page, ended)
