@@ -34,6 +34,7 @@ _TOO_LONG = "the line is longer than 16 MB"
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _FIELD = re.compile(r"(?:[^\t\\]|\\.|\\$)*", re.DOTALL)
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f]")  # a text holds a stray one at most
 _NOT_PLAIN = re.compile("[\\\\\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")  # what clean_unicode or an escape would change
 
 
@@ -93,11 +94,11 @@ def find_columns(
             roles[role] = found
     missing = [role for role in (("pid", "text") if needs_pid else ("text",)) if role not in roles]
     if missing:
-        names_for = " or ".join(" / ".join(_ROLES[role]) for role in missing)
+        wanted = " and none for ".join(f"{role} (usually {', '.join(_ROLES[role])})" for role in missing)
+        options = " ".join(f"--column {role}=NAME" for role in missing)
         raise BadInput(
-            f"{where} names no column for {' and '.join(missing)} (usually {names_for}); "
-            f"the columns are {_listed(header)}. "
-            f"Choose it on the import page, or with --column {missing[0]}=NAME."
+            f"{where} names no column for {wanted}; the columns are {_listed(header)}. "
+            f"Choose {'it' if len(missing) == 1 else 'them'} on the import page, or with {options}."
         )
     extra = {name: place for place, name in enumerate(header) if place not in roles.values()}
     return Columns(len(header), roles, extra)
@@ -142,7 +143,10 @@ def resolve_encoding(head: bytes, encoding: str) -> str:
         )
     if encoding == "utf-8":
         return "utf-8-sig"
-    return detect_encoding(head) if encoding == "auto" else encoding
+    found = detect_encoding(head) if encoding == "auto" else encoding
+    if not found.startswith("utf-16") and len(_CONTROLS.findall(head)) > max(8, len(head) // 50):
+        raise BadInput("The file is not a text file. Export the posts as tab-separated text (TSV).")
+    return found
 
 
 def refuse_other_formats(head: bytes) -> None:
