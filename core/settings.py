@@ -45,6 +45,11 @@ class Settings:
         return self.data_dir / "logs"
 
     @property
+    def address_file(self) -> Path:
+        """While the app is served: where people reach it."""
+        return self.data_dir / "address"
+
+    @property
     def versions_dir(self) -> Path:
         return self.models_dir / "versions"
 

@@ -31,12 +31,14 @@ _ROLES = {
     "label": ("label",),
 }
 ENOUGH_CHARACTERS = 2_000  # beyond ASCII, to tell UTF-8 from GB18030
+ROLES = tuple(_ROLES)
 _TOO_LONG = "the line is longer than 16 MB"
 _INVISIBLE = "\ufeff\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _LIKE_A_VALUE = re.compile(r"\d+|\\N|(?:\d{1,3}\.){3}\d{1,3}|.{60,}", re.DOTALL)
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f]")  # a text holds a stray one at most
 _NOT_PLAIN = re.compile("[\\\\\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")  # what clean_unicode or an escape would change
 
 
@@ -101,11 +103,11 @@ def find_columns(
             "front, separated by tabs: pid, context and what else there is."
         )
     if missing:
-        names_for = " or ".join(" / ".join(_ROLES[role]) for role in missing)
+        wanted = " and none for ".join(f"{role} (usually {', '.join(_ROLES[role])})" for role in missing)
+        options = " ".join(f"--column {role}=NAME" for role in missing)
         raise BadInput(
-            f"{where} names no column for {' and '.join(missing)} (usually {names_for}); "
-            f"the columns are {_listed(header)}. "
-            f"Choose it on the import page, or with --column {missing[0]}=NAME."
+            f"{where} names no column for {wanted}; the columns are {_listed(header)}. "
+            f"Choose {'it' if len(missing) == 1 else 'them'} on the import page, or with {options}."
         )
     return Columns(len(header), roles, _name_others(header, set(roles.values())))
 
@@ -183,6 +185,8 @@ def find_encoding(stream: BinaryIO, encoding: str) -> tuple[bytes, str]:
         found = "utf-16-be" if marked == "utf-16-be" else "utf-16-le"
     else:
         found = "utf-8-sig" if encoding == "utf-8" else encoding
+    if not found.startswith("utf-16") and len(_CONTROLS.findall(head)) > max(8, len(head) // 50):
+        raise BadInput("The file is not a text file. Export the posts as tab-separated text (TSV).")
     stream.seek(0)
     return head, found
 

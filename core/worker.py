@@ -290,9 +290,15 @@ def pretrain_encoder(
     epochs: int,
     source: str,
     resume: bool,
+    force: bool,
     report: Callable[[int, int, float], None],
 ) -> dict[str, object]:
-    """Make an encoder from text files in this process; returns its figures."""
+    """Make an encoder from text files in this process; returns its figures.
+
+    Raises Conflict when the folder holds one already, or part of one, unless told to overwrite it or to go on.
+    """
+    if not (resume or force):
+        _refuse_overwriting(out_dir)
     from core.learning.pretraining import PretrainingConfig, pretrain
     from core.texts import read_texts
 
@@ -305,6 +311,14 @@ def pretrain_encoder(
         report=lambda progress: report(progress.step, progress.steps, progress.loss),
     )
     return asdict(result)
+
+
+def _refuse_overwriting(out_dir: Path) -> None:
+    """Pretraining takes hours: a second one must not take the first one's place without a word."""
+    if (out_dir / "checkpoint" / "state.pt").is_file():
+        raise Conflict(f"{out_dir} holds an unfinished encoder; --resume goes on with it, --force begins anew.")
+    if encoders.weights_file(out_dir) is not None:
+        raise Conflict(f"{out_dir} holds an encoder already; name another folder, or --force to overwrite it.")
 
 
 def main() -> None:

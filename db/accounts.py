@@ -56,6 +56,10 @@ def set_disabled(conn: Connection, user_id: int, *, at: datetime | None) -> None
     conn.execute(update(user).where(user.c.id == user_id).values(disabled_at=at))
 
 
+def set_role(conn: Connection, user_id: int, role: Role) -> None:
+    conn.execute(update(user).where(user.c.id == user_id).values(role=role))
+
+
 def count_leads(conn: Connection) -> int:
     """Leads who can sign in."""
     leads = select(func.count()).select_from(user).where(user.c.role == Role.lead, user.c.disabled_at.is_(None))

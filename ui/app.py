@@ -32,6 +32,7 @@ pages = [
     if needed is None or may(session.user.actor, needed)
 ]
 st.html(PROJECT_DIR / "ui" / "style.css")
+st.logo(str(PROJECT_DIR / "ui" / "logo.svg"), icon_image=str(PROJECT_DIR / "ui" / "icon.svg"), size="large")
 chosen = st.navigation(pages)
 with st.sidebar:
     component("account")(

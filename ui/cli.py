@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
+from typer.exceptions import TyperException
 
 from core.errors import TiebreakError
 from ui.commands import families, models, operation, posts
 from ui.commands.console import fail
+
+STOPPED = 130  # what Typer returns after Ctrl-C
 
 app = typer.Typer(
     name="tiebreak",
@@ -39,9 +44,10 @@ runs_app.command("cancel")(operation.cancel_one_run)
 runs_app.command("take-back")(operation.take_back_import)
 app.add_typer(runs_app, name="runs")
 
-users_app = typer.Typer(help="People: invite, list, disable, set a password.", no_args_is_help=True)
+users_app = typer.Typer(help="People: invite, list, change roles, disable, set a password.", no_args_is_help=True)
 users_app.command("invite")(operation.invite_user)
 users_app.command("list")(operation.list_all_users)
+users_app.command("role")(operation.change_role_of_user)
 users_app.command("disable")(operation.disable_one_user)
 users_app.command("password")(operation.set_user_password)
 app.add_typer(users_app, name="users")
@@ -56,11 +62,17 @@ app.add_typer(db_app, name="db")
 def main() -> None:
     """Entry point: an error that a person can mend is one line, exit code 1; wrong use is 2."""
     try:
-        app()
+        code = app(standalone_mode=False)  # on its own Typer draws a box of several lines around each error
     except TiebreakError as err:
         fail(str(err))
-    except KeyboardInterrupt:
+    except TyperException as err:
+        said = " ".join(err.format_message().split())  # nothing where the help has been printed instead
+        fail(f"{said.removesuffix('.')}. --help tells how.", code=err.exit_code) if said else sys.exit(err.exit_code)
+    except typer.Abort:
         fail("stopped.")
+    if code == STOPPED:
+        fail("stopped.")
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from core.clock import utc_now
 from core.domain import Run, RunStatus
-from core.services import takeback
+from core.services import importing, runs, takeback
 from core.services.rules import current_policy
 from core.services.takeback import TakebackCounts
 from ui.page import Page, current_page, errors_as_sentences
@@ -87,6 +88,7 @@ def show_import(page: Page, run: Run, taker: Run | None) -> None:
     """One import: why it failed, what it rejected, and taking it back."""
     if run.error:
         st.error(plain(run.error), icon=":material/error:")
+        offer_again(run)
     if run.config.get("sha256"):
         st.caption(f"SHA-256 of the file: {run.config['sha256']}")
     show_rejects(page, run)
@@ -98,6 +100,23 @@ def show_import(page: Page, run: Run, taker: Run | None) -> None:
         show_way_back(page, run)
     elif not run.error:
         st.caption("Nothing of it was taken in.")
+
+
+def offer_again(failed: Run) -> None:
+    """An import that was killed leaves its upload; one that could not read its file has deleted it."""
+    if Path(str(failed.config["path"])).is_file():
+        st.button("Import again", on_click=import_again, args=(failed.id,), help=str(failed.config["name"]))
+    else:
+        st.caption(f"{plain(str(failed.config['name']))} is not kept here any more; upload it again.")
+
+
+def import_again(run_id: int) -> None:
+    """Put the request of a failed run in line once more."""
+    page = current_page()
+    with errors_as_sentences():
+        failed = runs.show_run(page.engine, page.actor, run_id)
+        request = importing.ImportRequest(**failed.config)  # type: ignore[arg-type]
+        importing.queue_import(page.engine, page.actor, request, now=utc_now())
 
 
 def overlap_words(run: Run) -> str:

@@ -52,10 +52,10 @@ def correct(seen: Preview, found: Preview) -> None:
             key="import-encoding",
             format_func=lambda name: f"auto: {seen.encoding}" if name == "auto" and seen.encoding else name,
         )
-        places = st.columns(4)
-        for place, (role, title) in enumerate(ROLES.items()):
+        places = [*st.columns(4), *st.columns(4)]  # rows, so that a phone stacks them in their order
+        for place, (role, title) in zip(places, ROLES.items(), strict=False):
             named = seen.columns.get(role)
-            places[place % 4].selectbox(
+            place.selectbox(
                 title,
                 [AS_NAMED, *dict.fromkeys(seen.header)],
                 key=f"column-{role}",

@@ -69,11 +69,28 @@ def _progress_text(run: Run, now: datetime) -> str:
         return "stopping …"
     parts = [run.message] if run.message else []
     if run.started_at is not None:
-        elapsed = now - run.started_at
-        parts.append(f"{_minutes(elapsed)} so far")
-        if run.total and run.done > run.total * 0.02:
-            parts.append(f"about {_minutes(elapsed * (run.total / run.done - 1))} left in this stage")
+        parts.append(f"{_minutes(now - run.started_at)} so far")
+    left = _left_in_stage(run, now)
+    if left is not None:
+        parts.append(f"about {_minutes(left)} left in this stage")
     return " · ".join(parts)
+
+
+def _left_in_stage(run: Run, now: datetime) -> timedelta | None:
+    """From the pace since this page first saw the stage: loading the libraries says nothing about training."""
+    key = f"stage-{run.id}"
+    stage, since, done = st.session_state.get(key, ("", now, 0))
+    if stage != run.stage:
+        st.session_state[key] = (run.stage, now, run.done)
+        return None
+    return time_left(now - since, done=run.done - done, left=(run.total or 0) - run.done)
+
+
+def time_left(elapsed: timedelta, *, done: int, left: int) -> timedelta | None:
+    """How long the rest takes at the pace so far; None until a fiftieth of what there was has been done."""
+    if done <= 0 or done * 50 < done + left:
+        return None
+    return elapsed * (left / done)
 
 
 def _minutes(span: timedelta) -> str:

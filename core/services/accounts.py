@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from core.domain import Actor, Invitation, Role, Session, SourceKind, User
 from core.errors import BadInput, Conflict, NotFound, SignInFailed
 from core.passwords import hash_password, is_password, new_token, token_hash
-from core.permissions import Permission, require
+from core.permissions import Permission, may, require
 from db import accounts, audit, leases, sources
 from db.engine import read, write
 
@@ -200,14 +200,40 @@ def disable_user(engine: Engine, actor: Actor, name: str, *, now: datetime) -> U
     require(actor, Permission.manage_users)
     with write(engine) as conn:
         found = accounts.require_user(conn, name)
-        if found.role is Role.lead and found.disabled_at is None and accounts.count_leads(conn) == 1:
-            raise Conflict(f"{name} is the only lead; invite another lead first.")
+        _refuse_to_lose_last_lead(conn, found)
         accounts.set_disabled(conn, found.id, at=now)
         accounts.revoke_invitations(conn, user_id=found.id, created_by=name, now=now)
         accounts.end_sessions_of(conn, found.id, now=now)
         leases.return_all(conn, user_id=found.id, now=now)
         audit.record_action(conn, actor, "disable user", details={"user": name}, now=now)
         return accounts.require_user(conn, name)
+
+
+def change_role(engine: Engine, actor: Actor, name: str, *, role: Role, now: datetime) -> User:
+    """Give a user another role. Open sessions go on with it: each request looks the role up anew.
+
+    Who may no longer label returns the posts in hand; links that a lead made end with that role.
+    """
+    require(actor, Permission.manage_users)
+    with write(engine) as conn:
+        found = accounts.require_user(conn, name)
+        if found.role is role:
+            return found
+        _refuse_to_lose_last_lead(conn, found)
+        accounts.set_role(conn, found.id, role)
+        changed = accounts.require_user(conn, name)
+        if may(found.actor, Permission.manage_users):
+            accounts.revoke_invitations(conn, user_id=found.id, created_by=name, now=now)
+        if not may(changed.actor, Permission.label):
+            leases.return_all(conn, user_id=found.id, now=now)
+        details: dict[str, object] = {"user": name, "role": role, "before": found.role}
+        audit.record_action(conn, actor, "change role", details=details, now=now)
+        return changed
+
+
+def _refuse_to_lose_last_lead(conn: Connection, found: User) -> None:
+    if found.role is Role.lead and found.disabled_at is None and accounts.count_leads(conn) == 1:
+        raise Conflict(f"{found.name} is the only lead; invite another lead first.")
 
 
 def enable_user(engine: Engine, actor: Actor, name: str, *, now: datetime) -> User:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from core.domain import RunStatus
-from core.services.importing import sweep_rejects
+from core.domain import RunKind, RunStatus
+from core.services.importing import sweep_leftovers, sweep_rejects
 from core.services.queueing import catch_up
 from core.services.runs import fail_dead_runs
 from core.services.scoring import queue_scoring_if_needed
@@ -62,13 +62,16 @@ class Supervisor:
         self._launch = launch
         self._swept_at: datetime | None = None
         self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._may_have_leftovers = True  # of an import that died while nobody supervised
 
     def step(self, *, now: datetime) -> None:
         for run_id, child in list(self._children.items()):
             if child.poll() is not None:
                 del self._children[run_id]
                 self._fail_if_never_begun(run_id, child.returncode, now=now)
-        fail_dead_runs(self._engine, now=now)
+        failed = fail_dead_runs(self._engine, now=now)
+        self._may_have_leftovers |= any(run.kind is RunKind.importing for run in failed)
+        self._sweep_after_imports()
         finish_takebacks(self._engine)
         self._sweep_rejects_daily(now)
         if catch_up(self._engine, now=now):
@@ -81,6 +84,16 @@ class Supervisor:
         if self._swept_at is None or now - self._swept_at >= timedelta(days=1):
             self._swept_at = now
             sweep_rejects(self._engine, now=now)
+
+    def _sweep_after_imports(self) -> None:
+        """What a killed import has read lies about, unseen, with authors and addresses; not while another reads."""
+        if not self._may_have_leftovers:
+            return
+        with read(self._engine) as conn:
+            is_busy = any(run.status is RunStatus.running for run in runs.open_runs(conn, kind=RunKind.importing))
+        if not is_busy:
+            sweep_leftovers(self._engine)
+            self._may_have_leftovers = False
 
     def _fail_if_never_begun(self, run_id: int, returncode: int, *, now: datetime) -> None:
         """A worker that ended before it claimed its run would be started again for ever."""

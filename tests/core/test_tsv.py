@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from contextlib import suppress
 
 import pytest
@@ -133,3 +134,27 @@ def test_leading_zeros_do_not_make_another_post() -> None:
         "7",
         "7",
     ]
+
+
+def test_header_without_pid_and_text_is_told_what_is_usual_for_each_and_both_options() -> None:
+    says = (
+        "no column for pid (usually pid) and none for text (usually context, text, content, message); "
+        "the columns are 'a', 'b'. Choose them on the import page, or with --column pid=NAME --column text=NAME."
+    )
+    with pytest.raises(BadInput, match=re.escape(says)):
+        find_columns(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\2\0\0\0\2\0\x08\2\0\0\0", bytes(range(256)) * 20],
+    ids=["png", "bytes"],
+)
+def test_binary_file_is_called_no_text_file(content: bytes) -> None:
+    with pytest.raises(BadInput, match="not a text file"):
+        open_export(io.BytesIO(content))
+
+
+def test_stray_control_characters_make_no_binary_file() -> None:
+    rows = list(open_export(io.BytesIO(b"pid\ttext\n" + b"1\tsome\x00thing\x01\n" * 3)))
+    assert [type(row) for row in rows] == [ExportRow] * 3

@@ -22,6 +22,7 @@ from db.engine import open_engine
 from db.tables import audit_log, decision, user
 from tests.conftest import add_user, rows
 from ui.cli import app, main
+from ui.server.address import forget_address, record_address
 
 SAMPLES = PROJECT_DIR / "data" / "samples"
 NASTY = PROJECT_DIR / "tests" / "nasty"
@@ -90,7 +91,7 @@ def test_import_status_queue_and_decide_say_what_they_did(tiebreak: Terminal, se
     assert [set(post) for post in head] == [{"post_id", "pid", "text", "reason", "score"}] * 3
     add_user(open_engine(settings.database_url), "mo", Role.moderator)
     made = tiebreak.json("decide", str(head[0]["post_id"]), "违规", "--as", "mo")
-    assert (made["post_id"], made["label"]) == (head[0]["post_id"], 2)
+    assert (made["post_id"], made["label"]) == (head[0]["post_id"], "violation")
     assert tiebreak.json("status")["decided"] == 401
     assert tiebreak.json("queue", "--limit", "1")[0]["post_id"] == head[1]["post_id"]
 
@@ -130,7 +131,7 @@ def test_labelled_file_of_a_model_with_integers_is_imported_as_suggestions(tiebr
     status = tiebreak.json("status")
     assert (status["pool"], status["decided"]) == (2, 0)
     assert "known as suggestion" in tiebreak("import", str(path), *options[:3], "human", code=1).stderr
-    assert "unknown label 'bad'" in tiebreak("import", str(path), "--label-order", "bad", code=1).stderr
+    assert "unknown label 'bad'" in tiebreak("import", str(path), "--label-order", "bad", code=2).stderr
     tiebreak("import", str(path), "--trust", "somewhat", code=2)
 
 
@@ -182,7 +183,11 @@ def test_file_that_is_no_export_fails_with_one_line(tiebreak: Terminal, name: st
     [
         (("import", "/nowhere.tsv"), 1, "is not a file"),
         (("decide", "1", "normal", "--as", "nobody"), 1, "no user 'nobody'"),
-        (("decide", "1", "sometimes", "--as", "mo"), 1, "unknown label"),
+        (("decide", "1", "sometimes", "--as", "mo"), 2, "unknown label"),
+        (("import", str(SAMPLES / "forum.tsv"), "--encoding", "klingon"), 2, "'klingon' is not one of"),
+        (("import", str(SAMPLES / "forum.tsv"), "--column", "text"), 2, "ROLE=NAME"),
+        (("import", str(SAMPLES / "forum.tsv"), "--column", "words=text"), 2, "no role 'words'"),
+        (("import", str(SAMPLES / "forum.tsv"), "--label-order", "normal"), 2, "two or three labels"),
         (("models", "promote", "v9"), 1, "no model version 'v9'"),
         (("runs", "show", "9"), 1, "no run 9"),
         (("runs", "cancel", "9"), 1, "no run 9"),
@@ -194,6 +199,9 @@ def test_file_that_is_no_export_fails_with_one_line(tiebreak: Terminal, name: st
         (("serve", "--host", "0.0.0.0"), 1, "--force"),
         (("serve", "--certificate", "x.pem"), 2, "--key"),
         (("predict", "--model", "v9"), 2, "exactly one"),
+        (("predict", "--model", "v9", "--batch", "/nowhere"), 1, "is not a file"),
+        (("users", "role", "nobody", "lead"), 1, "no user 'nobody'"),
+        (("users", "role", "mo", "king"), 2, "king"),
         (("users", "invite"), 2, "either --role or --name"),
         (("nonsense",), 2, "No such command"),
         (("import",), 2, "Missing argument"),
@@ -206,8 +214,17 @@ def test_each_error_is_one_sentence_with_the_right_exit_code(
     done = tiebreak(*args, code=code)
     assert says in done.stderr
     assert done.stdout == ""
-    if code == 1:
-        assert len(done.stderr.strip().splitlines()) == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert tiebreak.json("runs", "list") == []
+
+
+@pytest.mark.parametrize("args", [(), ("users",)], ids=["tiebreak", "group"])
+def test_command_without_anything_to_do_shows_its_help_and_is_wrong_use(
+    tiebreak: Terminal, args: tuple[str, ...]
+) -> None:
+    done = tiebreak(*args, code=2)
+    assert "Usage:" in done.stdout + done.stderr
+    assert "--help tells how" not in done.stderr
 
 
 def test_database_other_than_sqlite_is_refused_in_a_sentence(
@@ -229,6 +246,7 @@ def test_users_are_invited_listed_disabled_and_given_passwords_by_standard_input
     assert str(rows(engine, user)[0]["password_hash"]).startswith("$argon2id$")
     assert "10 to 200" in tiebreak("users", "password", "mo", given="short\n", code=1).stderr
     assert [(found["name"], found["role"]) for found in tiebreak.json("users", "list")] == [("mo", "moderator")]
+    assert tiebreak.json("users", "role", "mo", "analyst")["role"] == "analyst"
     tiebreak("users", "disable", "mo")
     assert tiebreak.json("users", "list")[0]["disabled_at"] is not None
     tiebreak("users", "disable", "mo", "--undo")
@@ -261,7 +279,7 @@ def test_every_command_of_the_manual_exists_and_takes_json() -> None:
     assert names >= {
         "serve", "import", "status", "queue", "decide", "retrain", "score", "predict", "pretrain", "models list",
         "models promote", "models fetch", "runs list", "runs show", "runs cancel", "users invite", "users list",
-        "users disable", "users password", "db migrate", "db backup", "db restore",
+        "users role", "users disable", "users password", "db migrate", "db backup", "db restore",
     }  # fmt: skip
 
 
@@ -328,3 +346,26 @@ def test_the_loop_from_the_command_line(
     assert len(typed.stdout.splitlines()) == 2
     assert "is not a file" in tiebreak("predict", "--model", "v1", "--batch", "/nowhere", code=1).stderr
     assert "is empty" in tiebreak("predict", "--model", "v1", "--text", " ", code=1).stderr
+
+
+def test_link_of_an_invitation_leads_to_where_the_app_is_served(tiebreak: Terminal, settings: Settings) -> None:
+    asked = ("users", "invite", "--role", "moderator")
+    assert tiebreak.json(*asked)["link"].startswith("http://127.0.0.1:8501/invite/")
+    record_address(settings, "https://forum.example:9000")
+    assert tiebreak.json(*asked)["link"].startswith("https://forum.example:9000/invite/")
+    forget_address(settings, "http://another.example")
+    assert settings.address_file.is_file()
+    forget_address(settings, "https://forum.example:9000")
+    assert tiebreak.json(*asked)["link"].startswith("http://127.0.0.1:8501/invite/")
+
+
+def test_finished_or_unfinished_encoder_is_not_overwritten_without_a_word(tiebreak: Terminal, tmp_path: Path) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("good\n")
+    (tmp_path / "done").mkdir()
+    (tmp_path / "done" / "model.safetensors").touch()
+    (tmp_path / "half" / "checkpoint").mkdir(parents=True)
+    (tmp_path / "half" / "checkpoint" / "state.pt").touch()
+    for folder, says in (("done", "holds an encoder already"), ("half", "--resume goes on")):
+        done = tiebreak("pretrain", "--texts", str(texts), "--out", str(tmp_path / folder), code=1)
+        assert says in done.stderr

@@ -20,10 +20,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from core.clock import utc_now
 from core.domain import Actor, Role
-from core.errors import SettingsError
+from core.errors import Conflict, SettingsError
 from core.services import accounts, annotation, queueing
 from core.settings import Settings
-from db.tables import family_place
+from db.tables import audit_log, family_place
 from db.tables import session as session_table
 from tests.conftest import rows
 from tests.core.services.conftest import import_file
@@ -232,6 +232,35 @@ def test_disabled_user_is_out_at_once(client: TestClient, engine: Engine) -> Non
     assert client.get("/", headers=HTML).status_code == 303
     assert client.post("/api/label/sync", json={}, headers={"x-csrf-token": csrf}).status_code == 401
     assert post_form(client, "/signin", name="mo", password=PASSWORD).status_code == 403
+
+
+def test_changed_role_counts_at_once_in_open_sessions_and_returns_posts_and_links(
+    client: TestClient, engine: Engine
+) -> None:
+    add_account(engine, "lea", Role.lead)
+    csrf = enter(client, engine, "mo", Role.lead)
+    mo = next(user for user in accounts.list_users(engine, OPERATOR) if user.name == "mo")
+    link = accounts.invite(engine, mo.actor, role=Role.lead, now=utc_now())
+    asked = {"presses": [], "holding": [], "want": 1, "today": utc_now().isoformat(), "leaving": False}
+    assert client.post("/api/label/sync", json=asked, headers={"x-csrf-token": csrf}).status_code == 200
+    assert accounts.change_role(engine, OPERATOR, "mo", role=Role.analyst, now=utc_now()).role is Role.analyst
+    assert client.post("/api/label/sync", json=asked, headers={"x-csrf-token": csrf}).status_code == 403
+    assert client.get(f"/invite/{link}").status_code == 404
+    logged = [row["details"] for row in rows(engine, audit_log) if row["action"] == "change role"]
+    assert logged == [{"user": "mo", "role": "analyst", "before": "lead"}]
+
+
+def test_last_lead_keeps_the_role(engine: Engine) -> None:
+    add_account(engine, "lea", Role.lead)
+    with pytest.raises(Conflict, match="only lead"):
+        accounts.change_role(engine, OPERATOR, "lea", role=Role.moderator, now=utc_now())
+    add_account(engine, "mo")
+    accounts.change_role(engine, OPERATOR, "mo", role=Role.lead, now=utc_now())
+    accounts.change_role(engine, OPERATOR, "lea", role=Role.moderator, now=utc_now())
+    assert {user.name: user.role for user in accounts.list_users(engine, OPERATOR)} == {
+        "lea": "moderator",
+        "mo": "lead",
+    }
 
 
 def test_first_link_makes_the_lead_once_and_is_used_up_by_post_only(client: TestClient, engine: Engine) -> None:

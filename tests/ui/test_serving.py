@@ -95,3 +95,14 @@ def test_taken_port_is_said_in_a_sentence(served: Served) -> None:
     done = served.run("serve", "--port", str(served.port), check=False)
     assert done.returncode == 1
     assert f"Cannot listen on 127.0.0.1:{served.port}" in done.stderr
+
+
+def test_server_says_where_it_is_on_two_lines_and_to_commands_while_it_runs(tmp_path: Path) -> None:
+    server = Served(tmp_path, free_port())
+    server.start()
+    link = server.run("users", "invite", "--role", "moderator").stdout
+    server.stop()
+    assert link.startswith(f"{server.url}/invite/")
+    assert not (tmp_path / "data" / "address").exists()
+    said = (tmp_path / "serve.log").read_text().splitlines()
+    assert [line.partition(" ")[0] for line in said] == ["Tiebreak", "Create"], said

@@ -6,7 +6,8 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -18,6 +19,7 @@ from sqlalchemy import Engine
 
 from core.clock import utc_now
 from core.domain import Actor, Role, Run, RunStatus
+from core.errors import BadInput
 from core.settings import Settings, read_settings
 from db.engine import migrate, open_engine
 
@@ -73,9 +75,18 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
-def fail(message: str) -> NoReturn:
+def fail(message: str, *, code: int = 1) -> NoReturn:
     say(f"tiebreak: {message}")
-    raise SystemExit(1)
+    raise SystemExit(code)
+
+
+@contextmanager
+def wrong_use() -> Iterator[None]:
+    """What is wrong with the value of an option is wrong use (exit code 2), and said before anything begins."""
+    try:
+        yield
+    except BadInput as err:
+        raise typer.BadParameter(str(err)) from err
 
 
 class Progress:

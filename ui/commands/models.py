@@ -89,6 +89,7 @@ def pretrain(
     epochs: Annotated[int, typer.Option(help="Passes over the texts.", min=1)] = 16,
     source: Annotated[str, typer.Option(help="What the texts are, for the record beside the weights.")] = "own texts",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the folder.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the encoder that the folder holds.")] = False,
     as_json: Json = False,
 ) -> None:
     """Make a small encoder from plain text (masked language modelling); on 2 cores it takes one to two hours.
@@ -101,7 +102,9 @@ def pretrain(
         if done % 100 < 3 or done == total:
             say(f"step {done:,} of {total:,}, loss {loss:.3f}")
 
-    figures = pretrain_encoder(texts, out, epochs=epochs, source=source, resume=resume, report=say_progress)
+    figures = pretrain_encoder(
+        texts, out, epochs=epochs, source=source, resume=resume, force=force, report=say_progress
+    )
     show(figures, as_json=as_json, text=lambda: (f"{key}: {value}" for key, value in figures.items()))
 
 

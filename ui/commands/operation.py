@@ -132,11 +132,14 @@ def take_back_import(
 def invite_user(
     role: Annotated[Role | None, typer.Option(help="Role of the new account.")] = None,
     name: Annotated[str | None, typer.Option(help="Instead: an existing user who needs a new password.")] = None,
-    address: Annotated[str, typer.Option(help="Where people reach the app.")] = "http://127.0.0.1:8501",
+    address: Annotated[
+        str | None, typer.Option(help="Where people reach the app (default: where it is being served).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a one-time link (24 hours) for a new account of a role, or for a new password of an existing one."""
     from core.services import accounts
+    from ui.server.address import recorded_address
 
     if (role is None) == (name is None):
         raise typer.BadParameter("give either --role or --name")
@@ -146,7 +149,8 @@ def invite_user(
         token = accounts.invite(engine, actor, role=role, now=utc_now())
     else:
         token = accounts.invite_back(engine, actor, name=name or "", now=utc_now())
-    link = f"{address.rstrip('/')}/invite/{token}"
+    reached_at = address or recorded_address(installation.settings)
+    link = f"{reached_at.rstrip('/')}/invite/{token}"
     show({"link": link, "role": role, "name": name}, as_json=as_json, text=lambda: [link])
 
 
@@ -160,6 +164,19 @@ def list_all_users(as_json: Json = False) -> None:
     show(
         found, as_json=as_json, text=lambda: lines if found else ["No users yet; `tiebreak serve` prints a first link."]
     )
+
+
+def change_role_of_user(
+    name: Annotated[str, typer.Argument(help="The user's name.")],
+    role: Annotated[Role, typer.Argument(help="The new role.")],
+    as_json: Json = False,
+) -> None:
+    """Give a user another role; it counts at once, also in pages that are open."""
+    from core.services.accounts import change_role
+
+    installation = open_installation()
+    user = change_role(installation.engine, installation.actor, name, role=role, now=utc_now())
+    show(user, as_json=as_json, text=lambda: [f"{name} is {role} now."])
 
 
 def disable_one_user(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,8 @@ import typer
 from core.clock import utc_now
 from core.domain import Label, SourceTrust
 from core.errors import BadInput
-from ui.commands.console import Json, open_installation, run_follow_ups, run_in_foreground, show
+from core.tsv import ENCODINGS, ROLES
+from ui.commands.console import Json, open_installation, run_follow_ups, run_in_foreground, show, wrong_use
 
 
 def _columns(options: Sequence[str]) -> dict[str, str]:
@@ -20,7 +22,16 @@ def _columns(options: Sequence[str]) -> dict[str, str]:
     wrong = [option for option, (role, sep, name) in zip(options, pairs, strict=True) if not (role and sep and name)]
     if wrong:
         raise BadInput(f"--column {wrong[0]!r} is not of the form ROLE=NAME, for example text=message.")
+    unknown = [role for role, _, _ in pairs if role not in ROLES]
+    if unknown:
+        raise BadInput(f"--column knows no role {unknown[0]!r}; there are {', '.join(ROLES)}.")
     return {role: name for role, _, name in pairs}
+
+
+def _encoding(name: str) -> str:
+    if name not in ENCODINGS:
+        raise BadInput(f"--encoding {name!r} is not one of {', '.join(ENCODINGS)}.")
+    return name
 
 
 def import_files(
@@ -50,8 +61,13 @@ def import_files(
 
     Reading a file twice adds nothing; a longer export adds only what is new.
     """
+    from core.labels import parse_order
     from core.services.importing import ImportRequest, queue_import
 
+    with wrong_use():
+        columns = _columns(column or [])
+        encoding = _encoding(encoding)
+        order = list(parse_order(label_order.split(",") if label_order else []))
     installation = open_installation()
     results = []
     for file in files:
@@ -59,10 +75,10 @@ def import_files(
             str(file.resolve()),
             file.name,
             encoding,
-            _columns(column or []),
+            columns,
             source,
             trust=trust,
-            label_order=label_order.split(",") if label_order else [],
+            label_order=order,
         )
         queued = queue_import(installation.engine, installation.actor, request, now=utc_now())
         ended = run_in_foreground(installation, queued)
@@ -147,13 +163,16 @@ def decide(
     from core.labels import parse_label
     from core.services.annotation import decide_post
 
+    with wrong_use():
+        chosen = Label[parse_label(label)]
     installation = open_installation()
     made = decide_post(
         installation.engine,
         installation.actor,
         user_name=as_user,
         post_id=post_id,
-        label=Label[parse_label(label)],
+        label=chosen,
         now=utc_now(),
     )
-    show(made, as_json=as_json, text=lambda: [f"Post {post_id}: {made.label.name if made.label is not None else '-'}"])
+    value = asdict(made) | {"label": chosen.name}  # the name is the truth, the integer only an order
+    show(value, as_json=as_json, text=lambda: [f"Post {post_id}: {chosen.name}"])

@@ -25,6 +25,7 @@ from core.services.importing import sweep_uploads
 from core.services.launching import Supervisor
 from core.settings import PROJECT_DIR, Settings
 from ui.server import families, labelling, runtime, signin, uploads
+from ui.server.address import forget_address, record_address
 from ui.server.gate import Gate
 
 logger = logging.getLogger(__name__)
@@ -62,10 +63,12 @@ async def _lifespan(_app: Any) -> AsyncIterator[None]:
     gc.collect()
     gc.freeze()
     running = runtime.require()
+    record_address(running.settings, running.address)
     supervising = asyncio.create_task(_supervise(Supervisor(running.engine, running.settings)))
     try:
         yield
     finally:
+        forget_address(running.settings, running.address)
         supervising.cancel()
         with suppress(asyncio.CancelledError):
             await supervising
@@ -100,8 +103,9 @@ def serve(
     _refuse_taken(host, port)
     is_secure = certificate is not None or behind_proxy is not None
     hosts = frozenset(name.lower() for name in (*allowed_hosts, host))
-    runtime.start(runtime.Runtime(settings, engine, hosts, behind_proxy, is_secure))
-    _print_address(engine, host, port, scheme="https" if certificate else "http", named=allowed_hosts)
+    address = _address(host, port, proxy=behind_proxy, has_tls=certificate is not None, named=allowed_hosts)
+    runtime.start(runtime.Runtime(settings, engine, hosts, behind_proxy, is_secure, address))
+    _print_address(engine, address)
     os.environ["FORWARDED_ALLOW_IPS"] = ""  # uvicorn would believe X-Forwarded-For of any process on this machine
     settings.inbox_dir.mkdir(parents=True, exist_ok=True)
     sweep_uploads(engine, settings.uploads_dir, now=utc_now())
@@ -142,9 +146,15 @@ def _refuse_taken(host: str, port: int) -> None:
             ) from err
 
 
-def _print_address(engine: Engine, host: str, port: int, *, scheme: str, named: tuple[str, ...]) -> None:
+def _address(host: str, port: int, *, proxy: str | None, has_tls: bool, named: tuple[str, ...]) -> str:
+    """Where people reach the server; behind a TLS proxy that is the proxy, at its usual port."""
     shown = named[0] if named else f"[{host}]" if ":" in host else host
-    address = f"{scheme}://{shown}:{port}"
+    if proxy and named:
+        return f"https://{shown}"
+    return f"{'https' if has_tls else 'http'}://{shown}:{port}"
+
+
+def _print_address(engine: Engine, address: str) -> None:
     lines = [f"Tiebreak is at {address}"]
     token = first_lead_token(engine, now=utc_now())
     if token is not None:
@@ -171,6 +181,7 @@ def _config(host: str, port: int, certificate: Path | None, key: Path | None) ->
         "runner.magicEnabled": False,
         "runner.postScriptGC": False,
         "logger.level": "warning",
+        "logger.hideWelcomeMessage": True,  # our own line says where the app is
         **THEME,
         **tls,
     }

@@ -11,13 +11,17 @@ from core.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """is_secure: people reach the server by TLS, so cookies are for TLS only. proxy: whose headers are believed."""
+    """is_secure: people reach the server by TLS, so cookies are for TLS only. proxy: whose headers are believed.
+
+    address: where people reach the server, as it is printed.
+    """
 
     settings: Settings
     engine: Engine
     allowed_hosts: frozenset[str] = frozenset()
     proxy: str | None = None
     is_secure: bool = False
+    address: str = ""
 
 
 _current: Runtime | None = None

@@ -36,6 +36,8 @@ def chart(bars: list[looking.Bar], of: str) -> alt.LayerChart:
     )
     totals = table.groupby(["bin", "low", "high"], as_index=False)["posts"].sum()
     totals["top"] = totals["posts"].max()
+    for shown in (table, totals):
+        shown["between"] = [f"{low:.2f} – {high:.2f}" for low, high in zip(shown["low"], shown["high"], strict=True)]
     x = alt.X("low:Q", title=TITLES[of], scale=alt.Scale(domain=[0, 1]), bin="binned")
     stacked = (
         alt.Chart(table)
@@ -50,15 +52,20 @@ def chart(bars: list[looking.Bar], of: str) -> alt.LayerChart:
                 scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())),
                 legend=alt.Legend(orient="top", title="predicted"),
             ),
-            tooltip=["predicted", alt.Tooltip("low", format=".2f"), alt.Tooltip("high", format=".2f"), "posts"],
         )
     )
     clicked = alt.selection_point(name="bar", fields=["bin"], toggle=False)
-    # Low bars are hard to hit: a transparent column over the whole height takes the click.
+    # Low bars are hard to hit: a transparent column over the whole height takes the click, and marks what was chosen.
     columns = (
         alt.Chart(totals)
-        .mark_bar(opacity=0.001)
-        .encode(x=x, x2="high:Q", y="top:Q", tooltip=[alt.Tooltip("posts", title="posts in this bin")])
+        .mark_bar(color="#888888")
+        .encode(
+            x=x,
+            x2="high:Q",
+            y="top:Q",
+            opacity=alt.condition(clicked, alt.value(0.3), alt.value(0.001), empty=False),
+            tooltip=[alt.Tooltip("between"), alt.Tooltip("posts", title="posts in this bar", format=",")],
+        )
         .add_params(clicked)
     )
     return (stacked + columns).properties(height=320)
@@ -77,30 +84,30 @@ def clicked_bin(event: object) -> int | None:
     return int(selected[0]["bin"]) if selected else None
 
 
+def chart_key(version: str, of: str) -> str:
+    """Of the chart, which keeps what was clicked for as long as its key stays the same."""
+    return f"chart-{version}-{of}-{st.session_state.get('look-cleared', 0)}"
+
+
+def clear_choice() -> None:
+    st.session_state["look-cleared"] = st.session_state.get("look-cleared", 0) + 1
+
+
 def show_posts(page: Page, version: str, of: str, bars: list[looking.Bar], bin_: int) -> None:
     total = sum(bar.posts for bar in bars if bar.bin == bin_)
     low, high = bin_ / looking.BINS, (bin_ + 1) / looking.BINS
-    st.subheader(f"{total:,} posts between {low:.2f} and {high:.2f}", anchor=False)
+    title, clear = st.columns([5, 1], vertical_alignment="center")
+    title.subheader(f"{total:,} {'post' if total == 1 else 'posts'} between {low:.2f} and {high:.2f}", anchor=False)
+    clear.button("Clear", on_click=clear_choice, width="stretch")
     pages = max(1, -(-total // PAGE_SIZE))
     number = st.pagination(pages, key=f"bin-{version}-{of}-{bin_}") if pages > 1 else 1
     found = looking.posts_in_bin(
         page.engine, page.actor, version=version, of=of, bin_=bin_, page=number, page_size=PAGE_SIZE
     )
-    st.dataframe(
-        pd.DataFrame(
-            [
-                {"post": p.post_id, "pid": p.pid or "", "text": p.text}
-                | dict(zip(LABEL_NAMES, p.probabilities, strict=True))
-                for p in found
-            ]
-        ),
-        hide_index=True,
-        column_config={
-            "text": st.column_config.TextColumn(width="large"),
-            **{name: st.column_config.NumberColumn(format="%.3f") for name in LABEL_NAMES},
-        },
-        key=f"posts-{version}-{of}-{bin_}-{number}",
-    )
+    for post in found:
+        said = " · ".join(f"{name} {value:.3f}" for name, value in zip(LABEL_NAMES, post.probabilities, strict=True))
+        st.caption(f"{f'post {post.pid}' if post.pid else f'post #{post.post_id}'} · {said}")
+        st.text(post.text)
 
 
 def show_metrics(metrics: Metrics | None) -> None:
@@ -147,7 +154,7 @@ with errors_as_sentences():
         st.write("This version has scored nothing yet. Promote it, or run `tiebreak score --model " + version + "`.")
     else:
         show_counts(bars)
-        event = st.altair_chart(chart(bars, of), on_select="rerun", key=f"chart-{version}-{of}", width="stretch")
+        event = st.altair_chart(chart(bars, of), on_select="rerun", key=chart_key(version, of), width="stretch")
         bin_ = clicked_bin(event)
         if bin_ is not None:
             show_posts(page, version, of, bars, bin_)

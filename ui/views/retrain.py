@@ -50,9 +50,9 @@ def choose(page: Page, encoders: list[Encoder], counts: training.LabelCounts, de
     chosen = next(encoder for encoder in encoders if encoder.name == st.session_state["retrain-base"])
     quick = st.session_state["retrain-how"] == "quick"
     labels = sum(counts.train.values())
-    estimate = minutes_estimate(device, chosen, labels=labels, quick=quick)
-    st.caption(f"{device.description}. Training on {labels:,} labels takes {estimate}.")
     problem = training_problem(counts)
+    takes = "" if problem else minutes_estimate(device, chosen, labels=labels, quick=quick)
+    st.caption(f"{device.description}." + (f" Training on {labels:,} labels takes {takes}." if takes else ""))
     st.button("Retrain", type="primary", on_click=start, disabled=problem is not None)
     if problem:
         st.info(problem)
@@ -83,14 +83,11 @@ def show_curves(page: Page, run_id: int, *, is_open: bool) -> None:
             runs.points_of(looking.engine, looking.actor, run_id), columns=["step", "loss", "macro-F1"]
         ).set_index("step")
         if len(points):
-            left, right = st.columns(2)
-            with left:
-                st.caption("Loss by step")
-                st.line_chart(points["loss"].dropna(), height=180)
-            if points["macro-F1"].notna().any():
-                with right:
-                    st.caption("Macro-F1 by step, on posts kept aside")
-                    st.line_chart(points["macro-F1"].dropna(), height=180)
+            titles = {"loss": "Loss by step", "macro-F1": "Macro-F1 by step, on posts kept aside"}
+            there = [name for name in titles if points[name].notna().any()]  # a quick training measures at its end only
+            for place, name in zip(st.columns(len(there)), there, strict=True):
+                place.caption(titles[name])
+                place.line_chart(points[name].dropna(), height=180)
         log = log_tail(looking, run_id)
         if log:
             with st.expander("Log"):
@@ -129,10 +126,13 @@ with errors_as_sentences():
                         "started": r.started_at,
                         "by": r.created_by,
                         "version": r.result.get("version", ""),
-                        "error": r.error or "",
                     }
                     for r in newest[1:]
                 ]
             ),
             hide_index=True,
+            column_config={"started": st.column_config.DatetimeColumn("started (UTC)", format="YYYY-MM-DD HH:mm")},
         )
+        for run in newest[1:]:
+            if run.error:
+                st.text(f"run {run.id}: {run.error}")

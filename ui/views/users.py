@@ -19,6 +19,10 @@ WHAT = {
 }
 
 
+def in_words(role: str) -> str:
+    return f"{role} – {WHAT[Role(role)]}"
+
+
 def make_link() -> None:
     page = current_page()
     with errors_as_sentences():
@@ -46,6 +50,13 @@ def switch(name: str, *, disabled: bool) -> None:
         change(page.engine, page.actor, name, now=utc_now())
 
 
+def give_role(name: str) -> None:
+    page = current_page()
+    with errors_as_sentences():
+        chosen = Role(st.session_state[f"role-{name}"])
+        accounts.change_role(page.engine, page.actor, name, role=chosen, now=utc_now())
+
+
 def change_author() -> None:
     page = current_page()
     with errors_as_sentences():
@@ -69,10 +80,14 @@ def show_people(page: Page, people: list[User]) -> None:
         hide_index=True,
         column_config={"since": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")},
     )
-    left, middle, right, _ = st.columns([3, 2, 2, 3], vertical_alignment="bottom")
+    left, next_to_it, middle, right = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
     name = left.selectbox("Account", [user.name for user in people], key="users-name")
     user = next(user for user in people if user.name == name)
     is_disabled = user.disabled_at is not None
+    st.session_state[f"role-{name}"] = user.role  # the database is the truth, also after a refusal
+    next_to_it.selectbox(
+        "Role", list(Role), key=f"role-{name}", format_func=in_words, on_change=give_role, args=(name,)
+    )
     middle.button(
         "Link for a new password", on_click=make_link_back, args=(name,), disabled=is_disabled, width="stretch"
     )
@@ -93,7 +108,7 @@ with errors_as_sentences():
         st.success(f"Pass this link on to the person it is for ({whom}). It works once, for 24 hours.")
         st.code(address, language=None, wrap_lines=True)
     left, right, _ = st.columns([3, 2, 5], vertical_alignment="bottom")
-    left.selectbox("Invite a", list(Role), key="invite-role", format_func=lambda role: f"{role} – {WHAT[Role(role)]}")
+    left.selectbox("Invite a", list(Role), key="invite-role", format_func=in_words)
     right.button("Make a link", type="primary", on_click=make_link, width="stretch")
     show_people(page, accounts.list_users(page.engine, page.actor))
     st.subheader("What moderators see", anchor=False)

@@ -22,6 +22,7 @@ from db.tables import audit_log, decision, invitation, run
 from tests.conftest import NOW, add_user, rows
 
 NEEDS = {
+    "accounts.change_role": Permission.manage_users,
     "accounts.disable_user": Permission.manage_users,
     "accounts.enable_user": Permission.manage_users,
     "accounts.invite": Permission.manage_users,

@@ -16,15 +16,15 @@ from sqlalchemy.exc import IntegrityError
 
 from core import worker
 from core.clock import utc_now
-from core.domain import Actor, Run, RunKind, RunStatus
+from core.domain import Actor, Run, RunKind, RunStatus, Side
 from core.errors import Conflict
 from core.services import importing, scoring
 from core.services import runs as service
 from core.services.launching import Supervisor
 from core.settings import PROJECT_DIR, Settings
-from db import models, runs
+from db import models, posts, runs, texts
 from db.engine import DatabaseBusy, read, write
-from db.tables import queue_round
+from db.tables import distinct_text, post, queue_round
 from db.tables import run as run_table
 from tests.conftest import NOW, rows
 from tests.core.services.conftest import OPERATOR
@@ -246,3 +246,20 @@ def test_scoring_that_has_begun_does_not_stand_for_what_came_since(engine: Engin
         assert scoring.put_in_line(conn, version, created_by="x", now=NOW).id == first.id
         runs.claim_run(conn, first.id, pid=1, process_started=1.0, now=NOW)
         assert scoring.put_in_line(conn, version, created_by="x", now=NOW).id != first.id
+
+
+def test_what_a_killed_import_left_is_swept_once_it_is_known_to_be_dead(
+    engine: Engine, settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.tsv"
+    path.write_text("pid\ttext\n1\tgood\n")
+    supervisor = Supervisor(engine, settings, launch=lambda settings, run_id: pytest.fail("nothing to start"))
+    supervisor.step(now=NOW)
+    queued = importing.queue_import(engine, OPERATOR, importing.ImportRequest(str(path), path.name), now=NOW)
+    claim(engine, queued, pid=2**22 + 1)
+    with write(engine) as conn:
+        left = texts.add_texts(conn, [texts.NewText("h", "h", "good", Side.train)])
+        posts.add_posts(conn, queued.id, [posts.NewPost("1", None, left["h"], "good", None, None, None, {})])
+    supervisor.step(now=NOW + timedelta(seconds=1))
+    assert status(engine, queued) is RunStatus.failed
+    assert [rows(engine, table) for table in (post, distinct_text)] == [[], []]
