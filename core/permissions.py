@@ -16,7 +16,7 @@ class Permission(StrEnum):
     manage_users = "invite, disable, change roles"
     manage_policy = "change the policy"
     review = "settle what is listed for review"
-    look = "see distributions, versions and runs"
+    look = "see distributions, families, versions and runs"
     see_author = "see author names whatever the policy says"
 
 
