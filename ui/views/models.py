@@ -55,12 +55,11 @@ def show_versions(rows: list[models.VersionRow]) -> None:
         pd.DataFrame(
             [
                 {
-                    "version": row.version.name,
-                    "active": "active" if row.is_active else "",
-                    "base encoder": row.version.base,
+                    "version": row.version.name + (" (active)" if row.is_active else ""),
                     "macro-F1": row.version.metrics.get("macro_f1"),
-                    "posts measured on": row.version.metrics.get("total", 0),
+                    "on posts": row.version.metrics.get("total", 0),
                     "made": row.version.created_at,
+                    "base encoder": row.version.base,
                 }
                 for row in rows
             ]
@@ -68,8 +67,10 @@ def show_versions(rows: list[models.VersionRow]) -> None:
         hide_index=True,
         column_config={
             "macro-F1": st.column_config.NumberColumn(format="%.3f"),
-            "posts measured on": st.column_config.NumberColumn(format="localized"),
-            "made": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+            "on posts": st.column_config.NumberColumn(
+                format="localized", help="How many it was measured on when made."
+            ),
+            "made": st.column_config.DatetimeColumn(format="YYYY-MM-DD"),
         },
     )
 
@@ -82,8 +83,8 @@ def show_comparison(found: models.Comparison) -> None:
     untrained = "neither version was trained on" if are_two else "it was not trained on"
     st.caption(
         f"Measured on {found.judged:,} judged texts that {untrained}; with their near-copies they "
-        f"stand for {found.candidate_metrics.total:,} posts. {found.judged_audit:,} of the texts are "
-        "from the audit slice (drawn at random). The others come from the queue, which prefers hard posts."
+        f"stand for {found.candidate_metrics.total:,} posts. {found.judged_audit:,} of the texts "
+        f"{'is' if found.judged_audit == 1 else 'are'} from the audit slice (drawn at random). The others come from the queue, which prefers hard posts."
     )
     if found.judged < FEW_POSTS:
         st.warning(f"{found.judged:,} texts are few: differences of several points may be chance.")

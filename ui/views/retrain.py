@@ -26,7 +26,7 @@ def start() -> None:
 
 def show_labels(counts: training.LabelCounts) -> None:
     table = pd.DataFrame(
-        {"to learn from": counts.train, "kept aside for measuring": counts.held_out, "new": counts.since_last_run},
+        {"to learn from": counts.train, "kept aside": counts.held_out, "new": counts.since_last_run},
         index=pd.Index(LABEL_NAMES, name="label"),
     )
     table.loc["all"] = table.sum()
