@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from core.text import BETWEEN_EXCERPTS, join_excerpts, model_text, read_markup
+from core.markup import BETWEEN_EXCERPTS, read_markup
+from core.text import join_excerpts, model_text
 from core.tsv import ExportRow, RejectedRow, open_export
 from db.tables import post, reject
 from tests.benchmarks.exports import Damage, Export, read_templates, write_export

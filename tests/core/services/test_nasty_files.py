@@ -106,7 +106,7 @@ REFUSED = {
     "workbook.tsv": "Excel workbook",
     "packed.tsv": "gzip",
     "old_mac.tsv": "carriage returns",
-    "nothing_but_nul.tsv": "names no column",
+    "nothing_but_nul.tsv": "not a text file",
 }
 
 
