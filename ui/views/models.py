@@ -84,8 +84,8 @@ def show_comparison(found: models.Comparison) -> None:
     st.caption(
         f"Measured on {found.judged:,} judged texts that {untrained}; with their near-copies they "
         f"stand for {found.candidate_metrics.total:,} posts. {found.judged_audit:,} of the texts "
-        f"{'is' if found.judged_audit == 1 else 'are'} from the audit slice (drawn at random). The others come from "
-        "the queue, which prefers hard posts."
+        f"{'is' if found.judged_audit == 1 else 'are'} from the audit slice (drawn at random). "
+        "The others come from the queue, which prefers hard posts."
     )
     if found.judged < FEW_POSTS:
         st.warning(f"{found.judged:,} texts are few: differences of several points may be chance.")
