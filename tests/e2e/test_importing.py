@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from core.domain import Role
+from core.clock import utc_now
+from core.domain import Role, RunKind
+from core.services.importing import ImportRequest
+from db import runs
+from db.engine import write
 from db.tables import decision, post, run, source
 from tests.conftest import rows
 from tests.e2e.conftest import Served, Visitor, wait_until
@@ -126,4 +131,23 @@ def test_labels_of_another_tool_are_recognised_and_their_order_and_trust_chosen(
     )
     assert [made["label"] for made in rows(served.engine, decision)] == [2, 2]
     assert [found["trust"] for found in rows(served.engine, source, kind="file")] == ["suggestion"]
+    importing.assert_clean()
+
+
+def test_import_that_was_killed_is_started_again_by_a_button_while_its_upload_is_there(
+    importing: Visitor, served: Served, tmp_path: Path
+) -> None:
+    path = tmp_path / "killed.tsv"
+    path.write_text("pid\ttext\n1\tgood\n")
+    config = asdict(ImportRequest(str(path), path.name, delete_after=True))
+    with write(served.engine) as conn:
+        killed = runs.add_run(conn, kind=RunKind.importing, config=config, created_by="lea", now=utc_now())
+        runs.claim_run(conn, killed.id, pid=2**22 + 1, process_started=0.0, now=utc_now())
+    importing.go("Home")
+    importing.go("Import")
+    page = importing.page
+    expect(page.get_by_text("ended without a word")).to_be_visible(timeout=20_000)
+    page.get_by_role("button", name="Import again").click()
+    wait_until(lambda: len(rows(served.engine, post)) == 1, seconds=60)
+    expect(page.get_by_role("button", name="Import again")).to_have_count(0, timeout=20_000)
     importing.assert_clean()
