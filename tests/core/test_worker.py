@@ -75,6 +75,13 @@ def test_the_loop_trains_promotes_scores_and_orders_the_queue_by_the_model(
     trained = train(forum, settings)
     assert (trained.status, trained.error) == (RunStatus.succeeded, None)
     assert trained.result["version"] == "v1"
+    manifest = json.loads((settings.versions_dir / "v1" / "manifest.json").read_text())
+    assert manifest["metrics"] == trained.result["metrics"]
+    assert manifest == rows(forum, model_version)[0]["manifest"]
+    log = log_path(settings, trained.id).read_text()
+    assert all(stage in log for stage in ("preparing", "training", "evaluating", "succeeded"))
+    assert "alembic" not in log
+    assert "Warning" not in log
     assert rows(forum, promotion) == []
     assert {point["step"] for point in rows(forum, run_point)} >= {2, 200}
     assert len(rows(forum, snapshot_decision)) == 120

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
@@ -15,8 +16,11 @@ import pytest
 from playwright.sync_api import expect
 
 from core.clock import utc_now
-from core.domain import Actor, Label, Role
+from core.domain import Actor, Label, Role, RunKind
 from core.services import annotation
+from core.services.importing import ImportRequest
+from db import runs
+from db.engine import write
 from db.tables import decision, hit, lease, post, queue_entry, run, source
 from tests.conftest import rows
 from tests.e2e.conftest import Served, Visitor, wait_until
@@ -352,3 +356,22 @@ def test_upload_that_is_stopped_cut_off_or_signed_out_leaves_nothing_and_says_so
     served.stop()
     served.start()
     assert list(uploads.iterdir()) == []
+
+
+def test_import_that_was_killed_is_started_again_by_a_button_while_its_upload_is_there(
+    importing: Visitor, served: Served, tmp_path: Path
+) -> None:
+    path = tmp_path / "killed.tsv"
+    path.write_text("pid\ttext\n1\tgood\n")
+    config = asdict(ImportRequest(str(path), path.name, delete_after=True))
+    with write(served.engine) as conn:
+        killed = runs.add_run(conn, kind=RunKind.importing, config=config, created_by="lea", now=utc_now())
+        runs.claim_run(conn, killed.id, pid=2**22 + 1, process_started=0.0, now=utc_now())
+    importing.go("Home")
+    importing.go("Import")
+    page = importing.page
+    expect(page.get_by_text("ended without a word")).to_be_visible(timeout=20_000)
+    page.get_by_role("button", name="Import again").click()
+    wait_until(lambda: len(rows(served.engine, post)) == 1, seconds=60)
+    expect(page.get_by_role("button", name="Import again")).to_have_count(0, timeout=20_000)
+    importing.assert_clean()
