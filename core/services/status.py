@@ -13,7 +13,10 @@ from db.engine import read
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Counts of visible posts; pool = posts - decided; audit = decided posts of the audit slice."""
+    """Counts of visible posts; pool = posts - decided; audit = decided posts of the audit slice.
+
+    newest_model: the version trained last, promoted or not.
+    """
 
     posts: int
     pool: int
@@ -23,6 +26,7 @@ class Status:
     queue_left: int
     decided_by_label: dict[str, int]
     active_model: str | None
+    newest_model: str | None
     scored: int
     open_runs: tuple[Run, ...]
 
@@ -48,6 +52,7 @@ def status_of(engine: Engine) -> Status:
             queue_left=queue.count_left(conn),
             decided_by_label=posts.count_by_label(conn),
             active_model=None if active is None else active.name,
+            newest_model=next((version.name for version in models.list_versions(conn)), None),
             scored=0 if active is None else distributions.count_posts_scored(conn, version_id=active.id),
             open_runs=tuple(runs.open_runs(conn)),
         )

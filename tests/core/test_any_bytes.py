@@ -100,6 +100,7 @@ def test_fields_that_mysql_wrote_are_split_into_what_they_were(values: list[str 
 def test_rows_that_mysql_wrote_are_read_back_as_they_were(rows: list[list[str | None]], encoding: str) -> None:
     body = "".join("\t".join([str(n), "正文", *map(as_mysql_writes, row), "."]) + "\n" for n, row in enumerate(rows))
     raw = ("pid\tcontext\ta\tb\tc\tend\n" + body).encode(encoding)
+    assume(sum(byte < 32 and byte not in b"\t\n\r" for byte in raw) <= 8)  # more in so few bytes is no text file
     found = list(open_export(io.BytesIO(raw), encoding=encoding))
     expected = [[None if v is None else clean_unicode(v) for v in row] for row in rows]
     assert [[row.extra.get(name) for name in "abc"] for row in found if isinstance(row, ExportRow)] == expected

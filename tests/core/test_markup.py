@@ -180,17 +180,18 @@ def seconds(read: Callable[[str], object], hostile: str, *, runs: int) -> float:
 
 
 def growth(read: Callable[[str], object], unit: str, size: int) -> float:
-    """How much longer twice the input takes, on the average of four doublings.
+    """How much longer twice the input takes, on the average of six doublings.
 
-    The least of several tries: other processes and caches only ever add.
+    So many, because a longer input leaves the processor's caches, which costs the same once however long it is. The
+    least of several tries: other processes only ever add.
     """
     times = size // len(unit)
     least = 9.0
     gc.disable()
     try:
         for _ in range(8):
-            longer = seconds(read, unit * (16 * times), runs=3) / seconds(read, unit * times, runs=12)
-            least = min(least, longer ** (1 / 4))
+            longer = seconds(read, unit * (64 * times), runs=2) / seconds(read, unit * times, runs=12)
+            least = min(least, longer ** (1 / 6))
             if least <= 2.2:
                 break
     finally:

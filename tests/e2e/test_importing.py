@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from core.domain import Actor, Label, Role, RunKind
 from core.services import annotation
 from core.services.importing import ImportRequest
 from db import runs
-from db.engine import write
+from db.engine import database_path, write
 from db.tables import decision, hit, lease, post, queue_entry, run, source
 from tests.conftest import rows
 from tests.e2e.conftest import Served, Visitor, wait_until
@@ -212,6 +214,32 @@ def test_broken_file_is_corrected_imported_and_taken_back_as_a_whole(importing: 
     importing.assert_clean()
 
 
+@contextmanager
+def held_between_transactions(served: Served, run_id: int) -> Iterator[None]:
+    """Hold a run's processes where they are, so that it is under way for as long as it is looked at."""
+    worker = psutil.Process(rows(served.engine, run, id=run_id)[0]["pid"])
+    processes = [worker, *worker.children(recursive=True)]
+
+    def stops_outside() -> bool:
+        for process in processes:
+            process.suspend()
+        try:
+            with closing(sqlite3.connect(database_path(served.engine), timeout=0.1)) as other:
+                other.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:  # it holds the writer, and then nobody could sign in
+            for process in processes:
+                process.resume()
+            return False
+        return True
+
+    wait_until(stops_outside, seconds=20, step=0.02)
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
 def test_import_under_way_shows_its_progress_survives_a_closed_page_and_the_next_file_gets_in_line(
     importing: Visitor, served: Served, visit: Callable[[Served], Visitor]
 ) -> None:
@@ -219,20 +247,23 @@ def test_import_under_way_shows_its_progress_survives_a_closed_page_and_the_next
     body = "".join(f"{n}\tword{n % 9}\t第 {n} 个帖子的正文，word{n % 9} 在里面\n" for n in range(1, 60_001))
     choose(importing, "long.tsv", f"pid\thit_word\tcontext\n{body}".encode())
     page.get_by_role("button", name="Import", exact=True).click(timeout=20_000)
-    expect(page.get_by_text("rows/s")).to_be_visible(timeout=30_000)
-    importing.shoot("26-import-running")
-    importing.context.close()
-    visitor = visit(served)
-    visitor.sign_in("lea")
-    visitor.go("Import")
-    expect(visitor.page.get_by_text("long.tsv").first).to_be_attached(
-        timeout=20_000
-    )  # under way or done: the table is a canvas
-    choose(visitor, "short.tsv", b"pid\tcontext\n900001\thello\n")
-    visitor.page.get_by_role("button", name="Import", exact=True).click(timeout=20_000)
-    wait_until(lambda: len(rows(served.engine, post)) == 60_001, seconds=120, step=1)
-    expect(visitor.page.get_by_text("short.tsv").first).to_be_attached(timeout=30_000)  # in the table, a canvas
-    assert {found["status"] for found in rows(served.engine, run)} <= {"succeeded", "running"}
+    wait_until(lambda: any("rows/s" in (r["message"] or "") for r in rows(served.engine, run)), seconds=30, step=0.02)
+    with held_between_transactions(served, 1):
+        expect(page.get_by_text("rows/s")).to_be_visible(timeout=30_000)
+        importing.shoot("26-import-running")
+        importing.context.close()
+        visitor = visit(served)
+        visitor.sign_in("lea")
+        visitor.go("Import")
+        expect(visitor.page.get_by_text("long.tsv")).to_be_visible(timeout=20_000)
+        expect(visitor.page.get_by_text("Import run 1 · running")).to_be_visible()
+        choose(visitor, "short.tsv", b"pid\tcontext\n900001\thello\n")
+        visitor.page.get_by_role("button", name="Import", exact=True).click(timeout=20_000)
+        expect(visitor.page.get_by_text("short.tsv")).to_be_visible(timeout=20_000)
+        expect(visitor.page.get_by_text("waiting for the worker")).to_be_visible()
+        assert [found["status"] for found in rows(served.engine, run)] == ["running", "queued"]
+    wait_until(lambda: {found["status"] for found in rows(served.engine, run)} == {"succeeded"}, seconds=120, step=1)
+    assert len(rows(served.engine, post)) == 60_001
     visitor.assert_clean()
 
 

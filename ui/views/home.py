@@ -38,6 +38,8 @@ def next_step(page: Page, found: Status) -> tuple[str, str | None, str | None]:
         return ("There are no posts yet." + ("" if is_lead else " A lead imports them."), None, None)
     if may(page.actor, Permission.label) and not (is_lead and found.decided >= 100 and found.active_model is None):
         return (f"{found.queue_left:,} posts wait for a decision.", "views/label.py", "Decide posts")
+    if is_lead and found.newest_model:
+        return (f"{found.newest_model} is trained, but no version is active.", "views/models.py", "Compare and promote")
     if is_lead:
         return ("There is no model yet, and enough to learn from.", "views/retrain.py", "Retrain")
     return ("See how sure the model is.", "views/distributions.py", "Open distributions")
