@@ -20,10 +20,11 @@ run: setup
 	$(BIN)/tiebreak serve $(ARGS)
 
 quick: setup
-	$(PYTEST) -m "not training and not browser and not slow"
+	$(PYTEST) --numprocesses auto -m "not training and not browser and not slow"
 
-test: setup
-	$(PYTEST)
+# What is left after the quick ones has the machine to itself, one test at a time: browsers, training, times, memory.
+test: quick
+	$(PYTEST) -m "training or browser or slow"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -141,6 +141,7 @@ def jaccard(left: frozenset[str], right: frozenset[str]) -> float:
     return len(left & right) / len(left | right)
 
 
+@pytest.mark.slow
 def test_copies_of_a_template_are_near_copies_and_nothing_else_is(longer: Export) -> None:
     templates = read_templates(longer.templates)
     by_template = defaultdict(list)

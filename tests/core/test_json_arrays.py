@@ -86,6 +86,7 @@ def test_record_that_is_too_long_costs_itself_and_is_not_kept(monkeypatch: pytes
     assert second == Element(1, '{"b": 1}')
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file() -> None:
     def endless() -> Iterator[str]:
         yield "["

@@ -65,9 +65,9 @@ def add_account(engine: Engine, name: str, role: Role = Role.moderator) -> None:
 
 
 def enter(client: TestClient, engine: Engine, name: str, role: Role = Role.moderator) -> str:
-    """Make an account, sign in through the form, return the session's CSRF token."""
-    add_account(engine, name, role)
-    answer = post_form(client, "/signin", name=name, password=PASSWORD)
+    """Accept an invitation, which signs in too; return the session's CSRF token."""
+    token = accounts.invite(engine, OPERATOR, role=role, now=utc_now())
+    answer = post_form(client, f"/invite/{token}", name=name, password=PASSWORD, again=PASSWORD)
     assert answer.status_code == 303
     found = accounts.session_of(engine, client.cookies[COOKIE], now=utc_now())
     assert found is not None

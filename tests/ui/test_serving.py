@@ -20,6 +20,7 @@ from core.services import accounts
 from core.settings import PROJECT_DIR
 from tests.e2e.conftest import PASSWORD, Served, free_port
 
+pytestmark = pytest.mark.slow
 MODEL_LIBRARIES = ("torch", "transformers", "peft", "datasets", "evaluate", "accelerate")
 
 

@@ -247,6 +247,7 @@ def escaped_line_breaks_without_end() -> tuple[bytes, Reported]:
     return HEADER.encode() + body, Reported({"1": "好的一行"}, {3: "the file ends inside this row"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
