@@ -12,14 +12,15 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import cycle
 from typing import IO, NamedTuple
 
 from core.blocks import Block, rows_of_block
-from core.drafts import Draft, draft_posts
+from core.drafts import Draft, draft_posts, marks_by_hash
 from core.errors import TiebreakError
+from core.families import Mark
 from core.settings import PROJECT_DIR
 from core.tsv import ExportRow, RejectedRow
 
@@ -28,19 +29,23 @@ PROTOCOL = pickle.HIGHEST_PROTOCOL
 
 
 class Drafted(NamedTuple):
-    """What a block came to. rejects: (line, reason, raw line). end: the place in the file behind it."""
+    """What a block came to. rejects: (line, reason, raw line). end: the place in the file behind it.
+
+    marks: by the hash of a text, of those texts that there was time for.
+    """
 
     rows: int
     rejects: list[tuple[int, str, str]]
     drafts: list[Draft]
     end: int
+    marks: Mapping[str, Mark] = {}
 
 
 def draft_block(block: Block, *, quotes: bool) -> Drafted:
     rows = list(rows_of_block(block))
     rejects = [(row.line, row.reason, row.raw) for row in rows if isinstance(row, RejectedRow)]
     drafts = draft_posts((row for row in rows if isinstance(row, ExportRow)), quotes=quotes)
-    return Drafted(len(rows), rejects, drafts, block.end)
+    return Drafted(len(rows), rejects, drafts, block.end, marks_by_hash(draft.text for draft in drafts))
 
 
 def draft_here(blocks: Iterable[Block], *, quotes: bool) -> Generator[Drafted, None, None]:

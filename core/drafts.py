@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from core.families import Mark, family_form, marks_of
 from core.markup import BETWEEN_EXCERPTS, read_markup
 from core.splits import side_of
 from core.text import join_excerpts, model_text, normalised, text_hash
@@ -118,3 +119,9 @@ def text_of(original: str, *, quotes: bool) -> DraftText:
     body = model_text(read_markup(original), quotes=quotes)
     normal = normalised(body)
     return DraftText(text_hash(body), text_hash(normal), body, side_of(normal).value)
+
+
+def marks_by_hash(texts: Iterable[DraftText]) -> dict[str, Mark]:
+    """What near-copies of these texts are found by; of many at once, for that is several times faster."""
+    bodies = {text.hash: text.body for text in texts}
+    return dict(zip(bodies, marks_of([family_form(body) for body in bodies.values()]), strict=True))

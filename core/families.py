@@ -11,13 +11,14 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from core.buckets import Buckets, Ids, Shared
 from core.lookalikes import PlainCharacters
-from core.minhash import MIN_LENGTH, Bands, bands_of
+from core.minhash import MIN_LENGTH, N_BANDS, Bands, bands_of
 from core.text import EMOTICON
 
 MIN_JACCARD = 0.7
@@ -29,6 +30,7 @@ POSITIONS_AT_ONCE = 1_000
 EXACT_ONLY = "="  # stands before forms that join exact copies only; a form has no punctuation otherwise
 
 FormsOf = Callable[[Sequence[int]], Sequence[str]]  # the forms of these ids, in their order
+NO_BANDS = bytes(N_BANDS * 4)
 
 _PLAIN = PlainCharacters()
 _NUMERALS = "〇零一二三四五六七八九壹贰叁肆伍陆柒捌玖幺"
@@ -80,6 +82,48 @@ def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:
     return shared / (len(a) + len(b) - shared) if shared else 0.0
 
 
+class Mark(NamedTuple):
+    """What near-copies of a text are found by, as it is stored.
+
+    key: 64 bits of its form. bands: 32 little-endian uint32, None for a form that exact copies alone may join.
+    """
+
+    key: int
+    bands: bytes | None
+
+
+def marks_of(forms: Sequence[str]) -> list[Mark]:
+    """Return the mark of each form; of many at once, for that is several times faster."""
+    keys = keys_of(forms).tolist()
+    open_ones = [position for position, form in enumerate(forms) if not is_exact_only(form)]
+    banded = bands_of([forms[position] for position in open_ones]).astype("<u4")
+    bands: dict[int, bytes] = {position: row.tobytes() for position, row in zip(open_ones, banded, strict=True)}
+    return [Mark(key, bands.get(position)) for position, key in enumerate(keys)]
+
+
+@dataclass(frozen=True, slots=True)
+class NewTexts:
+    """Texts to be matched, by ascending id: (n,), and bands (n, 32). is_open: not only exact copies may join."""
+
+    ids: Ids
+    keys: Ids
+    bands: Bands
+    is_open: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, ids: Ids, marks: Sequence[Mark]) -> NewTexts:
+        """Raises ValueError where ids are not ascending, or not as many as marks."""
+        if len(ids) != len(marks) or (np.diff(ids) <= 0).any():
+            raise ValueError(f"expected {len(marks)} ascending ids, one for each mark, got {len(ids)}")
+        banded = b"".join(mark.bands or NO_BANDS for mark in marks)
+        return cls(
+            ids,
+            np.fromiter((mark.key for mark in marks), dtype=np.int64, count=len(marks)),
+            np.frombuffer(banded, dtype="<u4").astype(np.uint32).reshape(len(marks), N_BANDS),
+            np.fromiter((mark.bands is not None for mark in marks), dtype=np.bool_, count=len(marks)),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Placed:
     """Texts that have a family: the key of each one's form, and its family, both (n_texts,)."""
@@ -105,8 +149,7 @@ class Matched:
 
 
 def match(
-    forms: Sequence[str],
-    ids: Ids,
+    new: NewTexts,
     *,
     placed: Iterable[Placed] = (),
     representatives: Iterable[Representatives] = (),
@@ -117,23 +160,19 @@ def match(
     A text goes to the family of an equal form, else to that of the most similar representative, and of equally
     similar ones to the first; else it founds a family. So it makes no difference into which blocks texts are cut, as
     long as each block is matched against all that the ones before it left.
-    ids: of the new texts, ascending.
     placed, representatives: all texts known so far, by ascending id, in pieces of any size, so that they need not be
     in memory together; where equal forms stand in several families, the first counts.
-    forms_of: asked for the forms of known representatives, for up to 1,000 new texts at once.
-    Memory: about 0.6 KB for each new text, in what this adds to its arguments, and 20 bytes for each known one.
-    Raises ValueError where ids are not ascending, or not as many as forms.
+    forms_of: asked for the forms of those texts, new and known, that may be similar to another, for up to 1,000 new
+    texts at once.
+    Memory: about 0.4 KB for each new text, in what this adds to its arguments, and 20 bytes for each known one.
     """
-    if len(ids) != len(forms) or (np.diff(ids) <= 0).any():
-        raise ValueError(f"expected {len(forms)} ascending ids, one for each form, got {len(ids)}")
-    keys, first, key_numbers = np.unique(keys_of(forms), return_index=True, return_inverse=True)
-    family_ids = ids[first]  # of each distinct form
+    keys, first, key_numbers = np.unique(new.keys, return_index=True, return_inverse=True)
+    family_ids = new.ids[first]  # of each distinct form
     is_known = _take_places(family_ids, keys, placed)
-    is_open = ~is_known & np.array([not is_exact_only(forms[position]) for position in first], dtype=np.bool_)
+    is_open = ~is_known & new.is_open[first]
     numbers = np.flatnonzero(is_open)[np.argsort(first[is_open])]  # of distinct forms, in the order given
-    open_forms, open_ids = [forms[position] for position in first[numbers]], ids[first[numbers]]
-    bands = bands_of(open_forms)
-    family_ids[numbers] = _lead(open_forms, open_ids, bands, representatives, forms_of)
+    open_ids, bands = new.ids[first[numbers]], new.bands[first[numbers]]
+    family_ids[numbers] = _lead(open_ids, bands, representatives, forms_of)
     is_founder = family_ids[numbers] == open_ids
     founded = Representatives(open_ids[is_founder], bands[is_founder])
     return Matched(family_ids[key_numbers], founded)
@@ -153,29 +192,32 @@ def _take_places(family_ids: Ids, keys: Ids, placed: Iterable[Placed]) -> npt.ND
     return is_known
 
 
-def _lead(
-    forms: Sequence[str], ids: Ids, bands: Bands, representatives: Iterable[Representatives], forms_of: FormsOf
-) -> Ids:
-    """The family of each form; none is equal to another or to a known one.
+def _lead(ids: Ids, bands: Bands, representatives: Iterable[Representatives], forms_of: FormsOf) -> Ids:
+    """The family of each text; no form is equal to another or to a known one.
 
     Leader clustering (Hartigan 1975): one pass, each joins a leader or becomes one.
     """
     buckets = Buckets(bands, known=((piece.ids, piece.bands) for piece in representatives))
     comparison = _Comparison()
     family_ids = ids.copy()
-    for block in _blocks(len(forms)):
+    new_forms: dict[int, str] = {}  # of the few that have buckets enough in common with any other
+    for block in _blocks(len(ids)):
         known = {
             position: _likeliest(found)
             for position, found in buckets.known_sharing(block, at_least=MIN_SHARED_BANDS).items()
         }
-        asked = sorted({holder for found in known.values() for _, holder in found})
+        numbers_by_position = dict(enumerate(buckets.numbers_of(block), start=block.start))
+        new = [int(ids[at]) for at, numbers in numbers_by_position.items() if len(numbers) >= MIN_SHARED_BANDS]
+        asked = sorted({*new, *(holder for found in known.values() for _, holder in found)})
         form_of = dict(zip(asked, forms_of(asked), strict=True)) if asked else {}
-        for position, numbers in enumerate(buckets.numbers_of(block), start=block.start):
-            new = buckets.sharing(numbers, at_least=MIN_SHARED_BANDS)
-            form_of.update((int(ids[holder]), forms[holder]) for _, holder in new)
-            met = known.get(position, []) + [(count, int(ids[holder])) for count, holder in new]
-            likeliest = {identity: form_of[identity] for _, identity in _likeliest(met)}
-            leader = comparison.most_similar(forms[position], likeliest)
+        new_forms |= {identity: form_of[identity] for identity in new}
+        for position, numbers in numbers_by_position.items():
+            met = known.get(position, [])
+            met += [(count, int(ids[at])) for count, at in buckets.sharing(numbers, at_least=MIN_SHARED_BANDS)]
+            leader = None
+            if met:
+                likeliest = {each: form_of.get(each) or new_forms[each] for _, each in _likeliest(met)}
+                leader = comparison.most_similar(new_forms[int(ids[position])], likeliest)
             if leader is None:
                 buckets.add(position, numbers)
             else:
@@ -201,8 +243,6 @@ class _Comparison:
 
     def most_similar(self, form: str, others: Mapping[int, str]) -> int | None:
         """The id of the other form, by id, that is similar enough, and the most; of several the smallest."""
-        if not others:
-            return None
         pairs = _pairs_of(form)
         distance, identity = min((-_jaccard(pairs, self._pairs_of(other)), number) for number, other in others.items())
         return identity if -distance >= MIN_JACCARD else None

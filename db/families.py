@@ -12,13 +12,12 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, select, update
 
 from core.buckets import Ids
 from core.domain import Label, RunKind, Side
-from core.families import Placed, Representatives
+from core.families import Mark, Placed, Representatives
 from core.minhash import Bands
-from db.engine import insert_rows
 from db.posts import decides, is_decided, is_visible, stands
 from db.tables import decision, distinct_text, family_place, lease, post, run, source
 
@@ -27,9 +26,9 @@ VARIABLES = 500
 
 
 @dataclass(frozen=True, slots=True)
-class UnplacedText:
+class NewText:
     id: int
-    body: str
+    mark: Mark
     side: Side
 
 
@@ -61,39 +60,43 @@ class Family:
 # --- placing --------------------------------------------------------------------------------------------------------
 
 
-def _unplaced() -> Select[Any]:
-    placed = select(family_place.c.text_id).where(family_place.c.text_id == distinct_text.c.id).exists()
-    return select(distinct_text.c.id, distinct_text.c.body, distinct_text.c.side).where(~placed)
+def newer_texts(conn: Connection, *, after: int, limit: int) -> list[NewText]:
+    """Texts beyond that id which are in a family of their own that others may join, in order of id."""
+    columns = (family_place.c.text_id, family_place.c.form_hash, family_place.c.bands, distinct_text.c.side)
+    query = (
+        select(*columns)
+        .join_from(family_place, distinct_text, distinct_text.c.id == family_place.c.text_id)
+        .where(
+            family_place.c.text_id > after,
+            family_place.c.representative_id == family_place.c.text_id,
+            family_place.c.form_hash.is_not(None),
+        )
+        .order_by(family_place.c.text_id)
+        .limit(limit)
+    )
+    sides = {side.value: side for side in Side}
+    return [NewText(text_id, Mark(key, bands), sides[side]) for text_id, key, bands, side in conn.execute(query)]
 
 
-def unplaced_texts(conn: Connection, *, after: int, limit: int) -> list[UnplacedText]:
-    """Texts whose family is not known yet, in order of id, those beyond `after`."""
-    query = _unplaced().where(distinct_text.c.id > after).order_by(distinct_text.c.id).limit(limit)
-    return [UnplacedText(row.id, row.body, Side(row.side)) for row in conn.execute(query)]
-
-
-def count_unplaced(conn: Connection) -> int:
-    return conn.execute(select(func.count()).select_from(_unplaced().subquery())).scalar_one()
-
-
-def placed_by_key(conn: Connection, keys: Ids) -> Iterator[Placed]:
-    """The places of texts whose form has one of these keys."""
+def placed_by_key(conn: Connection, keys: Ids, *, before: int) -> Iterator[tuple[Ids, Placed]]:
+    """The places of texts with smaller ids whose form has one of these keys, and those ids."""
     wanted = keys.tolist()
     for start in range(0, len(wanted), VARIABLES):
-        columns = (family_place.c.form_hash, family_place.c.representative_id)
-        query = select(*columns).where(family_place.c.form_hash.in_(wanted[start : start + VARIABLES]))
-        found = conn.execute(query.order_by(family_place.c.text_id)).all()
+        columns = (family_place.c.text_id, family_place.c.form_hash, family_place.c.representative_id)
+        has_key = family_place.c.form_hash.in_(wanted[start : start + VARIABLES])
+        found = conn.execute(select(*columns).where(has_key, family_place.c.text_id < before)).all()
         if found:
-            rows = np.array([tuple(row) for row in found], dtype=np.int64)
-            yield Placed(rows[:, 0], rows[:, 1])
+            rows = np.array(sorted(map(tuple, found)), dtype=np.int64)
+            yield rows[:, 0], Placed(rows[:, 1], rows[:, 2])
 
 
-def representatives(conn: Connection) -> Iterator[Representatives]:
-    """Every representative that near-copies may join, in order of id, in pieces."""
+def representatives(conn: Connection, *, before: int) -> Iterator[Representatives]:
+    """Every representative with a smaller id that near-copies may join, in order of id, in pieces."""
     last = 0
     while True:
         columns = (family_place.c.text_id, family_place.c.bands)
-        query = select(*columns).where(family_place.c.bands.is_not(None), family_place.c.text_id > last)
+        is_within = (family_place.c.text_id > last) & (family_place.c.text_id < before)
+        query = select(*columns).where(family_place.c.bands.is_not(None), is_within)
         found = conn.execute(query.order_by(family_place.c.text_id).limit(PIECE)).all()
         if not found:
             return
@@ -116,22 +119,14 @@ def _texts(conn: Connection, text_ids: Sequence[int]) -> Iterator[Row[Any]]:
         yield from conn.execute(select(distinct_text).where(distinct_text.c.id.in_(part)))
 
 
-@dataclass(frozen=True, slots=True)
-class NewPlace:
-    """bands: of a representative that near-copies may join."""
-
-    text_id: int
-    representative_id: int
-    key: int | None
-    bands: Bands | None
-
-
-def add_places(conn: Connection, places: Sequence[NewPlace]) -> None:
-    rows = [
-        (p.text_id, p.representative_id, p.key, None if p.bands is None else p.bands.astype("<u4").tobytes())
-        for p in places
-    ]
-    insert_rows(conn, family_place, ("text_id", "representative_id", "form_hash", "bands"), rows)
+def move(conn: Connection, moves: Sequence[tuple[int, int, int | None]]) -> None:
+    """Put texts into other families. moves: (text_id, representative_id, key); without a key it takes nobody in."""
+    if moves:
+        place = update(family_place).where(family_place.c.text_id == bindparam("of_text"))
+        conn.execute(
+            place.values(representative_id=bindparam("family"), form_hash=bindparam("key"), bands=None),
+            [{"of_text": text_id, "family": family, "key": key} for text_id, family, key in moves],
+        )
 
 
 def closed_ones(conn: Connection, family_ids: Sequence[int]) -> set[int]:

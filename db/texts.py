@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, exists, func, or_, select
 
 from core.drafts import DraftText
+from core.families import Mark
 from db.engine import insert_rows
 from db.tables import decision, distinct_text, family_place, post, prediction, staged_change, staged_decision
 
@@ -21,14 +22,20 @@ def ids_of_texts(conn: Connection, hashes: Sequence[str]) -> dict[str, int]:
     return ids
 
 
-def add_texts(conn: Connection, texts: Iterable[DraftText]) -> dict[str, int]:
-    """Store texts that are not known yet; returns their ids by hash."""
+def add_texts(conn: Connection, texts: Iterable[DraftText], marks: Mapping[str, Mark]) -> dict[str, int]:
+    """Store texts that are not known yet, each in a family of its own; returns their ids by hash.
+
+    marks: by hash.
+    """
     new = {text.hash: text for text in texts}
     before = newest_id(conn)
     columns = ("hash", "normal_hash", "body", "side")
     insert_rows(conn, distinct_text, columns, [(t.hash, t.normal_hash, t.body, t.side) for t in new.values()])
     query = select(distinct_text.c.id).where(distinct_text.c.id > before).order_by(distinct_text.c.id)
-    return dict(zip(new, conn.execute(query).scalars().all(), strict=True))
+    ids = dict(zip(new, conn.execute(query).scalars().all(), strict=True))
+    places = [(text_id, text_id, *marks[text_hash]) for text_hash, text_id in ids.items()]
+    insert_rows(conn, family_place, ("text_id", "representative_id", "form_hash", "bands"), places)
+    return ids
 
 
 def newest_id(conn: Connection) -> int:

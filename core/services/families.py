@@ -13,12 +13,12 @@ from sqlalchemy import Connection, Engine
 from core.differences import Difference, differences, telling_differences
 from core.domain import Actor, Label, Side, SourceKind
 from core.errors import Conflict, NotAllowed
-from core.families import Matched, family_form, is_exact_only, keys_of, match
+from core.families import Matched, NewTexts, Placed, Representatives, family_form, is_exact_only, match
 from core.minhash import bands_of
 from core.permissions import Permission, may, require
-from db import audit, decisions, families, leases, posts, queue, staging
+from db import audit, decisions, families, leases, posts, queue, staging, texts
 from db.engine import read, write, write_unseen
-from db.families import DecidedPosts, Family, FamilyMember, NewPlace, UnplacedText
+from db.families import DecidedPosts, Family, FamilyMember, NewText
 
 TEXTS_AT_ONCE = 100_000  # new ones that are matched together; what is known already is read once for each such block
 PLACES_PER_TRANSACTION = 5_000
@@ -30,63 +30,74 @@ Report = Callable[[str, int, int | None, str], None]  # stage, done, total, mess
 # --- placing --------------------------------------------------------------------------------------------------------
 
 
-def place_new_texts(engine: Engine, *, report: Report) -> None:
-    """Find the family of every text that has none yet. What joins a family takes its side of the split.
+def place_new_texts(engine: Engine, *, after: int, report: Report) -> None:
+    """Put texts beyond that id, each in a family of its own so far, where they belong. They take its side of the split.
 
     A new text of a post that was held out stays held out: it founds its family with that side, and stays apart from
     a family that is trained on.
     """
     with read(engine) as conn:
-        total = families.count_unplaced(conn)
-    done, last = 0, 0
+        newest = texts.newest_id(conn)
+    last = after
     while True:
-        report("finding near-copies", done, total, "")
+        report("finding near-copies", last - after, newest - after, "")
         with read(engine) as conn:
-            block = families.unplaced_texts(conn, after=last, limit=TEXTS_AT_ONCE)
+            block = families.newer_texts(conn, after=last, limit=TEXTS_AT_ONCE)
         if not block:
             return
-        done, last = done + len(block), block[-1].id
+        last = block[-1].id
         _place(engine, block)
 
 
-def _place(engine: Engine, block: list[UnplacedText]) -> None:
+def _place(engine: Engine, block: list[NewText]) -> None:
     """Texts whose family was closed meanwhile, because its representative was split off, look for another."""
+    before, last = block[0].id, block[-1].id
     while block:
-        block = _place_once(engine, block)
+        block = _place_once(engine, block, before=before)
+        before = last + 1  # what stands between them has its place by now
 
 
-def _place_once(engine: Engine, block: list[UnplacedText]) -> list[UnplacedText]:
-    """Returns those that have no place yet."""
-    forms = [family_form(text.body) for text in block]
+def _place_once(engine: Engine, block: list[NewText], *, before: int) -> list[NewText]:
+    """Match against all texts with smaller ids than `before`, the block's own apart; returns those without a place."""
     ids = np.array([text.id for text in block], dtype=np.int64)
-    keys = keys_of(forms)
+    new = NewTexts.of(ids, [text.mark for text in block])
     with read(engine) as conn:
         matched = match(
-            forms,
-            ids,
-            placed=families.placed_by_key(conn, np.unique(keys)),
-            representatives=families.representatives(conn),
+            new,
+            placed=_placed_before(conn, new, before),
+            representatives=_representatives_before(conn, new, before),
             forms_of=lambda text_ids: _forms(conn, text_ids),
         )
         held_out = staging.held_out_sides(conn, first=block[0].id, last=block[-1].id)
         family_of, sides = _stand(conn, block, matched, held_out)
-    bands = dict(zip(matched.founded.ids.tolist(), matched.founded.bands, strict=True))
-    places = [
-        NewPlace(text.id, family_of[text.id], key if family_of[text.id] == family else None, bands.get(text.id))
-        for text, family, key in zip(block, matched.family_ids.tolist(), keys.tolist(), strict=True)
-    ]
+    moves = {
+        text.id: (family_of[text.id], text.mark.key if family_of[text.id] == family else None)
+        for text, family in zip(block, matched.family_ids.tolist(), strict=True)
+        if text.id != family
+    }
     too_late: set[int] = set()
-    for start in range(0, len(places), PLACES_PER_TRANSACTION):
-        part = places[start : start + PLACES_PER_TRANSACTION]
+    concerned = sorted(moves.keys() | sides.keys())
+    for start in range(0, len(concerned), PLACES_PER_TRANSACTION):
+        part = concerned[start : start + PLACES_PER_TRANSACTION]
         with write_unseen(engine) as conn:
-            closed = families.closed_ones(conn, sorted({place.representative_id for place in part}))
-            too_late |= {place.text_id for place in part if place.representative_id in closed}
-            part = [place for place in part if place.representative_id not in closed]
-            families.add_places(conn, part)
-            families.set_sides(
-                conn, [(place.text_id, sides[place.text_id]) for place in part if place.text_id in sides]
-            )
+            closed = families.closed_ones(conn, sorted({moves[each][0] for each in part if each in moves}))
+            late = {each for each in part if each in moves and moves[each][0] in closed}
+            families.move(conn, [(each, *moves[each]) for each in part if each in moves and each not in late])
+            families.set_sides(conn, [(each, sides[each]) for each in part if each in sides and each not in late])
+        too_late |= late
     return [text for text in block if text.id in too_late]
+
+
+def _placed_before(conn: Connection, new: NewTexts, before: int) -> Iterator[Placed]:
+    for ids, piece in families.placed_by_key(conn, np.unique(new.keys), before=before):
+        is_other = ~np.isin(ids, new.ids)
+        yield Placed(piece.keys[is_other], piece.family_ids[is_other])
+
+
+def _representatives_before(conn: Connection, new: NewTexts, before: int) -> Iterator[Representatives]:
+    for piece in families.representatives(conn, before=before):
+        is_other = ~np.isin(piece.ids, new.ids)
+        yield Representatives(piece.ids[is_other], piece.bands[is_other])
 
 
 def _forms(conn: Connection, text_ids: Sequence[int]) -> list[str]:
@@ -95,7 +106,7 @@ def _forms(conn: Connection, text_ids: Sequence[int]) -> list[str]:
 
 
 def _stand(
-    conn: Connection, block: list[UnplacedText], matched: Matched, held_out: dict[int, Side]
+    conn: Connection, block: list[NewText], matched: Matched, held_out: dict[int, Side]
 ) -> tuple[dict[int, int], dict[int, Side]]:
     """The family of each text, and the side of those that do not stand on their family's yet.
 

@@ -18,7 +18,7 @@ from core.blocks import blocks_of
 from core.clock import utc_now
 from core.domain import Actor, Label, Run, RunKind, SourceKind, SourceTrust
 from core.drafters import Drafted, draft_aside, draft_here
-from core.drafts import Draft, DraftHit, DraftText, draft_posts, original_of, text_of
+from core.drafts import Draft, DraftHit, DraftText, draft_posts, marks_by_hash, original_of, text_of
 from core.errors import BadInput, Cancelled
 from core.labelled import is_in_blocks, read_file
 from core.labels import parse_order
@@ -122,7 +122,7 @@ def run_import(engine: Engine, run: Run, *, report: Report) -> dict[str, object]
     try:
         _note_file(build)
         _build_posts(build)
-        families.place_new_texts(engine, report=report)
+        families.place_new_texts(engine, after=build.newest_text, report=report)
         report("publishing", 0, None, "")
         _publish(build)
     finally:
@@ -328,6 +328,8 @@ def _take_in(build: _Build, drafted: Drafted) -> None:
         wanted += [judgement.text for draft in drafted.drafts for judgement in draft.judgements]
         by_hash = {text.hash: text for text in wanted}
         text_ids = texts.ids_of_texts(conn, list(by_hash))
+    new_texts = [text for text in by_hash.values() if text.hash not in text_ids]
+    marks = {**drafted.marks, **marks_by_hash(text for text in new_texts if text.hash not in drafted.marks)}
     counts.rows += drafted.rows
     counts.rejected += len(drafted.rejects)
     counts.posts_added += len(new) + sum(change.makes_post for change in changes)
@@ -337,7 +339,7 @@ def _take_in(build: _Build, drafted: Drafted) -> None:
     counts.repeats += sum(len(change.draft.hits) - len(change.hits) for change in changes)
     with write_unseen(build.engine) as conn:
         staging.add_rejects(conn, build.run_id, drafted.rejects)
-        text_ids |= texts.add_texts(conn, [text for text in by_hash.values() if text.hash not in text_ids])
+        text_ids |= texts.add_texts(conn, new_texts, marks)
         post_ids = _add_new_posts(conn, build.run_id, new, text_ids)
         for change in changes:
             _store_change(conn, build.run_id, change, text_ids)

@@ -17,9 +17,10 @@ from sqlalchemy import Connection, Engine
 
 from core.clock import utc_now
 from core.domain import Actor, Run, RunKind
-from core.drafts import original_of, text_of
+from core.drafts import marks_by_hash, original_of, text_of
 from core.errors import Cancelled, Conflict
 from core.permissions import Permission, require
+from core.services import families
 from core.services.sweeping import sweep_unused_texts
 from db import audit, policies, posts, runs, takebacks, texts
 from db.engine import read, write
@@ -136,6 +137,7 @@ def _finish(
     """Remove what nobody sees any more, and give other posts the text that their own hits make."""
     with read(engine) as conn:
         quotes = policies.current_policy(conn).model_reads_quotes
+        newest_text = texts.newest_id(conn)
     last, done = 0, 0
     while ids := _next_posts(engine, import_id, after=last):
         with _polite_write(engine) as conn:
@@ -148,6 +150,7 @@ def _finish(
     while gone:
         with _polite_write(engine) as conn:
             gone = takebacks.drop_sightings(conn, import_id, limit=SIGHTINGS_PER_TRANSACTION)
+    families.place_new_texts(engine, after=newest_text, report=lambda *progress: None)
     sweep_unused_texts(engine)
     with write(engine) as conn:
         takebacks.mark_swept(conn, import_id, now=utc_now())
@@ -176,6 +179,7 @@ def _reword(conn: Connection, post_ids: list[int], *, quotes: bool) -> None:
     new = {post_id: text_of(original, quotes=quotes) for post_id, original in changed.items()}
     by_hash = {text.hash: text for text in new.values()}
     text_ids = texts.ids_of_texts(conn, list(by_hash))
-    text_ids |= texts.add_texts(conn, [text for text in by_hash.values() if text.hash not in text_ids])
+    new_texts = [text for text in by_hash.values() if text.hash not in text_ids]
+    text_ids |= texts.add_texts(conn, new_texts, marks_by_hash(new_texts))
     for post_id, text in new.items():
         posts.change_text(conn, post_id, text_id=text_ids[text.hash], original=changed[post_id])

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.buckets import Ids
 from core.families import (
     MIN_JACCARD,
     MIN_SHARED_BANDS,
+    NewTexts,
     Representatives,
     family_form,
     is_exact_only,
     jaccard,
+    marks_of,
     match,
 )
 from core.minhash import N_BANDS, bands_of
@@ -86,7 +89,7 @@ def find(count: int) -> Found:
     sifted = time.perf_counter()
     bands_of(long)
     banded = time.perf_counter()
-    families = match(forms, np.arange(count), forms_of=_nothing_known).family_ids.tolist()
+    families = match_new(forms).tolist()
     matched = time.perf_counter()
     return Found(
         count,
@@ -99,8 +102,10 @@ def find(count: int) -> Found:
     )
 
 
-def _nothing_known(ids: Sequence[int]) -> Sequence[str]:
-    raise AssertionError(f"nothing is known, but forms were asked for: {ids!r}")
+def match_new(forms: Sequence[str]) -> Ids:
+    """The families of forms among themselves."""
+    new = NewTexts.of(np.arange(len(forms)), marks_of(forms))
+    return match(new, forms_of=lambda ids: [forms[each] for each in ids]).family_ids
 
 
 def match_block(count: int, known: int) -> float:
@@ -109,7 +114,12 @@ def match_block(count: int, known: int) -> float:
     samples = [family_form(text) for text, _ in sent_texts(PIECE, random.Random(SEED + 1))] if known else []
     pieces = _Known([form for form in samples if not is_exact_only(form)], known)
     begun = time.perf_counter()
-    match(forms, np.arange(known, known + count), representatives=iter(pieces), forms_of=pieces.forms_of)
+    new = NewTexts.of(np.arange(known, known + count), marks_of(forms))
+    match(
+        new,
+        representatives=iter(pieces),
+        forms_of=lambda ids: [forms[each - known] if each >= known else pieces.form_of(each) for each in ids],
+    )
     return time.perf_counter() - begun - pieces.seconds
 
 
@@ -135,8 +145,8 @@ class _Known:
             self.seconds += time.perf_counter() - begun
             yield Representatives(np.arange(start, start + size), bands)
 
-    def forms_of(self, ids: Sequence[int]) -> Sequence[str]:
-        return [self._forms[identity % len(self._forms)] for identity in ids]
+    def form_of(self, identity: int) -> str:
+        return self._forms[identity % len(self._forms)]
 
 
 def measure_edits(_workshop: Workshop) -> list[Figure]:
@@ -157,7 +167,7 @@ def _edited(posts: Sequence[str], copies: Sequence[str], edits: int) -> list[Fig
     bands = bands_of(forms)
     shared = (bands[::2] == bands[1::2]).sum(axis=1)
     alike = np.array([jaccard(post, copy) for post, copy in pairs])
-    families = match(forms, np.arange(len(forms)), forms_of=_nothing_known).family_ids
+    families = match_new(forms)
     joined = families[::2] == families[1::2]
     name = f"{edits} edit{'s' * (edits > 1)}"
     return [
@@ -175,7 +185,7 @@ def _edited(posts: Sequence[str], copies: Sequence[str], edits: int) -> list[Fig
 def _apart(texts: Sequence[str]) -> list[Figure]:
     """Families among the posts as they are: whoever writes comments rarely copies."""
     forms = [family_form(text) for text in texts]
-    families = match(forms, np.arange(len(forms)), forms_of=_nothing_known).family_ids
+    families = match_new(forms)
     together = len(forms) - len(np.unique(families))
     return [
         Figure("posts in another's family", together, "posts", f"of {len(forms):,} as they are, equal ones included")

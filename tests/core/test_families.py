@@ -18,12 +18,14 @@ from core.families import (
     MIN_JACCARD,
     Ids,
     Matched,
+    NewTexts,
     Placed,
     Representatives,
     family_form,
     is_exact_only,
     jaccard,
     keys_of,
+    marks_of,
     match,
 )
 from core.minhash import MIN_LENGTH, N_BANDS, bands_of
@@ -61,14 +63,17 @@ def match_all(forms: Sequence[str], *, cuts: Sequence[int] = (), piece: int = 1_
         keys = keys_of(forms[:start])
         blocks.append(
             match(
-                forms[start:end],
-                np.arange(start, end),
+                new_texts(forms[start:end], range(start, end)),
                 placed=[Placed(keys[i : i + piece], so_far[i : i + piece]) for i in range(0, start, piece)],
                 representatives=[pieces for block in blocks for pieces in _cut(block.founded, piece)],
                 forms_of=lambda ids: [forms[identity] for identity in ids],
             )
         )
     return np.concatenate([block.family_ids for block in blocks])
+
+
+def new_texts(forms: Sequence[str], ids: Sequence[int]) -> NewTexts:
+    return NewTexts.of(np.array(ids, dtype=np.int64), marks_of(forms))
 
 
 def _cut(known: Representatives, piece: int) -> list[Representatives]:
@@ -80,8 +85,8 @@ def families_of(texts: Sequence[str]) -> list[int]:
     return match_all([family_form(text) for text in texts]).tolist()
 
 
-def nothing_known(_ids: Sequence[int]) -> Sequence[str]:
-    pytest.fail("no form of a known text is needed")
+def nothing_alike(_ids: Sequence[int]) -> Sequence[str]:
+    pytest.fail("no form is needed: nothing could be similar")
 
 
 # The form
@@ -254,7 +259,10 @@ def test_text_joins_the_most_similar_representative_and_of_equals_the_first() ->
 def test_second_file_joins_the_families_of_the_first() -> None:
     form, copy = family_form(LONG), family_form(NEAR)
     known = Representatives(np.array([70]), bands_of([form]))
-    matched = match([copy], np.array([90]), representatives=[known], forms_of=lambda ids: {(70,): [form]}[tuple(ids)])
+    forms = {70: form, 90: copy}
+    matched = match(
+        new_texts([copy], [90]), representatives=[known], forms_of=lambda ids: [forms[each] for each in ids]
+    )
     assert matched.family_ids.tolist() == [70]
     assert len(matched.founded.ids) == 0
 
@@ -264,13 +272,13 @@ def test_equal_form_decides_whichever_representative_is_like_it() -> None:
     form, copy = family_form(LONG), family_form(NEAR)
     known = Representatives(np.array([70]), bands_of([form]))
     placed = [Placed(keys_of([form, copy]), np.array([70, 80])), Placed(keys_of([copy]), np.array([85]))]
-    matched = match([copy], np.array([90]), placed=placed, representatives=[known], forms_of=nothing_known)
+    matched = match(new_texts([copy], [90]), placed=placed, representatives=[known], forms_of=nothing_alike)
     assert matched.family_ids.tolist() == [80]
 
 
 def test_founders_are_handed_back_with_their_bands_unless_they_are_for_exact_copies_only() -> None:
     forms = [family_form(text) for text in (PLAIN, PLAIN + "！", "短", "今天的天气真好，我们一起去走走")]
-    matched = match(forms, np.array([5, 6, 7, 8]), forms_of=nothing_known)
+    matched = match(new_texts(forms, [5, 6, 7, 8]), forms_of=nothing_alike)
     assert matched.family_ids.tolist() == [5, 5, 7, 8]
     assert matched.founded.ids.tolist() == [5, 8]
     assert (matched.founded.bands == bands_of([forms[0], forms[3]])).all()
@@ -278,9 +286,9 @@ def test_founders_are_handed_back_with_their_bands_unless_they_are_for_exact_cop
 
 def test_ids_that_do_not_ascend_are_refused() -> None:
     with pytest.raises(ValueError, match="expected 2 ascending ids"):
-        match(["=a", "=b"], np.array([2, 1]), forms_of=nothing_known)
-    with pytest.raises(ValueError, match="expected 2 ascending ids, one for each form, got 1"):
-        match(["=a", "=b"], np.array([2]), forms_of=nothing_known)
+        new_texts(["=a", "=b"], [2, 1])
+    with pytest.raises(ValueError, match="expected 2 ascending ids, one for each mark, got 1"):
+        new_texts(["=a", "=b"], [2])
 
 
 @given(related)

@@ -19,6 +19,7 @@ from core.clock import utc_now
 from core.domain import Actor, Run, RunKind, RunStatus, Side
 from core.drafts import DraftText
 from core.errors import Conflict
+from core.families import Mark
 from core.services import importing, scoring
 from core.services import runs as service
 from core.services.launching import Supervisor
@@ -259,7 +260,7 @@ def test_what_a_killed_import_left_is_swept_once_it_is_known_to_be_dead(
     queued = importing.queue_import(engine, OPERATOR, importing.ImportRequest(str(path), path.name), now=NOW)
     claim(engine, queued, pid=2**22 + 1)
     with write(engine) as conn:
-        left = texts.add_texts(conn, [DraftText("h", "h", "good", Side.train)])
+        left = texts.add_texts(conn, [DraftText("h", "h", "good", Side.train)], {"h": Mark(1, None)})
         posts.add_posts(conn, queued.id, [posts.NewPost("1", None, left["h"], "good", None, None, None, {})])
     supervisor.step(now=NOW + timedelta(seconds=1))
     assert status(engine, queued) is RunStatus.failed
