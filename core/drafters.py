@@ -6,6 +6,7 @@ command line, into each of them.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -92,10 +93,13 @@ def _send(process: subprocess.Popen[bytes], block: Block) -> None:
 
 
 def _receive(process: subprocess.Popen[bytes]) -> Drafted:
+    gc.disable()  # else it looks through the thousands of new tuples again and again
     try:
         drafted: Drafted = pickle.load(_pipe(process.stdout))  # from our own child
     except (EOFError, pickle.UnpicklingError) as err:
         raise _ended(process) from err
+    finally:
+        gc.enable()
     return drafted
 
 
@@ -115,6 +119,7 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
 def main() -> None:
     """Answer each block on standard input with its drafts on standard output, until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the client ends us
+    gc.disable()  # drafts hold no cycles
     quotes = "--quotes" in sys.argv
     while True:
         try:

@@ -36,8 +36,11 @@ _PLAIN = PlainCharacters()
 _NUMERALS = "〇零一二三四五六七八九壹贰叁肆伍陆柒捌玖幺"
 # 一 and 三 are words as well: they are digits where four stand together, or as part of what is as long as a number to
 # call. How many digits there are says nothing: a phone number replaced by one of another network is the same template.
-_NUMBER = re.compile(f"[0-9{_NUMERALS}]{{7,}}|(?:[0-9]|[{_NUMERALS}]{{4,}})+")
-_LEET = re.compile("(?<=[a-z])[013457](?=[a-z])|(?<=[0-9])[oil](?=[0-9])")
+# Both expressions begin with one class of characters, which the engine then looks for several times faster.
+_NUMBER = re.compile(
+    f"[0-9{_NUMERALS}](?:[0-9{_NUMERALS}]{{6,}}|(?:(?<=[0-9])|[{_NUMERALS}]{{3,}})(?:[0-9]|[{_NUMERALS}]{{4,}})*)"
+)
+_LEET = re.compile("[013457oil](?:(?<=[a-z][013457])(?=[a-z])|(?<=[0-9][oil])(?=[0-9]))")
 _READ_AS = dict(zip("013457oil", "oieast011", strict=True))
 
 

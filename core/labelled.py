@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -199,7 +199,7 @@ def _labelled(row: ExportRow | RejectedRow, order: Sequence[str]) -> ExportRow |
     if row.label is None or not row.label.strip():
         return reject(row.line, "no label", row.raw)
     try:
-        return replace(row, label=read_label(row.label, order))
+        return row._replace(label=read_label(row.label, order))
     except BadInput as err:
         return reject(row.line, str(err), row.raw)
 
@@ -359,4 +359,4 @@ def _task_id(row: ExportRow) -> object:
 def _agreed(task: list[ExportRow]) -> Rows:
     label = majority(row.label for row in task if row.label is not None)
     for row in task:
-        yield reject(row.line, DISAGREE, row.raw) if label is None else replace(row, label=label)
+        yield reject(row.line, DISAGREE, row.raw) if label is None else row._replace(label=label)

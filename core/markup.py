@@ -24,7 +24,8 @@ _BEGINNINGS = frozenset(tag[:place] for tag in _TAGS for place in range(len(tag)
 _FILES = frozenset({"attach", "img", "attachimg", "media", "audio", "flash", "postbg", "video", "iframe"})
 _BREAKS = {"*": "\n", "tr": "\n", "p": "\n", "hr": "\n", "list": "\n", "td": " "}
 
-_SPECIAL = re.compile(r"[\[\]&:;{<]|http|www\.", re.IGNORECASE)
+# Begins with one class of characters, which the engine then looks for several times faster.
+_SPECIAL = re.compile(r"[\[\]&:;{<hHwW](?:(?<![hHwW])|(?<=[hH])[tT][tT][pP]|(?<=[wW])[wW][wW]\.)")
 _URL = re.compile(r"(?:https?://|www\.)[^\s\[\]<>\"'，。；！？、（）《》]{1,2000}", re.IGNORECASE)
 _TOKEN = re.compile(
     r"\[ {0,3}(?P<close>/?) {0,3}(?P<tag>[a-z]{1,12}|[*@])(?: {0,3}=(?P<value>[^\[\]\n]{0,2000}+)| {0,3})\]"

@@ -22,6 +22,9 @@ EMOTICON = "[表情]"
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _WORD = re.compile(r"[^\W_]")
 _NOT_A_WORD = re.compile(r"[\W_]+")
+_PUNCTUATION = re.compile(
+    "[ \n，。！？、；：（）“”…—《》【】,.!?]+"
+)  # NFKC makes no word of it, alone or beside others
 # All that can vanish without leaving a word or a token: tags, their halves at the beginning, HTML, half an entity.
 _MAYBE_MARKUP = re.compile(r"\[[^\[\]]*\]?|^[^\[\]]*\]|<[^<>]*>?|^\w{1,4};")
 _PLAIN_ENTITY = re.compile(r"&(?:amp;)?(?:quot|lt|gt|nbsp);")
@@ -157,8 +160,12 @@ def normalised(text: str) -> str:
 
     A text of nothing but punctuation keeps it, so that `！！！` and `……` stay different.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return _NOT_A_WORD.sub("", folded) or _BLANKS.sub("", folded)
+    # NFKC costs more than all else, and most texts need it for their wide punctuation alone, which goes anyway.
+    rest = _PUNCTUATION.sub("", text)
+    if not unicodedata.is_normalized("NFKC", rest):
+        rest = unicodedata.normalize("NFKC", text)
+    folded = _NOT_A_WORD.sub("", rest.casefold())
+    return folded or _BLANKS.sub("", unicodedata.normalize("NFKC", text).casefold())
 
 
 def text_hash(text: str) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from core.errors import BadInput
 from core.text import clean_unicode, has_text
@@ -42,8 +42,7 @@ _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f]")  # a text holds a stra
 _NOT_PLAIN = re.compile("[\\\\\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")  # what clean_unicode or an escape would change
 
 
-@dataclass(frozen=True, slots=True)
-class ExportRow:
+class ExportRow(NamedTuple):
     """One row that was read well. line: its first physical line, from 1. extra: columns without a role.
 
     raw: as it stood in the file.
@@ -57,12 +56,11 @@ class ExportRow:
     author_id: str | None = None
     ip: str | None = None
     label: str | None = None
-    extra: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, str] = {}  # noqa: RUF012 - rows are not changed
     raw: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RejectedRow:
+class RejectedRow(NamedTuple):
     """A row that cannot be used, and why. raw: as it stood in the file, at most 2,000 characters."""
 
     line: int
@@ -72,11 +70,15 @@ class RejectedRow:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Positions of the columns with a role, and of the others by name."""
+    """Positions of the columns with a role, and of the others by name. places: of the roles in order, or None."""
 
     count: int
     roles: dict[str, int]
     extra: dict[str, int]
+    places: tuple[int | None, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "places", tuple(self.roles.get(role) for role in ROLES))
 
 
 def find_columns(
@@ -248,8 +250,7 @@ def read_header(lines: Iterator[Line]) -> list[str]:
     return ["\\N" if name is None else clean_unicode(name).strip() for name in fields]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A logical row before it is split. problem: why it cannot be used."""
 
     number: int
@@ -395,8 +396,10 @@ def make_row(
     """
     if not is_clean:
         fields = [None if value is None else clean_unicode(value) for value in fields]
-    values = {role: fields[place] for role, place in columns.roles.items()}
-    pid, text = (values.pop("pid", None) or "").strip().strip(_INVISIBLE), values.pop("text") or ""
+    found_pid, found_text, hit_word, author, author_id, ip, label = [
+        None if place is None else fields[place] for place in columns.places
+    ]
+    pid, text = (found_pid or "").strip().strip(_INVISIBLE), found_text or ""
     if not pid and needs_pid:
         return reject(number, "no pid", raw)
     if pid and not (pid.isascii() and pid.isdigit() and len(pid) <= 20):
@@ -404,7 +407,8 @@ def make_row(
     if not has_text(text):
         return reject(number, "no text", raw)
     extra = {name: value for name, place in columns.extra.items() if (value := fields[place]) is not None}
-    return ExportRow(number, pid.lstrip("0") or pid[:1] or None, text, extra=extra, raw=raw, **values)
+    identity = pid.lstrip("0") or pid[:1] or None
+    return ExportRow(number, identity, text, hit_word, author, author_id, ip, label, extra, raw)
 
 
 def reject(line: int, reason: str, raw: str) -> RejectedRow:

@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Table, create_engine, event, insert
+from sqlalchemy import Connection, Engine, Select, Table, create_engine, event, insert
 from sqlalchemy.exc import OperationalError
 
 from core.errors import BadInput, Conflict
@@ -87,6 +87,18 @@ def read(engine: Engine) -> Iterator[Connection]:
     """A reading transaction: one consistent view, never waits for writers."""
     with engine.connect() as conn, conn.begin():
         yield conn
+
+
+def plain_rows(conn: Connection, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query as the driver gives them (no datetimes, no JSON): of hundreds of thousands, Core's own way
+    takes longer than the query."""
+    compiled = query.compile(dialect=conn.dialect, compile_kwargs={"render_postcompile": True})
+    values = compiled.construct_params()
+    cursor = conn.connection.cursor()
+    try:
+        yield from cursor.execute(str(compiled), [values[name] for name in compiled.positiontup or ()])
+    finally:
+        cursor.close()
 
 
 def insert_rows(

@@ -12,10 +12,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, sel
 from core.domain import Label, Post, SourceTrust
 from core.drafts import DraftHit
 from core.errors import NotFound
-from db.engine import insert_rows
+from db.engine import insert_rows, plain_rows
 from db.tables import decision, distinct_text, family_place, hit, post, prediction, run, sighting, source
-
-ROWS_AT_ONCE = 10_000
 
 _later = decision.alias("later")
 _said = decision.alias("said")  # not to be mistaken for a decision that the query around it is about
@@ -56,6 +54,11 @@ def living_imports() -> Select[int]:
 
 def taken_back_imports() -> Select[int]:
     return select(run.c.id).where(run.c.taken_back_at.is_not(None))
+
+
+def count_taken_back(conn: Connection) -> int:
+    """How many imports have been taken back: as long as it stays the same, visible posts stay visible."""
+    return conn.execute(select(func.count()).select_from(taken_back_imports().subquery())).scalar_one()
 
 
 def is_decided_beside_taken_back() -> ColumnElement[bool]:
@@ -232,14 +235,12 @@ def hit_words(conn: Connection, post_ids: Sequence[int]) -> dict[int, tuple[str,
     return {post_id: tuple(found) for post_id, found in words.items()}
 
 
-def hits_with_words(conn: Connection) -> Iterator[Row[int, str]]:
+def hits_with_words(conn: Connection) -> Iterator[tuple[int, str]]:
     """(post_id, word) of every published hit with a word; one for each excerpt, and of decided posts too.
 
     To join the posts, or to order, would cost more than to leave the others out where they are read.
     """
-    query = select(hit.c.post_id, hit.c.word).where(hit.c.word != "", _is_published())
-    for part in conn.execute(query).partitions(ROWS_AT_ONCE):
-        yield from part
+    return plain_rows(conn, select(hit.c.post_id, hit.c.word).where(hit.c.word != "", _is_published()))
 
 
 def are_there_any(conn: Connection) -> bool:
@@ -269,7 +270,9 @@ def count_by_label(conn: Connection) -> dict[str, int]:
     return {label.name: counted.get(int(label), 0) for label in Label}
 
 
-def pool(conn: Connection, *, version_id: int | None) -> Iterator[Row[int, int, str, float, float, float]]:
+def pool(
+    conn: Connection, *, version_id: int | None
+) -> Iterator[tuple[int, int, str, float | None, float | None, float | None]]:
     """Undecided visible posts: (id, family, side, p_normal, p_suspicious, p_violation), in order of id.
 
     Probabilities are those of the version for the post's current text, None where there are none yet.
@@ -290,5 +293,4 @@ def pool(conn: Connection, *, version_id: int | None) -> Iterator[Row[int, int, 
         .where(is_visible(), ~is_decided())
         .order_by(post.c.id)
     )
-    for part in conn.execute(query).partitions(ROWS_AT_ONCE):
-        yield from part
+    return plain_rows(conn, query)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, f
 
 from core.domain import Lease, QueueEntry, Reason
 from db.engine import insert_rows
-from db.posts import decides, ids_of_visible, is_visible
+from db.posts import count_taken_back, decides, ids_of_visible, is_visible
 from db.tables import decision, lease, post, queue_entry, queue_round, run, skip
 
 QueueRow = tuple[int, int, int, str, float | None, float | None]  # (round, post, rank, reason, score, probability)
@@ -27,11 +27,16 @@ def open_round(conn: Connection, *, now: datetime) -> int:
     return conn.execute(insert(queue_round).values(values).returning(queue_round.c.id)).scalar_one()
 
 
-def add_entries(conn: Connection, rows: Sequence[QueueRow]) -> None:
-    """Posts that were taken back since the pool was read are left out."""
-    there = ids_of_visible(conn, [post_id for _, post_id, *_ in rows])
+def add_entries(conn: Connection, rows: Sequence[QueueRow], *, taken_back: int) -> None:
+    """Posts that were taken back since the pool was read are left out.
+
+    taken_back: how many imports were when it was read.
+    """
+    if count_taken_back(conn) != taken_back:
+        there = ids_of_visible(conn, [post_id for _, post_id, *_ in rows])
+        rows = [row for row in rows if row[1] in there]
     columns = ("round_id", "post_id", "rank", "reason", "score", "selection_probability")
-    insert_rows(conn, queue_entry, columns, [row for row in rows if row[1] in there])
+    insert_rows(conn, queue_entry, columns, rows)
 
 
 def publish_round(

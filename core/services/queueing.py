@@ -71,6 +71,7 @@ def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> in
         round_id = queue.open_round(conn, now=now)
     with read(engine) as conn:
         last_decision = decisions.newest_id(conn)
+        taken_back = posts.count_taken_back(conn)
         version = models.active_version(conn)
         version_id = None if version is None else version.id
         pool = _load_pool(conn, version_id=version_id)
@@ -87,7 +88,8 @@ def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> in
     entries = _entries(picks, pool)
     for start in range(0, len(entries), ENTRIES_PER_TRANSACTION):
         with write_unseen(engine) as conn:
-            queue.add_entries(conn, _rows(entries[start : start + ENTRIES_PER_TRANSACTION], round_id))
+            rows = _rows(entries[start : start + ENTRIES_PER_TRANSACTION], round_id)
+            queue.add_entries(conn, rows, taken_back=taken_back)
     with write(engine) as conn:
         queue.publish_round(
             conn, round_id, version_id=version_id, strategy=strategy, last_decision=last_decision, now=now

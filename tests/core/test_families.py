@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core import families
 from core.families import (
     MAX_LENGTH,
     MIN_JACCARD,
@@ -289,6 +291,15 @@ def test_ids_that_do_not_ascend_are_refused() -> None:
         new_texts(["=a", "=b"], [2, 1])
     with pytest.raises(ValueError, match="expected 2 ascending ids, one for each mark, got 1"):
         new_texts(["=a", "=b"], [2])
+
+
+@given(st.text(alphabet="0137一三〇幺甲aol ", max_size=20))
+def test_numbers_and_letters_for_digits_are_read_by_their_plain_rules(plain: str) -> None:
+    numerals = "〇零一二三四五六七八九壹贰叁肆伍陆柒捌玖幺"
+    leet = "(?<=[a-z])[013457](?=[a-z])|(?<=[0-9])[oil](?=[0-9])"
+    number = f"[0-9{numerals}]{{7,}}|(?:[0-9]|[{numerals}]{{4,}})+"
+    assert families._LEET.findall(plain) == re.findall(leet, plain)
+    assert families._NUMBER.sub("#", plain) == re.sub(number, "#", plain)
 
 
 @given(related)

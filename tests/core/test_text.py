@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,3 +108,14 @@ def test_every_excerpt_is_found_again_in_what_was_joined(whole: str, data: st.Da
     excerpts = [whole[place : place + 10] for place in places]
     joined = join_excerpts(excerpts)
     assert all(any(excerpt in part for part in joined) for excerpt in excerpts)
+
+
+@given(
+    st.text(
+        alphabet=st.sampled_from("，。！？、：（）…—《》,.!? \n一二abＡ１①㈱™é\u0301\u0338\u0323<=") | st.characters(),
+        max_size=12,
+    )
+)
+def test_copies_are_recognised_by_the_compatibility_form_without_case_and_punctuation(text: str) -> None:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    assert normalised(text) == (re.sub(r"[\W_]+", "", folded) or re.sub(r"\s+", "", folded))

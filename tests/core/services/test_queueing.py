@@ -56,7 +56,7 @@ def test_what_is_decided_while_a_round_is_built_leaves_it_and_what_is_undone_joi
         last_decision = decisions.newest_id(conn)
         left = [post_id for post_id in range(1, 7) if post_id != first.lease.post_id]
         entries = [(round_id, p, rank, "random", None, None) for rank, p in enumerate(left)]
-        queue.add_entries(conn, entries)
+        queue.add_entries(conn, entries, taken_back=0)
     sync(engine, moderator, decide(second), undo(first))
     with write(engine) as conn:
         queue.publish_round(conn, round_id, version_id=None, strategy="test", last_decision=last_decision, now=NOW)
