@@ -62,10 +62,11 @@ def draft_aside(blocks: Iterable[Block], *, quotes: bool) -> Generator[Drafted, 
     with _processes(min(MOST_PROCESSES, os.cpu_count() or 1), quotes=quotes) as processes:
         busy: deque[subprocess.Popen[bytes]] = deque()
         for block, process in zip(blocks, cycle(processes), strict=False):
-            if len(busy) == len(processes):
-                yield _receive(busy.popleft())  # the one whose turn it is
-            _send(process, block)
+            done = _receive(busy.popleft()) if len(busy) == len(processes) else None  # the one whose turn it is
+            _send(process, block)  # before anything is done with that, for the process would have to wait
             busy.append(process)
+            if done is not None:
+                yield done
         while busy:
             yield _receive(busy.popleft())
 
