@@ -54,19 +54,22 @@ def join_excerpts(excerpts: Sequence[str]) -> list[str]:
 
 def _take_in(parts: list[str], excerpt: str) -> None:
     place = len(parts)
-    while True:
-        if any(excerpt in part for part in parts):
-            return
-        swallowed = [index for index, part in enumerate(parts) if part in excerpt]
+    while parts:
+        swallowed = []
+        for index, part in enumerate(parts):
+            if excerpt in part:
+                return
+            if part in excerpt:
+                swallowed.append(index)
         for index in reversed(swallowed):
             del parts[index]
             place = min(place, index)
         size, index, left, right = _longest_overlap(parts, excerpt)
         if size == 0:
-            parts.insert(min(place, len(parts)), excerpt)
-            return
+            break
         del parts[index]
         place, excerpt = min(place, index), left + right[size:]
+    parts.insert(min(place, len(parts)), excerpt)
 
 
 def _longest_overlap(parts: Sequence[str], excerpt: str) -> tuple[int, int, str, str]:

@@ -18,6 +18,7 @@ from core.buckets import Ids
 from core.domain import Label, RunKind, Side
 from core.families import Mark, Placed, Representatives
 from core.minhash import Bands
+from db.engine import each_of, plain_rows
 from db.posts import decides, is_decided, is_visible, stands
 from db.tables import decision, distinct_text, family_place, lease, post, run, source
 
@@ -75,19 +76,16 @@ def newer_texts(conn: Connection, *, after: int, limit: int) -> list[NewText]:
         .limit(limit)
     )
     sides = {side.value: side for side in Side}
-    return [NewText(text_id, Mark(key, bands), sides[side]) for text_id, key, bands, side in conn.execute(query)]
+    return [NewText(text_id, Mark(key, bands), sides[side]) for text_id, key, bands, side in plain_rows(conn, query)]
 
 
-def placed_by_key(conn: Connection, keys: Ids, *, before: int) -> Iterator[tuple[Ids, Placed]]:
+def placed_by_key(conn: Connection, keys: Ids, *, before: int) -> tuple[Ids, Placed]:
     """The places of texts with smaller ids whose form has one of these keys, and those ids."""
-    wanted = keys.tolist()
-    for start in range(0, len(wanted), VARIABLES):
-        columns = (family_place.c.text_id, family_place.c.form_hash, family_place.c.representative_id)
-        has_key = family_place.c.form_hash.in_(wanted[start : start + VARIABLES])
-        found = conn.execute(select(*columns).where(has_key, family_place.c.text_id < before)).all()
-        if found:
-            rows = np.array(sorted(map(tuple, found)), dtype=np.int64)
-            yield rows[:, 0], Placed(rows[:, 1], rows[:, 2])
+    columns = (family_place.c.text_id, family_place.c.form_hash, family_place.c.representative_id)
+    has_key = family_place.c.form_hash.in_(each_of(keys.tolist()))
+    found = plain_rows(conn, select(*columns).where(has_key, family_place.c.text_id < before))
+    rows = np.array(sorted(found), dtype=np.int64).reshape(-1, 3)
+    return rows[:, 0], Placed(rows[:, 1], rows[:, 2])
 
 
 def representatives(conn: Connection, *, before: int) -> Iterator[Representatives]:
@@ -97,12 +95,12 @@ def representatives(conn: Connection, *, before: int) -> Iterator[Representative
         columns = (family_place.c.text_id, family_place.c.bands)
         is_within = (family_place.c.text_id > last) & (family_place.c.text_id < before)
         query = select(*columns).where(family_place.c.bands.is_not(None), is_within)
-        found = conn.execute(query.order_by(family_place.c.text_id).limit(PIECE)).all()
+        found = list(plain_rows(conn, query.order_by(family_place.c.text_id).limit(PIECE)))
         if not found:
             return
-        last = found[-1].text_id
-        bands = np.frombuffer(b"".join(row.bands for row in found), dtype="<u4").reshape(len(found), -1)
-        yield Representatives(np.array([row.text_id for row in found], dtype=np.int64), bands.astype(np.uint32))
+        last = found[-1][0]
+        bands = np.frombuffer(b"".join(row[1] for row in found), dtype="<u4").reshape(len(found), -1)
+        yield Representatives(np.array([row[0] for row in found], dtype=np.int64), bands.astype(np.uint32))
 
 
 def bodies_of(conn: Connection, text_ids: Sequence[int]) -> dict[int, str]:
@@ -143,8 +141,10 @@ def closed_ones(conn: Connection, family_ids: Sequence[int]) -> set[int]:
 
 def set_sides(conn: Connection, sides: Sequence[tuple[int, Side]]) -> None:
     """sides: (text_id, the side of its family)."""
-    for text_id, side in sides:
-        conn.execute(update(distinct_text).where(distinct_text.c.id == text_id).values(side=side))
+    if sides:
+        changed = update(distinct_text).where(distinct_text.c.id == bindparam("of_text"))
+        values = [{"of_text": text_id, "now": side} for text_id, side in sides]
+        conn.execute(changed.values(side=bindparam("now")), values)
 
 
 # --- looking --------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, sel
 from core.domain import Label, Post, SourceTrust
 from core.drafts import DraftHit
 from core.errors import NotFound
-from db.engine import insert_rows, plain_rows
+from db.engine import each_of, insert_rows, plain_rows
 from db.tables import decision, distinct_text, family_place, hit, post, prediction, run, sighting, source
 
 _later = decision.alias("later")
@@ -92,38 +92,34 @@ _KNOWN = (post.c.id, post.c.import_id, post.c.text_id, post.c.original)
 
 
 def known_by_pid(conn: Connection, pids: Sequence[str]) -> dict[str, KnownPost]:
-    found: list[Any] = []
-    for start in range(0, len(pids), 500):
-        query = select(post.c.pid.label("key"), *_KNOWN).where(post.c.pid.in_(pids[start : start + 500]))
-        found.extend(conn.execute(query))
-    return _with_hits(conn, found)
+    return _with_hits(conn, select(post.c.pid, *_KNOWN).where(post.c.pid.in_(each_of(pids))))
 
 
 def known_by_text(conn: Connection, normal_hashes: Sequence[str]) -> dict[str, KnownPost]:
     """The first post with each normalised text."""
     has_text = post.c.text_id == distinct_text.c.id
-    found: list[Any] = []
-    for start in range(0, len(normal_hashes), 500):
-        first = (
-            select(func.min(post.c.id))
-            .join_from(distinct_text, post, has_text)
-            .where(distinct_text.c.normal_hash.in_(normal_hashes[start : start + 500]))
-            .group_by(distinct_text.c.normal_hash)
-        )
-        columns = (distinct_text.c.normal_hash.label("key"), *_KNOWN)
-        query = select(*columns).join_from(distinct_text, post, has_text).where(post.c.id.in_(first))
-        found.extend(conn.execute(query))
-    return _with_hits(conn, found)
+    first = (
+        select(func.min(post.c.id))
+        .join_from(distinct_text, post, has_text)
+        .where(distinct_text.c.normal_hash.in_(each_of(normal_hashes)))
+        .group_by(distinct_text.c.normal_hash)
+    )
+    columns = (distinct_text.c.normal_hash, *_KNOWN)
+    return _with_hits(conn, select(*columns).join_from(distinct_text, post, has_text).where(post.c.id.in_(first)))
 
 
-def _with_hits(conn: Connection, found: Sequence[Row[Any]]) -> dict[str, KnownPost]:
-    hits: dict[int, list[tuple[str, int, str, int]]] = {row.id: [] for row in found}
-    ids = list(hits)
-    for start in range(0, len(ids), 500):
-        query = select(hit).where(hit.c.post_id.in_(ids[start : start + 500]))
-        for row in conn.execute(query.order_by(hit.c.import_id, hit.c.place)):
-            hits[row.post_id].append((row.word, row.fingerprint, row.excerpt, row.import_id))
-    return {row.key: KnownPost(row.id, row.import_id, row.text_id, row.original, tuple(hits[row.id])) for row in found}
+def _with_hits(conn: Connection, query: Select[Any]) -> dict[str, KnownPost]:
+    """query: of the key by which a post is known, and of _KNOWN."""
+    found = list(plain_rows(conn, query))
+    hits: dict[int, list[tuple[str, int, str, int]]] = {post_id: [] for _, post_id, *_ in found}
+    columns = (hit.c.post_id, hit.c.word, hit.c.fingerprint, hit.c.excerpt, hit.c.import_id)
+    of_posts = select(*columns).where(hit.c.post_id.in_(each_of(hits))).order_by(hit.c.import_id, hit.c.place)
+    for post_id, *brought in plain_rows(conn, of_posts):
+        hits[post_id].append(tuple(brought))
+    return {
+        key: KnownPost(post_id, import_id, text_id, original, tuple(hits[post_id]))
+        for key, post_id, import_id, text_id, original in found
+    }
 
 
 def add_posts(conn: Connection, import_id: int, posts: Sequence[NewPost]) -> list[int]:
@@ -156,11 +152,7 @@ def add_hits(conn: Connection, import_id: int, hits: Sequence[tuple[int, Sequenc
 
 
 def text_ids_of(conn: Connection, post_ids: Sequence[int]) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for start in range(0, len(post_ids), 500):
-        query = select(post.c.id, post.c.text_id).where(post.c.id.in_(post_ids[start : start + 500]))
-        found |= {row.id: row.text_id for row in conn.execute(query)}
-    return found
+    return dict(plain_rows(conn, select(post.c.id, post.c.text_id).where(post.c.id.in_(each_of(post_ids)))))
 
 
 def add_sightings(conn: Connection, import_id: int, seen: Sequence[tuple[int, Sequence[DraftHit]]]) -> None:
@@ -206,11 +198,7 @@ def require_post(conn: Connection, post_id: int) -> Post:
 
 def ids_of_visible(conn: Connection, post_ids: Sequence[int]) -> set[int]:
     """Those among the ids whose posts are there and visible."""
-    found: set[int] = set()
-    for start in range(0, len(post_ids), 500):
-        query = select(post.c.id).where(post.c.id.in_(post_ids[start : start + 500]), is_visible())
-        found.update(conn.execute(query).scalars())
-    return found
+    return set(conn.execute(select(post.c.id).where(post.c.id.in_(each_of(post_ids)), is_visible())).scalars())
 
 
 def posts_by_id(conn: Connection, post_ids: Sequence[int]) -> dict[int, Post]:

@@ -8,18 +8,14 @@ from sqlalchemy import Connection, delete, exists, func, or_, select
 
 from core.drafts import DraftText
 from core.families import Mark
-from db.engine import insert_rows
+from db.engine import each_of, insert_rows, plain_rows
 from db.tables import decision, distinct_text, family_place, post, prediction, staged_change, staged_decision
 
 
 def ids_of_texts(conn: Connection, hashes: Sequence[str]) -> dict[str, int]:
     """Ids of the texts that are known already, by hash."""
-    ids: dict[str, int] = {}
-    for start in range(0, len(hashes), 500):  # SQLite takes at most 32,766 variables, older ones 999
-        part = hashes[start : start + 500]
-        query = select(distinct_text.c.hash, distinct_text.c.id).where(distinct_text.c.hash.in_(part))
-        ids.update({row.hash: row.id for row in conn.execute(query)})
-    return ids
+    known = select(distinct_text.c.hash, distinct_text.c.id).where(distinct_text.c.hash.in_(each_of(hashes)))
+    return dict(plain_rows(conn, known))
 
 
 def add_texts(conn: Connection, texts: Iterable[DraftText], marks: Mapping[str, Mark]) -> dict[str, int]:

@@ -64,7 +64,7 @@ def _place_once(engine: Engine, block: list[NewText], *, before: int) -> list[Ne
     with read(engine) as conn:
         matched = match(
             new,
-            placed=_placed_before(conn, new, before),
+            placed=[_placed_before(conn, new, before)],
             representatives=_representatives_before(conn, new, before),
             forms_of=lambda text_ids: _forms(conn, text_ids),
         )
@@ -88,10 +88,10 @@ def _place_once(engine: Engine, block: list[NewText], *, before: int) -> list[Ne
     return [text for text in block if text.id in too_late]
 
 
-def _placed_before(conn: Connection, new: NewTexts, before: int) -> Iterator[Placed]:
-    for ids, piece in families.placed_by_key(conn, np.unique(new.keys), before=before):
-        is_other = ~np.isin(ids, new.ids)
-        yield Placed(piece.keys[is_other], piece.family_ids[is_other])
+def _placed_before(conn: Connection, new: NewTexts, before: int) -> Placed:
+    ids, placed = families.placed_by_key(conn, np.unique(new.keys), before=before)
+    is_other = ~np.isin(ids, new.ids)
+    return Placed(placed.keys[is_other], placed.family_ids[is_other])
 
 
 def _representatives_before(conn: Connection, new: NewTexts, before: int) -> Iterator[Representatives]:
