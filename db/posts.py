@@ -124,20 +124,17 @@ def _with_hits(conn: Connection, query: Select[Any]) -> dict[str, KnownPost]:
 
 def add_posts(conn: Connection, import_id: int, posts: Sequence[NewPost]) -> list[int]:
     """Insert invisible posts; returns their ids in the order given."""
-    before = conn.execute(select(func.max(post.c.id))).scalar() or 0
+    first = (conn.execute(select(func.max(post.c.id))).scalar() or 0) + 1
+    ids = list(range(first, first + len(posts)))  # SQLite's own, given: spares asking for them
     columns = (
-        "pid", "text_identity", "text_id", "import_id", "original", "author", "author_id", "ip", "extra",
+        "id", "pid", "text_identity", "text_id", "import_id", "original", "author", "author_id", "ip", "extra",
     )  # fmt: skip
-    insert_rows(
-        conn,
-        post,
-        columns,
-        [
-            (p.pid, p.text_identity, p.text_id, import_id, p.original, p.author, p.author_id, p.ip, json.dumps(p.extra))
-            for p in posts
-        ],
-    )
-    return list(conn.execute(select(post.c.id).where(post.c.id > before).order_by(post.c.id)).scalars().all())
+    rows = [
+        (at, p.pid, p.text_identity, p.text_id, import_id, p.original, p.author, p.author_id, p.ip, json.dumps(p.extra))
+        for at, p in zip(ids, posts, strict=True)
+    ]
+    insert_rows(conn, post, columns, rows)
+    return ids
 
 
 def add_hits(conn: Connection, import_id: int, hits: Sequence[tuple[int, Sequence[DraftHit]]]) -> None:

@@ -457,3 +457,29 @@ def test_rejected_lines_are_deleted_after_as_many_days_as_the_policy_says_and_th
     importing.sweep_rejects(engine, now=NOW.replace(month=4, day=2))
     assert rows(engine, reject) == []
     assert runs.show_run(engine, OPERATOR, run.id).result["rejected"] == 1
+
+
+SPAM = "我们公司诚信经营，需要兼职的朋友请加微信{}，日结五百元，在家轻松做"
+OTHER = "下面是另外的一句话，和上面一点关系都没有，只是很长很长的一段"
+
+
+def test_post_whose_words_change_stays_in_the_queue(engine: Engine, settings: Settings, export: Export) -> None:
+    import_file(engine, export((1, "a", SPAM.format(1)), (2, "a", "今天天气真好，一起去走走"), name="first.tsv"))
+    second = import_file(engine, export((2, "b", OTHER), name="second.tsv"))
+    import_file(engine, export((2, "c", "再说一件完全别的事情"), name="third.tsv"))
+    take_back(engine, settings, second)
+    assert visible(engine)["2"] == "今天天气真好，一起去走走\n……\n再说一件完全别的事情"
+    assert {row["post_id"] for row in rows(engine, queue_entry)} == {row["id"] for row in rows(engine, post)}
+
+
+def test_post_left_with_the_words_of_a_template_joins_its_family(
+    engine: Engine, settings: Settings, export: Export
+) -> None:
+    import_file(engine, export((1, "a", SPAM.format(1)), name="first.tsv"))
+    second = import_file(engine, export((2, "b", OTHER), name="second.tsv"))
+    import_file(engine, export((2, "c", SPAM.format(2) + "！"), name="third.tsv"))
+    take_back(engine, settings, second)
+    texts = {row["pid"]: row["text_id"] for row in rows(engine, post)}
+    families = {row["text_id"]: row["representative_id"] for row in rows(engine, family_place)}
+    assert families[texts["2"]] == texts["1"]
+    assert len(rows(engine, queue_entry)) == 1
