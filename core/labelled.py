@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from core.blocks import can_be_cut
 from core.errors import BadInput
@@ -30,10 +32,8 @@ from core.tsv import (
     split_fields,
 )
 
-if TYPE_CHECKING:
-    from _csv import Reader as CsvReader
-
 CHUNK_CHARACTERS = 65_536
+MAX_LINES_OF_A_ROW = 500  # of a CSV row
 MAX_ANNOTATORS = 200  # records of one task that JSON-MIN brings one after the other
 Rows = Iterator[ExportRow | RejectedRow]
 
@@ -78,11 +78,10 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """How the records of a JSON file are read. spoiled: what stands for bytes that do not decode."""
+    """How the records of a JSON file are read."""
 
     chosen: Mapping[str, str]
     order: tuple[str, ...]
-    spoiled: re.Pattern[str]
 
 
 # --- what a file is -------------------------------------------------------------------------------------------------
@@ -144,7 +143,7 @@ def header_of(
     if kind in (FileKind.export, FileKind.tsv):
         return Heading(kind, *read_header_names(stream, encoding=encoding))
     if kind is FileKind.csv:
-        return Heading(kind, found, tuple(map(clean_unicode, _csv_header(_csv_reader(_text_lines(stream, found))))))
+        return Heading(kind, found, tuple(map(clean_unicode, _csv_header(_CsvLines(_text_lines(stream, found))))))
     _, raw, _ = next(_records(stream, name, head, found), (0, "", None))
     try:
         first = json.loads(raw)
@@ -187,7 +186,7 @@ def read_file(
     elif kind is FileKind.csv:
         rows = _csv_rows(stream, found, columns)
     else:
-        reading = _Reading(columns or {}, order, _spoiled_in(found))
+        reading = _Reading(columns or {}, order)
         rows = _json_rows(_records(stream, name, head, found), reading)
     labelled = (_labelled(row, order) for row in rows)
     return _agree_on_tasks(labelled) if kind is FileKind.label_studio_min else labelled
@@ -205,7 +204,7 @@ def _labelled(row: ExportRow | RejectedRow, order: Sequence[str]) -> ExportRow |
 
 
 def _text_lines(stream: BinaryIO, encoding: str) -> Iterator[str]:
-    """Decoded lines; what does not decode is marked (see _spoiled_in) and rejected where it stands."""
+    """Decoded lines; what does not decode is marked (see _SPOILED) and rejected where it stands."""
     return _text_parts(stream, encoding, lambda text: text.readline())
 
 
@@ -214,8 +213,7 @@ def _text_chunks(stream: BinaryIO, encoding: str) -> Iterator[str]:
 
 
 def _text_parts(stream: BinaryIO, encoding: str, read: Callable[[io.TextIOWrapper], str]) -> Iterator[str]:
-    errors = "replace" if encoding.startswith("utf-16") else "surrogateescape"
-    text = io.TextIOWrapper(stream, encoding=encoding, errors=errors, newline="")
+    text = io.TextIOWrapper(stream, encoding=encoding, errors="mark-spoiled", newline="")
     try:
         is_first = True
         while part := read(text):
@@ -226,60 +224,114 @@ def _text_parts(stream: BinaryIO, encoding: str, read: Callable[[io.TextIOWrappe
             text.detach()
 
 
-def _spoiled_in(encoding: str) -> re.Pattern[str]:
-    """What stands in a decoded line for bytes that do not decode. UTF-16 has no other way than U+FFFD."""
-    return re.compile("\ufffd" if encoding.startswith("utf-16") else "[\udc80-\udcff]")
+def _mark_spoiled(err: UnicodeError) -> tuple[str, int]:
+    """Half a surrogate pair for bytes that do not decode: no text that decodes holds one, as it may hold U+FFFD."""
+    if not isinstance(err, UnicodeDecodeError):
+        raise err
+    return "\udc80", err.end
+
+
+codecs.register_error("mark-spoiled", _mark_spoiled)
+_SPOILED = re.compile("[\ud800-\udfff]")
 
 
 # --- CSV ------------------------------------------------------------------------------------------------------------
 
 
+class _CsvLines:
+    """The lines of a CSV file, for the csv module: remembers those of one row, and takes them back.
+
+    A quotation mark that is not closed would make one row of all that follows. Where the file ends in such a row, it
+    has more lines than a post, or it closes where no field can end, only its first line is lost: the others are read
+    again. (RFC 4180: a quotation mark inside a quoted field is doubled.)
+    """
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._returned: deque[str] = deque()
+        self._row: list[str] = []
+        self._number = 0  # of the line given last
+        self._is_open = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._next() if len(self._row) < MAX_LINES_OF_A_ROW else None
+        if line is None:
+            self._is_open = bool(self._row)
+            raise StopIteration
+        self._row.append(line)
+        self._number += 1
+        return line
+
+    def _next(self) -> str | None:
+        return self._returned.popleft() if self._returned else next(self._lines, None)
+
+    def read_row(self) -> _CsvRow | None:
+        """The next row; None at the end of the file."""
+        self._row, self._is_open, first = [], False, self._number + 1
+        fields, problem = None, None
+        try:
+            fields = next(csv.reader(self, strict=True), None)
+        except csv.Error as err:
+            problem = f"not CSV: {err}"
+        if fields is None and problem is None:
+            return None
+        if self._is_open or (problem and len(self._row) > 1):
+            problem = "a quotation mark that begins a field is not closed"
+            self._give_back()
+        return _CsvRow(first, self._number, fields or [], "".join(self._row).rstrip("\r\n"), problem)
+
+    def _give_back(self) -> None:
+        rest = self._row[1:]
+        del self._row[1:]
+        self._returned.extendleft(reversed(rest))
+        self._number -= len(rest)
+
+
+class _CsvRow(NamedTuple):
+    """first, last: its lines, from 1. raw: as it stands in the file."""
+
+    first: int
+    last: int
+    fields: list[str]
+    raw: str
+    problem: str | None
+
+
 def _csv_rows(stream: BinaryIO, encoding: str, chosen: Mapping[str, str] | None) -> Rows:
-    reader = _csv_reader(_text_lines(stream, encoding))
-    header = _csv_header(reader)
-    columns = find_columns(header, chosen, needs_pid=False)
+    lines = _CsvLines(_text_lines(stream, encoding))
+    columns = find_columns(_csv_header(lines), chosen, needs_pid=False)
     if "label" not in columns.roles:
         raise BadInput("A CSV file is read as a labelled one and needs a column `label`; exports are tab-separated.")
-    return _csv_body(reader, columns, spoiled=_spoiled_in(encoding))
+    return _csv_body(lines, columns)
 
 
-def _csv_reader(lines: Iterator[str]) -> CsvReader:
+def _csv_header(lines: _CsvLines) -> list[str]:
     csv.field_size_limit(16_000_000)
-    return csv.reader(lines)
+    while row := lines.read_row():
+        if row.problem:
+            raise BadInput(f"Line {row.first}, the header, cannot be read: {row.problem}.")
+        if row.fields:
+            return row.fields
+    raise BadInput("The file is empty.")
 
 
-def _csv_header(reader: CsvReader) -> list[str]:
-    try:
-        header = next(filter(None, reader), None)
-    except csv.Error as err:
-        raise BadInput(f"Line 1, the header, is not CSV: {err}.") from err
-    if header is None:
-        raise BadInput("The file is empty.")
-    return header
-
-
-def _csv_body(reader: CsvReader, columns: Columns, *, spoiled: re.Pattern[str]) -> Rows:
-    last = reader.line_num
-    while True:
-        number = last + 1
-        try:
-            fields = next(reader, None)
-        except csv.Error as err:
-            yield reject(number, f"not CSV: {err}", "")
-            last = reader.line_num
+def _csv_body(lines: _CsvLines, columns: Columns) -> Rows:
+    while row := lines.read_row():
+        if row.problem:
+            yield reject(row.first, row.problem, row.raw)
+        elif not row.fields:
             continue
-        if fields is None:
-            return
-        last = reader.line_num
-        if not fields:
-            continue
-        raw = ",".join(fields)
-        if len(fields) != columns.count:
-            yield reject(number, f"{len(fields)} fields where the header has {columns.count}", raw)
-        elif spoiled.search(raw):
-            yield reject(number, "bytes that do not decode", raw)
+        elif len(row.fields) != columns.count:
+            where = f" in lines {row.first} to {row.last}" if row.last > row.first else ""
+            counted = f"{len(row.fields)} fields{where} where the header has {columns.count}"
+            yield reject(row.first, counted, row.raw)
+        elif _SPOILED.search(row.raw):
+            yield reject(row.first, "bytes that do not decode", row.raw)
         else:
-            yield make_row(number, raw, fields, columns, needs_pid=False)
+            yield make_row(row.first, row.raw, row.fields, columns, needs_pid=False)
 
 
 # --- JSON -----------------------------------------------------------------------------------------------------------
@@ -306,7 +358,7 @@ def _json_rows(records: Iterator[tuple[int, str, str | None]], reading: _Reading
 
 
 def _json_row(number: int, raw: str, reading: _Reading) -> ExportRow | RejectedRow:
-    if reading.spoiled.search(raw):
+    if _SPOILED.search(raw):
         return reject(number, "bytes that do not decode", raw)
     try:
         value = json.loads(raw)

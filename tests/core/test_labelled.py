@@ -86,6 +86,58 @@ def test_csv_keeps_counting_lines_over_quoted_line_breaks() -> None:
     assert rows[1].line == 4
 
 
+def lines_of(rows: list[ExportRow | RejectedRow]) -> list[tuple[int, str]]:
+    return [(row.line, row.reason if isinstance(row, RejectedRow) else row.text) for row in rows]
+
+
+UNCLOSED = "a quotation mark that begins a field is not closed"
+
+
+@pytest.mark.parametrize(
+    "first",
+    ['normal,"he began to say', '"normal,he began to say'],
+)
+def test_quotation_mark_that_is_not_closed_costs_its_own_line_and_none_of_those_that_follow(first: str) -> None:
+    body = f"label,text\n{first}\n" + "".join(f"normal,row {n}\n" for n in range(3, 700))
+    assert lines_of(read("a.csv", body)) == [(2, UNCLOSED), *((n, f"row {n}") for n in range(3, 700))]
+
+
+def test_quotation_mark_left_open_in_the_last_line_is_no_end_of_a_text() -> None:
+    assert lines_of(read("a.csv", 'label,text\nnormal,one\nnormal,"two')) == [(2, "one"), (3, UNCLOSED)]
+
+
+def test_quotation_mark_that_the_next_row_closes_costs_no_second_row() -> None:
+    body = 'label,text\nnormal,"one\nnormal,"two"\nnormal,three\n'
+    assert lines_of(read("a.csv", body)) == [(2, UNCLOSED), (3, "two"), (4, "three")]
+
+
+def test_row_of_several_lines_that_does_not_fit_says_which_it_has() -> None:
+    body = 'label,text\nnormal,"one\ntwo",x\nnormal,three\n'
+    assert lines_of(read("a.csv", body)) == [(2, "3 fields in lines 2 to 3 where the header has 2"), (4, "three")]
+
+
+def test_quotation_mark_inside_a_quoted_field_has_to_be_doubled() -> None:
+    rows = read("a.csv", 'label,text\nnormal,"he said "hi""\nnormal,"he said ""hi"""\n')
+    assert lines_of(rows) == [(2, "not CSV: ',' expected after '\"'"), (3, 'he said "hi"')]
+
+
+def test_header_with_an_open_quotation_mark_is_refused() -> None:
+    with pytest.raises(BadInput, match="Line 1, the header, cannot be read: a quotation mark"):
+        read("a.csv", '"label,text\nnormal,one\n')
+
+
+def test_replacement_character_that_an_author_wrote_is_text_in_any_encoding() -> None:
+    for encoding in ("utf-8", "utf-16", "gb18030"):
+        assert lines_of(read("a.csv", "label,text\nnormal,a\ufffdb\n".encode(encoding))) == [(2, "a\ufffdb")]
+
+
+def test_half_a_character_of_utf_16_spoils_its_own_row() -> None:
+    body = (
+        "label,text\nnormal,one\nnormal,a".encode("utf-16-le") + b"\x00\xd8" + "b\nnormal,three\n".encode("utf-16-le")
+    )
+    assert lines_of(read("a.csv", body)) == [(2, "one"), (3, "bytes that do not decode"), (4, "three")]
+
+
 def test_undecodable_row_of_a_labelled_file_is_rejected() -> None:
     rows = read("a.csv", b"text,label\nfine,normal\nb\xff\xfed,normal\n")
     assert [type(row) for row in rows] == [ExportRow, RejectedRow]
