@@ -38,15 +38,15 @@ def newest_id(conn: Connection) -> int:
     return conn.execute(select(func.max(distinct_text.c.id))).scalar() or 0
 
 
-def sweep_unused(conn: Connection, *, after: int, limit: int) -> int | None:
-    """Remove texts beyond that id which nothing refers to, looking at so many; returns the last id looked at.
+def find_unused(conn: Connection, *, after: int, limit: int) -> tuple[list[int], int | None]:
+    """Texts among the next so many beyond that id which nothing refers to, and the last id looked at, None at the end.
 
-    None when there was nothing left to look at. Their family places and predictions go with them.
+    One that leads a family with others in it is in use.
     """
     seen = select(distinct_text.c.id).where(distinct_text.c.id > after).order_by(distinct_text.c.id).limit(limit)
     ids = list(conn.execute(seen).scalars())
     if not ids:
-        return None
+        return [], None
     span = distinct_text.c.id.between(ids[0], ids[-1])
     used = [
         select(column).where(column == distinct_text.c.id).exists()
@@ -55,10 +55,13 @@ def sweep_unused(conn: Connection, *, after: int, limit: int) -> int | None:
     leads_others = exists().where(
         family_place.c.representative_id == distinct_text.c.id, family_place.c.text_id != distinct_text.c.id
     )
-    unused = list(conn.execute(select(distinct_text.c.id).where(span, ~or_(*used, leads_others))).scalars())
-    for start in range(0, len(unused), 500):
-        part = unused[start : start + 500]
-        conn.execute(delete(family_place).where(family_place.c.text_id.in_(part)))
-        conn.execute(delete(prediction).where(prediction.c.text_id.in_(part)))
-        conn.execute(delete(distinct_text).where(distinct_text.c.id.in_(part)))
-    return ids[-1]
+    unused = conn.execute(select(distinct_text.c.id).where(span, ~or_(*used, leads_others))).scalars()
+    return list(unused), ids[-1]
+
+
+def remove(conn: Connection, text_ids: Sequence[int]) -> None:
+    """Remove texts with their family places and predictions."""
+    gone = each_of(text_ids)
+    conn.execute(delete(family_place).where(family_place.c.text_id.in_(gone)))
+    conn.execute(delete(prediction).where(prediction.c.text_id.in_(gone)))
+    conn.execute(delete(distinct_text).where(distinct_text.c.id.in_(gone)))

@@ -17,11 +17,11 @@ from core.families import Matched, NewTexts, Placed, Representatives, family_for
 from core.minhash import bands_of
 from core.permissions import Permission, may, require
 from db import audit, decisions, families, leases, posts, queue, staging, texts
-from db.engine import read, write, write_unseen
+from db.engine import in_turns, read, write, write_unseen
 from db.families import DecidedPosts, Family, FamilyMember, NewText
 
 TEXTS_AT_ONCE = 100_000  # new ones that are matched together; what is known already is read once for each such block
-PLACES_PER_TRANSACTION = 5_000
+PLACES_PER_TRANSACTION = 1_000
 MEMBERS_SHOWN = 50
 
 Report = Callable[[str, int, int | None, str], None]  # stage, done, total, message; raises Cancelled
@@ -79,7 +79,7 @@ def _place_once(engine: Engine, block: list[NewText], *, before: int) -> list[Ne
     concerned = sorted(moves.keys() | sides.keys())
     for start in range(0, len(concerned), PLACES_PER_TRANSACTION):
         part = concerned[start : start + PLACES_PER_TRANSACTION]
-        with write_unseen(engine) as conn:
+        with in_turns(engine, write_unseen) as conn:
             closed = families.closed_ones(conn, sorted({moves[each][0] for each in part if each in moves}))
             late = {each for each in part if each in moves and moves[each][0] in closed}
             families.move(conn, [(each, *moves[each]) for each in part if each in moves and each not in late])

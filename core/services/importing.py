@@ -28,7 +28,7 @@ from core.services import families, takeback
 from core.services.sweeping import sweep_unused_texts
 from core.tsv import ExportRow, RejectedRow
 from db import audit, policies, posts, runs, sources, staging, texts
-from db.engine import read, write, write_unseen
+from db.engine import in_turns, read, write, write_unseen
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ def _sweep(engine: Engine, run_id: int, *, texts_after: int) -> None:
         staging.sweep_staged(conn, run_id)
     gone = 1
     while gone:
-        with write(engine) as conn:
+        with in_turns(engine) as conn:
             gone = staging.sweep_unpublished(conn, run_id)
     sweep_unused_texts(engine, after=texts_after)
 
@@ -178,7 +178,7 @@ def sweep_rejects(engine: Engine, *, now: datetime) -> None:
         before = now - timedelta(days=policies.current_policy(conn).reject_days)
     gone = 1
     while gone:
-        with write(engine) as conn:
+        with in_turns(engine) as conn:
             gone = staging.sweep_rejects(conn, before=before)
 
 

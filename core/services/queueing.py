@@ -14,7 +14,7 @@ from core.domain import Actor, Post, QueueEntry, Reason, RunKind
 from core.permissions import Permission, may, require
 from core.selection import Pick, WordHits, order_pool
 from db import decisions, families, models, policies, posts, queue, runs
-from db.engine import read, write, write_unseen
+from db.engine import in_turns, read, write, write_unseen
 from db.queue import QueueRow
 
 ENTRIES_PER_TRANSACTION = 5_000  # some 20 ms of writing: deciding never waits longer for a new round
@@ -87,7 +87,7 @@ def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> in
     strategy = "recommended mix" if pool.is_scored.any() else "cold start"
     entries = _entries(picks, pool)
     for start in range(0, len(entries), ENTRIES_PER_TRANSACTION):
-        with write_unseen(engine) as conn:
+        with in_turns(engine, write_unseen) as conn:
             rows = _rows(entries[start : start + ENTRIES_PER_TRANSACTION], round_id)
             queue.add_entries(conn, rows, taken_back=taken_back)
     with write(engine) as conn:
@@ -180,7 +180,7 @@ def _known(value: float) -> float | None:
 
 
 def _drop_some_old_entries(engine: Engine, round_id: int) -> bool:
-    with write(engine) as conn:
+    with in_turns(engine, write_unseen) as conn:
         return queue.drop_entries_before(conn, round_id, limit=ENTRIES_PER_TRANSACTION) > 0
 
 

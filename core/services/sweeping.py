@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine
 
 from db import texts
-from db.engine import write
+from db.engine import in_turns, read
 
 TEXTS_PER_SWEEP = 5_000
 
@@ -18,5 +18,10 @@ def sweep_unused_texts(engine: Engine, *, after: int = 0) -> None:
     for _ in range(2):
         last: int | None = after
         while last is not None:
-            with write(engine) as conn:
-                last = texts.sweep_unused(conn, after=last, limit=TEXTS_PER_SWEEP)
+            with read(engine) as conn:
+                unused, end = texts.find_unused(conn, after=last, limit=TEXTS_PER_SWEEP)
+            if unused:  # mostly there are none, and looking for them must keep nobody from writing
+                with in_turns(engine) as conn:
+                    unused, end = texts.find_unused(conn, after=last, limit=TEXTS_PER_SWEEP)
+                    texts.remove(conn, unused)
+            last = end

@@ -7,9 +7,8 @@ whatever interrupts that, the next import or the supervisor finishes it.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -23,7 +22,7 @@ from core.permissions import Permission, require
 from core.services import families
 from core.services.sweeping import sweep_unused_texts
 from db import audit, policies, posts, runs, takebacks, texts
-from db.engine import read, write
+from db.engine import in_turns, read, write
 from db.takebacks import StayingPost, TakebackCounts
 
 __all__ = ["StayingPost", "TakebackCounts"]
@@ -32,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 POSTS_PER_TRANSACTION = 300
 SIGHTINGS_PER_TRANSACTION = 5_000
-LONGEST_PAUSE_S = 0.1
 
 Report = Callable[[str, int, int | None, str], None]  # stage, done, total, message; raises Cancelled
 
@@ -107,7 +105,7 @@ def run_take_back(engine: Engine, run: Run, *, report: Report) -> dict[str, obje
         found_elsewhere = takebacks.count_takeback(conn, import_id).posts_elsewhere
     last: int | None = 0
     while last is not None:
-        with _polite_write(engine) as conn:
+        with in_turns(engine) as conn:
             last = takebacks.pass_on(conn, import_id, after=last, limit=SIGHTINGS_PER_TRANSACTION)
     with read(engine) as conn:  # again: people decide meanwhile; and what was passed on is no longer the import's
         counts = asdict(takebacks.count_takeback(conn, import_id)) | {"posts_elsewhere": found_elsewhere}
@@ -140,7 +138,7 @@ def _finish(
         newest_text = texts.newest_id(conn)
     last, done = 0, 0
     while ids := _next_posts(engine, import_id, after=last):
-        with _polite_write(engine) as conn:
+        with in_turns(engine) as conn:
             takebacks.remove_alone(conn, import_id, keeper_id=keeper_id, first=ids[0], last=ids[-1])
             _reword(conn, takebacks.remove_hits(conn, import_id, first=ids[0], last=ids[-1]), quotes=quotes)
         last, done = ids[-1], done + len(ids)
@@ -148,22 +146,12 @@ def _finish(
             report("removing", done, max(done, posts_gone), f"{done:,} posts")
     gone = 1
     while gone:
-        with _polite_write(engine) as conn:
+        with in_turns(engine) as conn:
             gone = takebacks.drop_sightings(conn, import_id, limit=SIGHTINGS_PER_TRANSACTION)
     families.place_new_texts(engine, after=newest_text, report=lambda *progress: None)
     sweep_unused_texts(engine)
     with write(engine) as conn:
         takebacks.mark_swept(conn, import_id, now=utc_now())
-
-
-@contextmanager
-def _polite_write(engine: Engine) -> Iterator[Connection]:
-    """A writing transaction, and as long a pause: the database serves waiting writers in no order, so a row of
-    transactions without pauses would keep a decision waiting for seconds."""
-    with write(engine) as conn:
-        begun = time.monotonic()
-        yield conn
-    time.sleep(min(LONGEST_PAUSE_S, time.monotonic() - begun))
 
 
 def _next_posts(engine: Engine, import_id: int, *, after: int) -> list[int]:
