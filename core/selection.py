@@ -17,6 +17,8 @@ from core.domain import Reason
 
 Probabilities = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.intp]
+HITS_AT_ONCE = 500_000
+NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +79,13 @@ def _ascending(values: npt.NDArray[np.floating], *, rng: np.random.Generator) ->
 
 @dataclass(frozen=True, slots=True)
 class WordHits:
-    """Which post has which hit word: positions into the pool, and words as numbers from 0, both (n_hits,)."""
+    """Which post has which hit word: positions into the pool, and words as numbers from 0, both (n_hits,).
 
-    positions: IntArray
+    int32, and what is made of them in pieces: there are several times as many hits as posts.
+    """
+
+    positions: npt.NDArray[np.int32]
     words: npt.NDArray[np.int32]
-
-    def without(self, is_aside: npt.NDArray[np.bool_]) -> WordHits:
-        kept = ~is_aside[self.positions]
-        return WordHits(self.positions[kept], self.words[kept])
 
 
 def rank_by_hit_words(hits: WordHits, *, rng: np.random.Generator) -> IntArray:
@@ -95,15 +96,23 @@ def rank_by_hit_words(hits: WordHits, *, rng: np.random.Generator) -> IntArray:
     """
     if not len(hits.positions):
         return np.empty(0, dtype=np.intp)
-    chance = rng.permutation(int(hits.positions.max()) + 1).astype(np.int32)[hits.positions]
-    by_word = np.lexsort((chance, hits.words))
-    words = hits.words[by_word]
-    counts = np.bincount(words)
-    turns = np.arange(len(words)) - np.searchsorted(words, words)
-    in_turn = hits.positions[by_word[np.lexsort((words, counts[words], turns))]]
-    _, first = np.unique(in_turn, return_index=True)
-    first.sort()
-    order: IntArray = in_turn[first]
+    chance = rng.permutation(int(hits.positions.max()) + 1).astype(np.int32)
+    keys = hits.words.astype(np.int64)
+    keys <<= 32
+    keys |= chance[hits.positions]
+    by_word = np.argsort(keys)  # within each word in random order
+    del keys
+    counts = np.bincount(hits.words)
+    begins = np.cumsum(counts) - counts
+    rarity = np.empty_like(counts)
+    rarity[np.argsort(counts, kind="stable")] = np.arange(len(counts))
+    due = np.full(len(chance), NEVER)  # of each post, the first turn of its words
+    for start in range(0, len(by_word), HITS_AT_ONCE):
+        hit = by_word[start : start + HITS_AT_ONCE]
+        words = hits.words[hit]
+        turns = np.arange(start, start + len(hit)) - begins[words]
+        np.minimum.at(due, hits.positions[hit], turns * len(counts) + rarity[words])
+    order: IntArray = np.argsort(due)[: np.count_nonzero(due != NEVER)]
     return order
 
 
@@ -196,8 +205,8 @@ def order_pool(
     if len(scored):
         streams += _model_streams(proba, scored, shares=shares, rng=rng)
     else:
-        by_word = rank_by_hit_words(hits.without(is_audit), rng=rng)
-        streams += [Stream(Reason.hit, by_word, share=(1.0 - shares.get("audit", 0.0)) / 2)]
+        by_word = rank_by_hit_words(hits, rng=rng)
+        streams += [Stream(Reason.hit, by_word[~is_audit[by_word]], share=(1.0 - shares.get("audit", 0.0)) / 2)]
     rest = max(0.0, round(1.0 - sum(stream.share for stream in streams), 9))
     return interleave([*streams, Stream(Reason.random, others, share=rest, is_uniform=True)])
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from core.domain import Actor, Post, QueueEntry, Reason, RunKind
 from core.permissions import Permission, may, require
-from core.selection import Pick, WordHits, order_pool
+from core.selection import HITS_AT_ONCE, Pick, WordHits, order_pool
 from db import decisions, families, models, policies, posts, queue, runs
 from db.engine import in_turns, read, write, write_unseen
 from db.queue import QueueRow
@@ -28,6 +30,7 @@ _POOL_ROW = np.dtype(
     ]
 )
 
+_HIT = np.dtype([("post", np.int64), ("word", np.int64)])
 _ENTRY = np.dtype(
     [
         ("post_id", np.int64),
@@ -86,9 +89,10 @@ def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> in
     )
     strategy = "recommended mix" if pool.is_scored.any() else "cold start"
     entries = _entries(picks, pool)
+    by_post = np.argsort(entries["post_id"])  # so they are quickest stored
     for start in range(0, len(entries), ENTRIES_PER_TRANSACTION):
         with in_turns(engine, write_unseen) as conn:
-            rows = _rows(entries[start : start + ENTRIES_PER_TRANSACTION], round_id)
+            rows = _rows(entries[by_post[start : start + ENTRIES_PER_TRANSACTION]], round_id)
             queue.add_entries(conn, rows, taken_back=taken_back)
     with write(engine) as conn:
         queue.publish_round(
@@ -122,31 +126,36 @@ def _load_pool(conn: Connection, *, version_id: int | None) -> _Pool:
     is_judged = np.isin(families_found, np.fromiter(families.decided_families(conn), dtype=np.int64))
     judged_before = np.sort(found["id"][first[is_judged]]).tolist()
     rows = found[np.sort(first[~is_judged])]
+    del found, families_found, first  # before as much again is needed for the hits
     hits = _no_hits() if rows["is_scored"].any() else _word_hits(conn, rows["id"])
     return _Pool(rows["id"], rows["probabilities"], rows["is_scored"], rows["is_audit"], hits, judged_before)
 
 
 def _no_hits() -> WordHits:
-    return WordHits(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.int32))
+    return WordHits(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32))
 
 
 def _word_hits(conn: Connection, post_ids: npt.NDArray[np.int64]) -> WordHits:
     """Hit words of these posts, which are in order of id; each word of a post once."""
-    numbers: dict[str, int] = {}
-    pairs = ((post_id, numbers.setdefault(word, len(numbers))) for post_id, word in posts.hits_with_words(conn))
-    found = np.fromiter(pairs, dtype=np.dtype([("post", np.int64), ("word", np.int32)]))
     if not len(post_ids):
         return _no_hits()
-    places = np.searchsorted(post_ids, found["post"])
-    places[places == len(post_ids)] = 0
-    is_shown = post_ids[places] == found["post"]
-    distinct = np.unique(places[is_shown] * max(1, len(numbers)) + found["word"][is_shown])
-    places, words = np.divmod(distinct, max(1, len(numbers)))
-    return WordHits(places, words.astype(np.int32))
+    numbers: dict[str, int] = {}
+    pairs = ((post_id, numbers.setdefault(word, len(numbers))) for post_id, word in posts.hits_with_words(conn))
+    packed = array("q")  # post and word in one number each, to be sorted in place
+    while len(piece := np.fromiter(islice(pairs, HITS_AT_ONCE), dtype=_HIT)):
+        places = np.searchsorted(post_ids, piece["post"])
+        places[places == len(post_ids)] = 0
+        is_shown = post_ids[places] == piece["post"]
+        packed.frombytes((places[is_shown] << 32 | piece["word"][is_shown]).tobytes())
+    found = np.frombuffer(packed, dtype=np.int64) if packed else np.empty(0, dtype=np.int64)
+    found.sort()
+    distinct = found[np.concatenate(([True], found[1:] != found[:-1]))[: len(found)]]
+    del found, packed
+    return WordHits((distinct >> 32).astype(np.int32), (distinct & 0xFFFFFFFF).astype(np.int32))
 
 
 def _entries(picks: Iterable[Pick], pool: _Pool) -> npt.NDArray[np.void]:
-    """What _ENTRY says of each pick, in order of post: so they are quickest stored."""
+    """What _ENTRY says of each pick."""
     ranked = np.fromiter(
         (
             (pick.position, rank, _REASONS.index(pick.reason), _maybe(pick.score), _maybe(pick.selection_probability))
@@ -160,8 +169,7 @@ def _entries(picks: Iterable[Pick], pool: _Pool) -> npt.NDArray[np.void]:
     last["rank"] = np.arange(len(ranked), len(ranked) + len(last))
     last["reason"] = _REASONS.index(Reason.random)
     last["score"] = last["probability"] = np.nan
-    entries = np.concatenate((ranked, last))
-    return entries[np.argsort(entries["post_id"])]
+    return np.concatenate((ranked, last)) if len(last) else ranked
 
 
 def _maybe(value: float | None) -> float:

@@ -33,7 +33,7 @@ def hits(*words: list[int]) -> WordHits:
     """words: for each post its hit words, as numbers."""
     pairs = [(position, word) for position, of_post in enumerate(words) for word in of_post]
     return WordHits(
-        np.array([position for position, _ in pairs], dtype=np.intp),
+        np.array([position for position, _ in pairs], dtype=np.int32),
         np.array([word for _, word in pairs], dtype=np.int32),
     )
 
