@@ -167,7 +167,7 @@ def match(
     in memory together; where equal forms stand in several families, the first counts.
     forms_of: asked for the forms of those texts, new and known, that may be similar to another, for up to 1,000 new
     texts at once.
-    Memory: about 0.4 KB for each new text, in what this adds to its arguments, and 20 bytes for each known one.
+    Memory: some arrays over the 32 buckets of each new text, and 20 bytes for each known one.
     """
     keys, first, key_numbers = np.unique(new.keys, return_index=True, return_inverse=True)
     family_ids = new.ids[first]  # of each distinct form
