@@ -32,7 +32,7 @@ PROTOCOL = pickle.HIGHEST_PROTOCOL
 class Drafted(NamedTuple):
     """What a block came to. rejects: (line, reason, raw line). end: the place in the file behind it.
 
-    marks: by the hash of a text, of those texts that there was time for.
+    marks: of the drafts' texts, by hash; empty where rows were not read in blocks, and the client makes them.
     """
 
     rows: int

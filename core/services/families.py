@@ -95,7 +95,11 @@ def _placed_before(conn: Connection, new: NewTexts, before: int) -> Placed:
 
 
 def _representatives_before(conn: Connection, new: NewTexts, before: int) -> Iterator[Representatives]:
-    for piece in families.representatives(conn, before=before):
+    known = families.representatives(conn, before=before)
+    if before <= new.ids[0]:  # as it is but for texts that were too late: none of them is among the others
+        yield from known
+        return
+    for piece in known:
         is_other = ~np.isin(piece.ids, new.ids)
         yield Representatives(piece.ids[is_other], piece.bands[is_other])
 
