@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 import numpy as np
 from sqlalchemy import Connection, Engine
@@ -30,11 +31,14 @@ Report = Callable[[str, int, int | None, str], None]  # stage, done, total, mess
 # --- placing --------------------------------------------------------------------------------------------------------
 
 
-def place_new_texts(engine: Engine, *, after: int, report: Report) -> None:
+def place_new_texts(
+    engine: Engine, *, after: int, report: Report, held_out: Mapping[int, Side] = MappingProxyType({})
+) -> None:
     """Put texts beyond that id, each in a family of its own so far, where they belong. They take its side of the split.
 
     A new text of a post that was held out stays held out: it founds its family with that side, and stays apart from
     a family that is trained on.
+    held_out: sides of such texts, beside those whose posts an import is about to change.
     """
     with read(engine) as conn:
         newest = texts.newest_id(conn)
@@ -46,18 +50,18 @@ def place_new_texts(engine: Engine, *, after: int, report: Report) -> None:
         if not block:
             return
         last = block[-1].id
-        _place(engine, block)
+        _place(engine, block, held_out)
 
 
-def _place(engine: Engine, block: list[NewText]) -> None:
+def _place(engine: Engine, block: list[NewText], held_out: Mapping[int, Side]) -> None:
     """Texts whose family was closed meanwhile, because its representative was split off, look for another."""
     before, last = block[0].id, block[-1].id
     while block:
-        block = _place_once(engine, block, before=before)
+        block = _place_once(engine, block, held_out, before=before)
         before = last + 1  # what stands between them has its place by now
 
 
-def _place_once(engine: Engine, block: list[NewText], *, before: int) -> list[NewText]:
+def _place_once(engine: Engine, block: list[NewText], held_out: Mapping[int, Side], *, before: int) -> list[NewText]:
     """Match against all texts with smaller ids than `before`, the block's own apart; returns those without a place."""
     ids = np.array([text.id for text in block], dtype=np.int64)
     new = NewTexts.of(ids, [text.mark for text in block])
@@ -68,8 +72,8 @@ def _place_once(engine: Engine, block: list[NewText], *, before: int) -> list[Ne
             representatives=_representatives_before(conn, new, before),
             forms_of=lambda text_ids: _forms(conn, text_ids),
         )
-        held_out = staging.held_out_sides(conn, first=block[0].id, last=block[-1].id)
-        family_of, sides = _stand(conn, block, matched, held_out)
+        staged = staging.held_out_sides(conn, first=block[0].id, last=block[-1].id)
+        family_of, sides = _stand(conn, block, matched, {**held_out, **staged})
     moves = {
         text.id: (family_of[text.id], text.mark.key if family_of[text.id] == family else None)
         for text, family in zip(block, matched.family_ids.tolist(), strict=True)

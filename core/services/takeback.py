@@ -15,13 +15,14 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from core.clock import utc_now
-from core.domain import Actor, Run, RunKind
-from core.drafts import marks_by_hash, original_of, text_of
+from core.domain import Actor, Run, RunKind, Side
+from core.drafts import DraftText, marks_by_hash, original_of, text_of
 from core.errors import Cancelled, Conflict
 from core.permissions import Permission, require
 from core.services import families
 from core.services.sweeping import sweep_unused_texts
 from db import audit, policies, posts, runs, takebacks, texts
+from db import families as family_rows
 from db.engine import in_turns, read, write
 from db.takebacks import StayingPost, TakebackCounts
 
@@ -136,11 +137,13 @@ def _finish(
     with read(engine) as conn:
         quotes = policies.current_policy(conn).model_reads_quotes
         newest_text = texts.newest_id(conn)
+    held_out: dict[int, Side] = {}
     last, done = 0, 0
     while ids := _next_posts(engine, import_id, after=last):
         with in_turns(engine) as conn:
             takebacks.remove_alone(conn, import_id, keeper_id=keeper_id, first=ids[0], last=ids[-1])
-            _reword(conn, takebacks.remove_hits(conn, import_id, first=ids[0], last=ids[-1]), quotes=quotes)
+            left = takebacks.remove_hits(conn, import_id, first=ids[0], last=ids[-1])
+            held_out |= _reword(conn, left, quotes=quotes)
         last, done = ids[-1], done + len(ids)
         with suppress(Cancelled):  # too late: it is taken back, this is only the tidying up
             report("removing", done, max(done, posts_gone), f"{done:,} posts")
@@ -148,7 +151,7 @@ def _finish(
     while gone:
         with in_turns(engine) as conn:
             gone = takebacks.drop_sightings(conn, import_id, limit=SIGHTINGS_PER_TRANSACTION)
-    families.place_new_texts(engine, after=newest_text, report=lambda *progress: None)
+    families.place_new_texts(engine, after=newest_text, report=lambda *progress: None, held_out=held_out)
     sweep_unused_texts(engine)
     with write(engine) as conn:
         takebacks.mark_swept(conn, import_id, now=utc_now())
@@ -159,15 +162,33 @@ def _next_posts(engine: Engine, import_id: int, *, after: int) -> list[int]:
         return takebacks.posts_with_hits(conn, import_id, after=after, limit=POSTS_PER_TRANSACTION)
 
 
-def _reword(conn: Connection, post_ids: list[int], *, quotes: bool) -> None:
-    """Give the posts the text that the hits make which they have left."""
+def _reword(conn: Connection, post_ids: list[int], *, quotes: bool) -> dict[int, Side]:
+    """Give the posts the text that the hits make which they have left.
+
+    Returns the sides of new texts whose post was held out: what a version was measured on no other learns from.
+    """
     found = takebacks.excerpts_of(conn, post_ids)
     originals = {post_id: original_of(excerpts) for post_id, (_, excerpts) in found.items() if excerpts}
     changed = {post_id: text for post_id, text in originals.items() if text != found[post_id][0]}
     new = {post_id: text_of(original, quotes=quotes) for post_id, original in changed.items()}
-    by_hash = {text.hash: text for text in new.values()}
+    sides = _held_out(conn, new)
+    by_hash = {text.hash: text._replace(side=sides.get(text.hash, text.side)) for text in new.values()}
     text_ids = texts.ids_of_texts(conn, list(by_hash))
     new_texts = [text for text in by_hash.values() if text.hash not in text_ids]
-    text_ids |= texts.add_texts(conn, new_texts, marks_by_hash(new_texts))
+    added = texts.add_texts(conn, new_texts, marks_by_hash(new_texts))
+    text_ids |= added
     for post_id, text in new.items():
         posts.change_text(conn, post_id, text_id=text_ids[text.hash], original=changed[post_id])
+    return {added[text_hash]: side for text_hash, side in sides.items() if text_hash in added}
+
+
+def _held_out(conn: Connection, new: dict[int, DraftText]) -> dict[str, Side]:
+    """By the hash of a post's new text, the side of its present one where that is held out; audit before evaluation."""
+    present = posts.text_ids_of(conn, list(new))
+    sides = family_rows.sides_of(conn, sorted(set(present.values())))
+    found: dict[str, Side] = {}
+    for post_id, text in new.items():
+        side = sides[present[post_id]]
+        if side is not Side.train:
+            found[text.hash] = min(side, found.get(text.hash, side))
+    return found

@@ -10,9 +10,11 @@ from sqlalchemy import Engine
 
 from core.domain import Actor, Label, RunKind, Side
 from core.markup import BETWEEN_EXCERPTS, read_markup
-from core.services import annotation, training
+from core.services import annotation, takeback, training
+from core.settings import Settings
 from core.splits import side_of
 from core.text import model_text, normalised
+from core.worker import execute
 from db import golds, runs
 from db.engine import read, write
 from db.tables import distinct_text, family_place, post
@@ -130,3 +132,22 @@ def test_post_whose_text_no_version_has_used_counts_on_the_side_of_its_new_text(
     bring((1, was), (1, more))
     decide(engine, 1)
     assert used(engine, 1)[0] in HELD_OUT
+
+
+def test_post_that_was_held_out_stays_so_when_an_import_is_taken_back(
+    engine: Engine, settings: Settings, tmp_path: Path
+) -> None:
+    """Three imports bring one excerpt each; those of the first and the third alone would be a text to train on."""
+    triples = ((unlike(n), unlike(n + 10_000), unlike(n + 20_000)) for n in range(10_000))
+    brought = next((a, b, c) for a, b, c in triples if side(a, b, c) in HELD_OUT and side(a, c) is Side.train)
+    ended = []
+    for number, excerpt in enumerate(brought):
+        path = tmp_path / f"{number}.tsv"
+        path.write_text(f"pid\tcontext\n1\t{excerpt}\n")
+        ended.append(import_file(engine, path))
+    was = text_of(engine, 1)["side"]
+    assert was in HELD_OUT
+    queued = takeback.queue_take_back(engine, OPERATOR, ended[1].id, now=NOW)
+    execute(settings, engine, queued.id)
+    assert text_of(engine, 1)["body"] == f"{brought[0]} …… {brought[2]}"
+    assert text_of(engine, 1)["side"] == was

@@ -460,7 +460,7 @@ def test_rejected_lines_are_deleted_after_as_many_days_as_the_policy_says_and_th
 
 
 SPAM = "我们公司诚信经营，需要兼职的朋友请加微信{}，日结五百元，在家轻松做"
-OTHER = "下面是另外的一句话，和上面一点关系都没有，只是很长很长的一段"
+OTHER = "下面是另外的一句话，和上面一点关系都没有，不过也很长很长"
 
 
 def test_post_whose_words_change_stays_in_the_queue(engine: Engine, settings: Settings, export: Export) -> None:
@@ -477,7 +477,7 @@ def test_post_left_with_the_words_of_a_template_joins_its_family(
 ) -> None:
     import_file(engine, export((1, "a", SPAM.format(1)), name="first.tsv"))
     second = import_file(engine, export((2, "b", OTHER), name="second.tsv"))
-    import_file(engine, export((2, "c", SPAM.format(2) + "！"), name="third.tsv"))
+    import_file(engine, export((2, "c", SPAM.format(3) + "！"), name="third.tsv"))  # none of the texts is held out
     take_back(engine, settings, second)
     texts = {row["pid"]: row["text_id"] for row in rows(engine, post)}
     families = {row["text_id"]: row["representative_id"] for row in rows(engine, family_place)}
