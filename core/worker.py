@@ -138,6 +138,7 @@ def _task(kind: RunKind) -> Callable[[Context], dict[str, object]]:
 
 def import_posts(context: Context) -> dict[str, object]:
     """Import one file, or take one back; then renew the queue by what is there now, and have it scored."""
+    importing.sweep_leftovers(context.engine)
     execute_run = takeback.run_take_back if takeback.is_take_back(context.run) else importing.run_import
     counts = execute_run(context.engine, context.run, report=context.report)
     queueing.renew_queue(context.engine, now=utc_now())

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, exists, func, select, update
 
 from core.domain import Label, Post, SourceTrust
 from core.drafts import DraftHit
@@ -170,8 +170,14 @@ def adopt_taken_back(conn: Connection, import_id: int) -> None:
     conn.execute(update(post).where(gone, brings).values(import_id=import_id))
 
 
-def change_text(conn: Connection, post_id: int, *, text_id: int, original: str) -> None:
-    conn.execute(update(post).where(post.c.id == post_id).values(text_id=text_id, original=original))
+def change_texts(conn: Connection, changes: Sequence[tuple[int, int, str]]) -> None:
+    """changes: (post_id, text_id, original)."""
+    if changes:
+        changed = update(post).where(post.c.id == bindparam("of_post"))
+        conn.execute(
+            changed.values(text_id=bindparam("text"), original=bindparam("made_of")),
+            [{"of_post": post_id, "text": text_id, "made_of": original} for post_id, text_id, original in changes],
+        )
 
 
 def _posts() -> Select[int, str, int, str, str, str]:

@@ -31,11 +31,15 @@ def ensure_source(
     Raises Conflict when the source is known with another trust: that is for the lead to change.
     """
     refuse_other_trust(conn, kind=kind, name=name, trust=trust)
-    found = conn.execute(select(source.c.id).where(source.c.kind == kind, source.c.name == name)).scalar()
+    found = find_source(conn, kind=kind, name=name)
     if found is not None:
         return found
     values = {"kind": kind, "name": name, "user_id": user_id, "trust": trust or SourceTrust.human}
     return conn.execute(insert(source).values(values).returning(source.c.id)).scalar_one()
+
+
+def find_source(conn: Connection, *, kind: SourceKind, name: str) -> int | None:
+    return conn.execute(select(source.c.id).where(source.c.kind == kind, source.c.name == name)).scalar()
 
 
 def refuse_other_trust(conn: Connection, *, kind: SourceKind, name: str, trust: SourceTrust | None) -> None:

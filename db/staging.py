@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, Table, delete, exists, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
 
-from core.domain import Label, Side
-from db.engine import insert_rows
+from core.domain import OPEN_STATUSES, Label, RunKind, Side
+from db.engine import each_of, insert_rows, plain_rows
+from db.posts import change_texts
 from db.tables import decision, distinct_text, hit, post, reject, run, sighting, staged_change, staged_decision
 
 
@@ -17,39 +30,37 @@ def add_rejects(conn: Connection, run_id: int, rejects: Sequence[tuple[int, str,
     insert_rows(conn, reject, ("run_id", "line", "reason", "raw"), [(run_id, *rejected) for rejected in rejects])
 
 
-def stage_change(conn: Connection, run_id: int, *, post_id: int, text_id: int, original: str) -> None:
-    """The last word counts: rows of one post may stand far apart in the file."""
-    again = (staged_change.c.run_id == run_id) & (staged_change.c.post_id == post_id)
-    conn.execute(delete(staged_change).where(again))
-    conn.execute(insert(staged_change).values(run_id=run_id, post_id=post_id, text_id=text_id, original=original))
+def stage_changes(conn: Connection, run_id: int, changes: Sequence[tuple[int, int, str]]) -> None:
+    """changes: (post_id, text_id, original), a post once. The last word counts: rows of one may stand far apart."""
+    if changes:
+        again = staged_change.c.post_id.in_(each_of([post_id for post_id, _, _ in changes]))
+        conn.execute(delete(staged_change).where(staged_change.c.run_id == run_id, again))
+        columns = ("run_id", "post_id", "text_id", "original")
+        insert_rows(conn, staged_change, columns, [(run_id, *change) for change in changes])
 
 
 def stage_decisions(conn: Connection, run_id: int, decisions: Sequence[tuple[int, int, Label]]) -> None:
     """decisions: (post_id, text_id, label); they replace what the run staged for the same posts before."""
     if decisions:
-        again = staged_decision.c.post_id.in_([post_id for post_id, _, _ in decisions])
+        again = staged_decision.c.post_id.in_(each_of([post_id for post_id, _, _ in decisions]))
         conn.execute(delete(staged_decision).where(staged_decision.c.run_id == run_id, again))
-        conn.execute(
-            insert(staged_decision),
-            [{"run_id": run_id, "post_id": p, "text_id": t, "label": int(label)} for p, t, label in decisions],
-        )
+        columns = ("run_id", "post_id", "text_id", "label")
+        insert_rows(conn, staged_decision, columns, [(run_id, p, t, int(label)) for p, t, label in decisions])
 
 
-def publish_changes(conn: Connection, run_id: int) -> int:
-    """Give known posts the text that the new hits made; returns how many changed."""
-    change = select(staged_change.c.text_id, staged_change.c.original).where(
-        staged_change.c.run_id == run_id, staged_change.c.post_id == post.c.id
-    )
-    changed = select(staged_change.c.post_id).where(staged_change.c.run_id == run_id)
-    result = conn.execute(
-        update(post)
-        .where(post.c.id.in_(changed))
-        .values(
-            text_id=change.with_only_columns(staged_change.c.text_id).scalar_subquery(),
-            original=change.with_only_columns(staged_change.c.original).scalar_subquery(),
-        )
-    )
-    return result.rowcount
+def count_changes(conn: Connection, run_id: int) -> int:
+    return conn.execute(select(func.count()).where(staged_change.c.run_id == run_id)).scalar_one()
+
+
+def publish_changes(conn: Connection, run_id: int, *, limit: int) -> int:
+    """Give some known posts the text that the new hits made; returns how many."""
+    columns = (staged_change.c.post_id, staged_change.c.text_id, staged_change.c.original)
+    of_run = staged_change.c.run_id == run_id
+    some = list(plain_rows(conn, select(*columns).where(of_run).order_by(staged_change.c.post_id).limit(limit)))
+    if some:
+        change_texts(conn, some)
+        conn.execute(delete(staged_change).where(of_run, staged_change.c.post_id <= some[-1][0]))
+    return len(some)
 
 
 def held_out_sides(conn: Connection, *, first: int, last: int) -> dict[int, Side]:
@@ -67,29 +78,22 @@ def held_out_sides(conn: Connection, *, first: int, last: int) -> dict[int, Side
     return {row.text_id: Side(row.side) for row in conn.execute(query)}
 
 
-def has_decisions(conn: Connection, run_id: int) -> bool:
-    return conn.execute(select(exists().where(staged_decision.c.run_id == run_id))).scalar_one()
+def count_news(conn: Connection, run_id: int, *, source_id: int) -> int:
+    """How many of the staged labels become decisions of the source."""
+    return conn.execute(select(func.count()).where(staged_decision.c.run_id == run_id, ~_said(source_id))).scalar_one()
 
 
-def publish_decisions(conn: Connection, run_id: int, *, source_id: int, now: datetime) -> int:
-    """Turn staged labels into decisions of a source, except where the last it said of the post is the same."""
-    other = decision.alias()
-    last = (
-        select(func.max(other.c.id))
-        .where(other.c.post_id == staged_decision.c.post_id, other.c.source_id == source_id)
-        .correlate(staged_decision)
-        .scalar_subquery()
-    )
-    said = (
-        select(decision.c.id)
-        .where(
-            decision.c.id == last,
-            decision.c.text_id == staged_decision.c.text_id,
-            decision.c.label == staged_decision.c.label,
-        )
-        .correlate(staged_decision)
-        .exists()
-    )
+def publish_decisions(conn: Connection, run_id: int, *, source_id: int, now: datetime, limit: int) -> int:
+    """Turn some staged labels into decisions, except where the last the source said of the post is the same.
+
+    Returns how many were looked at.
+    """
+    of_run = staged_decision.c.run_id == run_id
+    next_ones = select(staged_decision.c.post_id).where(of_run).order_by(staged_decision.c.post_id).limit(limit)
+    some = list(conn.execute(next_ones).scalars())
+    if not some:
+        return 0
+    span = of_run & (staged_decision.c.post_id <= some[-1])
     # A source that changes its mind supersedes what it said last of that post.
     superseding = decision.alias()
     standing = (
@@ -110,24 +114,50 @@ def publish_decisions(conn: Connection, run_id: int, *, source_id: int, now: dat
         standing,
         literal(False),
         literal(now, decision.c.decided_at.type),
-    ).where(staged_decision.c.run_id == run_id, ~said)
+    ).where(span, ~_said(source_id))
     columns = ["post_id", "text_id", "source_id", "label", "import_id", "supersedes", "saw_model", "decided_at"]
-    return conn.execute(insert(decision).from_select(columns, new)).rowcount
+    conn.execute(insert(decision).from_select(columns, new))
+    conn.execute(delete(staged_decision).where(span))
+    return len(some)
+
+
+def _said(source_id: int) -> ColumnElement[bool]:
+    """The last that the source said of the post is what is staged."""
+    other = decision.alias()
+    last = (
+        select(func.max(other.c.id))
+        .where(other.c.post_id == staged_decision.c.post_id, other.c.source_id == source_id)
+        .correlate(staged_decision)
+        .scalar_subquery()
+    )
+    return (
+        select(decision.c.id)
+        .where(
+            decision.c.id == last,
+            decision.c.text_id == staged_decision.c.text_id,
+            decision.c.label == staged_decision.c.label,
+        )
+        .correlate(staged_decision)
+        .exists()
+    )
 
 
 def sweep_staged(conn: Connection, run_id: int) -> None:
-    """Remove the changes and decisions that the run staged."""
+    """Remove the changes and decisions that an unpublished import staged."""
     for table in (staged_change, staged_decision):
-        conn.execute(delete(table).where(table.c.run_id == run_id))
+        conn.execute(delete(table).where(table.c.run_id.in_(_unpublished(run_id))))
 
 
 def sweep_unpublished(conn: Connection, run_id: int, *, limit: int = 5_000) -> int:
     """Remove some of the sightings, hits and posts that an unpublished import brought; returns how many went."""
-    unpublished = select(run.c.id).where(run.c.id == run_id, run.c.published_at.is_(None))
     gone = 0
     for table in (sighting, hit, post):
-        gone = gone or _delete_some(conn, table, unpublished, limit)
+        gone = gone or _delete_some(conn, table, _unpublished(run_id), limit)
     return gone
+
+
+def _unpublished(run_id: int) -> Select[int]:
+    return select(run.c.id).where(run.c.id == run_id, run.c.published_at.is_(None))
 
 
 def _delete_some(conn: Connection, table: Table, run_ids: Select[int], limit: int, *, of: str = "import_id") -> int:
@@ -137,14 +167,22 @@ def _delete_some(conn: Connection, table: Table, run_ids: Select[int], limit: in
 
 
 def unswept_imports(conn: Connection) -> list[int]:
-    """Ended imports that left something behind: killed before they could clean up."""
-    ended = select(run.c.id).where(run.c.kind == "import", run.c.status.not_in(("queued", "running")))
-    staged = [select(t.c.run_id).where(t.c.run_id == run.c.id).exists() for t in (staged_change, staged_decision)]
-    brought = [
-        run.c.published_at.is_(None) & select(t.c.import_id).where(t.c.import_id == run.c.id).exists()
-        for t in (post, hit, sighting)
-    ]
-    return list(conn.execute(ended.where(or_(*staged, *brought))).scalars())
+    """Imports that left something behind which nobody will ever see: they were killed before they could clean up."""
+    brought = [select(t.c.import_id).where(t.c.import_id == run.c.id).exists() for t in (post, hit, sighting)]
+    return list(conn.execute(_ended().where(run.c.published_at.is_(None), or_(_has_staged(), *brought))).scalars())
+
+
+def unfinished_imports(conn: Connection) -> list[int]:
+    """Imports that are published, and were killed before all that they changed was."""
+    return list(conn.execute(_ended().where(run.c.published_at.is_not(None), _has_staged())).scalars())
+
+
+def _ended() -> Select[int]:
+    return select(run.c.id).where(run.c.kind == RunKind.importing, run.c.status.not_in(OPEN_STATUSES))
+
+
+def _has_staged() -> ColumnElement[bool]:
+    return or_(*(select(t.c.run_id).where(t.c.run_id == run.c.id).exists() for t in (staged_change, staged_decision)))
 
 
 def rejects_of(conn: Connection, run_id: int) -> Iterator[tuple[int, str, str]]:

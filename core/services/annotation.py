@@ -21,6 +21,7 @@ MOST_LEASES = 25  # that one person may hold
 MOST_PRESSES = 200  # in one request; a browser that was offline longer sends several
 RECENT = 10
 ORPHANED_AFTER = timedelta(seconds=90)  # a living page renews its leases each minute
+TEXT_CHANGED = "A newer import changed the text of this post after it was shown; read it again."
 
 
 class PressKind(StrEnum):
@@ -307,7 +308,7 @@ def _require_current_text(desk: _Desk, post_id: int, text_id: int | None) -> Non
     if found is None:
         raise LeaseLost("The import that brought this post was taken back; there is nothing to decide any more.")
     if found.text_id != text_id:
-        raise Conflict("A newer import changed the text of this post after it was shown; read it again.")
+        raise Conflict(TEXT_CHANGED)
 
 
 # --- leases ---------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from core.errors import BadInput
 from core.labelled import header_of
 from core.markup import Segment, read_markup
 from core.permissions import Permission, require
-from core.services.importing import ImportRequest, rows_of
+from core.services.building import ImportRequest, rows_of
 from core.tsv import ExportRow, RejectedRow, find_columns
 from db import runs
 from db.engine import read

@@ -177,8 +177,7 @@ def _reword(conn: Connection, post_ids: list[int], *, quotes: bool) -> dict[int,
     new_texts = [text for text in by_hash.values() if text.hash not in text_ids]
     added = texts.add_texts(conn, new_texts, marks_by_hash(new_texts))
     text_ids |= added
-    for post_id, text in new.items():
-        posts.change_text(conn, post_id, text_id=text_ids[text.hash], original=changed[post_id])
+    posts.change_texts(conn, [(post_id, text_ids[text.hash], changed[post_id]) for post_id, text in new.items()])
     return {added[text_hash]: side for text_hash, side in sides.items() if text_hash in added}
 
 

@@ -1,4 +1,5 @@
-"""Deciding while an import runs: how long four moderators wait for a decision to be saved, beside a calm minute."""
+"""Deciding while imports run, of new posts and of a longer export of known ones: how long four moderators wait for a
+decision to be saved, beside a calm minute."""
 
 from __future__ import annotations
 
@@ -16,12 +17,13 @@ from sqlalchemy import Engine
 
 from core.clock import utc_now
 from core.domain import Actor, Label, Role
+from core.services.annotation import TEXT_CHANGED
 from core.services.queueing import renew_queue
 from core.settings import Settings
 from db.cards import Card
 from db.engine import open_engine
 from tests.benchmarks.command import Watched, import_by_command
-from tests.benchmarks.exports import SEED, write_export
+from tests.benchmarks.exports import SEED, Export, write_export, write_first_rows
 from tests.benchmarks.figures import BenchmarkFailed, Figure, percentile_ms, target
 from tests.benchmarks.importing import require_all
 from tests.benchmarks.labelling import HELD, bare_table, insert_bare, seconds_of, sync
@@ -31,7 +33,8 @@ from tests.core.services.conftest import decide
 
 MODERATORS = 4
 FIRST_ROWS = 20_000  # of the export whose posts are decided
-OTHER_PIDS = 900_000_001  # of the one that is imported meanwhile
+OTHER_PIDS = 500_000_001  # of the one that is imported meanwhile
+LONGER_PIDS = 900_000_001  # of the one of which an earlier export had the first row of each post
 CALM_S = 60.0
 BETWEEN_S = (0.5, 1.0)  # two decisions of one moderator
 MOST_MS = 250  # at the 99th percentile
@@ -51,6 +54,10 @@ def measure(workshop: Workshop) -> list[Figure]:
     rows = workshop.options.import_rows
     settings = workshop.pool("deciding", rows=FIRST_ROWS)
     export = write_export(workshop.folder / "meanwhile.tsv", rows=rows, seed=SEED + 1, first_pid=OTHER_PIDS)
+    longer = write_export(workshop.folder / "longer.tsv", rows=rows, seed=SEED + 2, first_pid=LONGER_PIDS)
+    shorter = workshop.folder / "shorter.tsv"
+    write_first_rows(shorter, longer)
+    import_by_command(settings, shorter)
     engine = open_engine(settings.database_url)
     renew_queue(engine, now=utc_now(), seed=SEED)
     people = [add_user(engine, f"mo{number}", Role.moderator) for number in range(MODERATORS)]
@@ -58,18 +65,35 @@ def measure(workshop: Workshop) -> list[Figure]:
     with _at_work(settings, people) as shift:
         calm_from = time.monotonic()
         time.sleep(CALM_S)
-        imported = import_by_command(settings, export.path)
+        new = import_by_command(settings, export.path)
+        again = import_by_command(settings, longer.path)
         savings = shift.end()
-    require_all(imported, export)
-    calm = [saving for saving in savings if calm_from <= saving.begun < imported.begun]
-    meanwhile = [saving for saving in savings if imported.begun <= saving.begun < imported.ended]
-    export.path.unlink()
+    require_all(new, export)
+    _require_longer(again, longer)
+    for path in (export.path, longer.path, shorter):
+        path.unlink()
+    calm = [saving for saving in savings if calm_from <= saving.begun < new.begun]
     return [
-        Figure("import meanwhile", imported.seconds, "s", f"{rows:,} rows, {MODERATORS} moderators"),
-        Figure("import meanwhile, speed", rows / imported.seconds, "rows/s"),
         *_figures("no import", calm),
-        *_figures("during the import", meanwhile, most_ms=MOST_MS),
-        *_longest_by_stage(meanwhile, imported),
+        *_meanwhile("import of new posts", new, rows, savings),
+        *_meanwhile("import of a longer export", again, rows, savings),
+    ]
+
+
+def _require_longer(imported: Watched, export: Export) -> None:
+    found = tuple(imported.counts[name] for name in ("rows", "rejected"))
+    if found != (export.rows, export.rejected) or not imported.counts["posts_changed"]:
+        raise BenchmarkFailed(f"The longer export has {export.rows:,} rows; the import made {imported.counts} of it.")
+
+
+def _meanwhile(when: str, imported: Watched, rows: int, savings: Sequence[Saving]) -> list[Figure]:
+    meanwhile = [saving for saving in savings if imported.begun <= saving.begun < imported.ended]
+    changed = imported.counts["posts_changed"]
+    return [
+        Figure(when, imported.seconds, "s", f"{rows:,} rows, {changed:,} posts changed, {MODERATORS} moderators"),
+        Figure(f"{when}, speed", rows / imported.seconds, "rows/s"),
+        *_figures(f"during the {when}", meanwhile, most_ms=MOST_MS),
+        *_longest_by_stage(when, meanwhile, imported),
     ]
 
 
@@ -90,14 +114,14 @@ def _figures(when: str, savings: Sequence[Saving], *, most_ms: int | None = None
     ]
 
 
-def _longest_by_stage(savings: Sequence[Saving], imported: Watched) -> list[Figure]:
+def _longest_by_stage(when: str, savings: Sequence[Saving], imported: Watched) -> list[Figure]:
     """Where in the import the longest waits began: a stage that holds the writer shows here."""
     by_stage: dict[str, list[float]] = {stage: [] for stage in imported.stages}
     for saving in savings:
         stage = next(span.stage for span in imported.spans if saving.begun < span.ended)
         by_stage[stage].append(saving.sync_s)
     return [
-        Figure(f"during stage {stage}: longest", max(syncs) * 1_000, "ms", f"of {len(syncs)} decisions")
+        Figure(f"{when}, during stage {stage}: longest", max(syncs) * 1_000, "ms", f"of {len(syncs)} decisions")
         for stage, syncs in by_stage.items()
         if syncs
     ]
@@ -175,9 +199,13 @@ def moderate(settings: Settings, person: Actor, closing_time: Event, pipe: Conne
 
 
 def _decide_first(engine: Engine, person: Actor, cards: Sequence[Card], *, number: int) -> list[Card]:
-    """Save a decision on the first card; returns the cards that are held then."""
+    """Save a decision on the first card; returns the cards that are held then.
+
+    A longer export changes posts that are on cards: those are to be read again, and leave the moderator's hands here.
+    """
     press, rest = decide(cards[0], Label(number % len(Label))), cards[1:]
     answer = sync(engine, person, (press,), holding=[card.lease.id for card in rest], today=utc_now())
-    if answer.acked != [press.id]:
+    is_changed = [refusal.reason for refusal in answer.refused] == [TEXT_CHANGED]
+    if answer.acked != [press.id] and not is_changed:
         raise BenchmarkFailed(f"A decision was not saved: {answer.refused}")
     return [card for card in rest if card.lease.id not in answer.lost] + answer.cards

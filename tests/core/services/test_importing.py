@@ -18,7 +18,7 @@ from core.errors import BadInput, Cancelled
 from core.services import annotation, importing, reviewing
 from core.services.status import status_of
 from core.settings import Settings
-from db import decisions, golds, runs
+from db import decisions, golds, runs, staging
 from db.engine import open_engine, read, write
 from db.tables import decision, distinct_text, hit, post, prediction, reject, source
 from tests.conftest import NOW, rows
@@ -288,6 +288,64 @@ def test_killed_import_leaves_nothing_half_visible_and_is_simply_run_again(
     again = import_file(engine, path)
     assert (again.result["posts_added"], again.result["hits_added"]) == (1_500, 3_000)
     assert len(rows(engine, post)) == status_of(engine).posts == 1_500
+
+
+def _import_until_killed_after_publishing(database_url: str, run_id: int, step: str) -> None:
+    engine = open_engine(database_url)
+    with read(engine) as conn:
+        run = runs.require_run(conn, run_id)
+    importing.POSTS_PER_TRANSACTION = 100
+    publish, calls = getattr(staging, step), []
+
+    def publish_once(*args: object, **options: object) -> object:
+        if calls:
+            os.kill(os.getpid(), signal.SIGKILL)
+        calls.append(1)
+        return publish(*args, **options)
+
+    setattr(staging, step, publish_once)
+    importing.run_import(engine, run, report=lambda *progress: None)
+
+
+@pytest.mark.parametrize("step", ["publish_changes", "publish_decisions"])
+def test_import_killed_after_it_was_published_is_finished_by_the_next(
+    engine: Engine, settings: Settings, export: Write, tmp_path: Path, step: str
+) -> None:
+    import_file(engine, export(*((n, "a", f"text {n}") for n in range(300))))
+    path = export(*((n, "b", f"another excerpt {n}") for n in range(300)))
+    if step == "publish_decisions":
+        path = tmp_path / "labels.csv"
+        path.write_text("pid,text,label\n" + "".join(f"{n},text {n},violation\n" for n in range(300)))
+    queued = importing.queue_import(engine, OPERATOR, importing.ImportRequest(str(path), path.name), now=NOW)
+    with write(engine) as conn:
+        runs.claim_run(conn, queued.id, pid=1, process_started=0.0, now=NOW)
+    worker = multiprocessing.get_context("spawn").Process(
+        target=_import_until_killed_after_publishing, args=(settings.database_url, queued.id, step)
+    )
+    worker.start()
+    worker.join()
+    assert worker.exitcode == -signal.SIGKILL
+    changed = [found for found in rows(engine, post) if "another" in found["original"]]
+    assert len(changed if step == "publish_changes" else rows(engine, decision)) == 100
+    with write(engine) as conn:
+        runs.finish_run(conn, queued.id, status=RunStatus.succeeded, now=NOW)
+    importing.sweep_leftovers(engine)
+    with read(engine) as conn:
+        result = runs.require_run(conn, queued.id).result
+    if step == "publish_changes":
+        assert {found["original"] for found in rows(engine, post)} == {
+            f"text {n}\n……\nanother excerpt {n}" for n in range(300)
+        }
+        assert result["posts_changed"] == 300
+    else:
+        assert [found["label"] for found in rows(engine, decision)] == [Label.violation] * 300
+        assert {found["decided_at"] for found in rows(engine, decision)} == {_published_at(engine, queued.id)}
+        assert result["decisions_added"] == 300
+
+
+def _published_at(engine: Engine, run_id: int) -> object:
+    with read(engine) as conn:
+        return runs.require_run(conn, run_id).published_at
 
 
 # --- uploads --------------------------------------------------------------------------------------------------------
