@@ -97,21 +97,22 @@ def rank_by_hit_words(hits: WordHits, *, rng: np.random.Generator) -> IntArray:
     if not len(hits.positions):
         return np.empty(0, dtype=np.intp)
     chance = rng.permutation(int(hits.positions.max()) + 1).astype(np.int32)
-    keys = hits.words.astype(np.int64)
-    keys <<= 32
-    keys |= chance[hits.positions]
-    by_word = np.argsort(keys)  # within each word in random order
-    del keys
-    counts = np.bincount(hits.words)
-    begins = np.cumsum(counts) - counts
+    position_of = np.empty_like(chance)
+    position_of[chance] = np.arange(len(chance), dtype=np.int32)
+    by_word = hits.words.astype(np.int64)  # word and chance in one number, to be sorted in place
+    by_word <<= 32
+    by_word |= chance[hits.positions]
+    by_word.sort()  # within each word in random order
+    bounds = np.searchsorted(by_word, np.arange((by_word[-1] >> 32) + 2) << 32)
+    begins, counts = bounds[:-1], np.diff(bounds)
     rarity = np.empty_like(counts)
     rarity[np.argsort(counts, kind="stable")] = np.arange(len(counts))
     due = np.full(len(chance), NEVER)  # of each post, the first turn of its words
     for start in range(0, len(by_word), HITS_AT_ONCE):
-        hit = by_word[start : start + HITS_AT_ONCE]
-        words = hits.words[hit]
-        turns = np.arange(start, start + len(hit)) - begins[words]
-        np.minimum.at(due, hits.positions[hit], turns * len(counts) + rarity[words])
+        part = by_word[start : start + HITS_AT_ONCE]
+        words = part >> 32
+        turns = np.arange(start, start + len(part)) - begins[words]
+        np.minimum.at(due, position_of[part & 0xFFFFFFFF], turns * len(counts) + rarity[words])
     order: IntArray = np.argsort(due)[: np.count_nonzero(due != NEVER)]
     return order
 

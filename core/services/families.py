@@ -21,7 +21,7 @@ from db import audit, decisions, families, leases, posts, queue, staging, texts
 from db.engine import in_turns, read, write, write_unseen
 from db.families import DecidedPosts, Family, FamilyMember, NewText
 
-TEXTS_AT_ONCE = 100_000  # new ones that are matched together; what is known already is read once for each such block
+TEXTS_AT_ONCE = 75_000  # new ones that are matched together; what is known already is read once for each such block
 PLACES_PER_TRANSACTION = 1_000
 MEMBERS_SHOWN = 50
 

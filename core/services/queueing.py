@@ -12,14 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, Post, QueueEntry, Reason, RunKind
+from core.domain import Actor, Label, Post, QueueEntry, Reason, RunKind
 from core.permissions import Permission, may, require
 from core.selection import HITS_AT_ONCE, Pick, WordHits, order_pool
-from db import decisions, families, models, policies, posts, queue, runs
+from db import decisions, families, models, policies, posts, queue, runs, texts
 from db.engine import in_turns, read, write, write_unseen
 from db.queue import QueueRow
 
 ENTRIES_PER_TRANSACTION = 5_000  # some 20 ms of writing: deciding never waits longer for a new round
+POSTS_AT_ONCE = 50_000
 _POOL_ROW = np.dtype(
     [
         ("id", np.int64),
@@ -60,8 +61,7 @@ class _Pool:
     probabilities: npt.NDArray[np.float32]  # (n_posts, 3)
     is_scored: npt.NDArray[np.bool_]
     is_audit: npt.NDArray[np.bool_]
-    hits: WordHits  # only where nothing is scored
-    judged_before: list[int]
+    judged_before: npt.NDArray[np.int64]
 
 
 def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> int:
@@ -78,15 +78,17 @@ def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> in
         version = models.active_version(conn)
         version_id = None if version is None else version.id
         pool = _load_pool(conn, version_id=version_id)
+        hits = _no_hits() if pool.is_scored.any() else _word_hits(conn, pool.post_ids)
         shares = policies.current_policy(conn).shares
     picks = order_pool(
         proba=pool.probabilities,
         is_scored=pool.is_scored,
         is_audit=pool.is_audit,
-        hits=pool.hits,
+        hits=hits,
         shares=shares,
         rng=np.random.default_rng(seed),
     )
+    del hits  # several times as many as posts
     strategy = "recommended mix" if pool.is_scored.any() else "cold start"
     entries = _entries(picks, pool)
     by_post = np.argsort(entries["post_id"])  # so they are quickest stored
@@ -114,21 +116,33 @@ def catch_up(engine: Engine, *, now: datetime) -> bool:
 
 
 def _load_pool(conn: Connection, *, version_id: int | None) -> _Pool:
-    found = np.fromiter(
-        (
-            (post_id, family, side == "audit", p_normal is not None,
-             (p_normal or 0.0, p_suspicious or 0.0, p_violation or 0.0))
-            for post_id, family, side, p_normal, p_suspicious, p_violation in posts.pool(conn, version_id=version_id)
-        ),
-        dtype=_POOL_ROW,
+    """Some ten thousand rows at a time: of millions of posts, what is not kept must not be in memory together."""
+    is_seen = np.zeros(texts.newest_id(conn) + 1, dtype=np.bool_)  # by family
+    is_judged = np.zeros_like(is_seen)
+    is_judged[list(families.decided_families(conn))] = True
+    rows = (
+        (post_id, family, side == "audit", p_normal is not None,
+         (p_normal or 0.0, p_suspicious or 0.0, p_violation or 0.0))
+        for post_id, family, side, p_normal, p_suspicious, p_violation in posts.pool(conn, version_id=version_id)
     )  # fmt: skip
-    families_found, first = np.unique(found["family"], return_index=True)
-    is_judged = np.isin(families_found, np.fromiter(families.decided_families(conn), dtype=np.int64))
-    judged_before = np.sort(found["id"][first[is_judged]]).tolist()
-    rows = found[np.sort(first[~is_judged])]
-    del found, families_found, first  # before as much again is needed for the hits
-    hits = _no_hits() if rows["is_scored"].any() else _word_hits(conn, rows["id"])
-    return _Pool(rows["id"], rows["probabilities"], rows["is_scored"], rows["is_audit"], hits, judged_before)
+    columns = {name: bytearray() for name in _POOL_ROW.names or ()}  # grown in place: many small arrays leave holes
+    judged_before = array("q")
+    while len(piece := np.fromiter(islice(rows, POSTS_AT_ONCE), dtype=_POOL_ROW)):
+        families_met, first = np.unique(piece["family"], return_index=True)
+        firsts = piece[np.sort(first[~is_seen[families_met]])]
+        is_seen[families_met] = True
+        was_judged = is_judged[firsts["family"]]
+        judged_before.frombytes(firsts["id"][was_judged].tobytes())
+        shown = firsts[~was_judged]
+        for name, column in columns.items():
+            column += shown[name].tobytes()
+    return _Pool(
+        np.frombuffer(columns["id"], dtype=np.int64),
+        np.frombuffer(columns["probabilities"], dtype=np.float32).reshape(-1, len(Label)),
+        np.frombuffer(columns["is_scored"], dtype=np.bool_),
+        np.frombuffer(columns["is_audit"], dtype=np.bool_),
+        np.frombuffer(judged_before, dtype=np.int64) if judged_before else np.empty(0, dtype=np.int64),
+    )
 
 
 def _no_hits() -> WordHits:
@@ -147,11 +161,13 @@ def _word_hits(conn: Connection, post_ids: npt.NDArray[np.int64]) -> WordHits:
         places[places == len(post_ids)] = 0
         is_shown = post_ids[places] == piece["post"]
         packed.frombytes((places[is_shown] << 32 | piece["word"][is_shown]).tobytes())
-    found = np.frombuffer(packed, dtype=np.int64) if packed else np.empty(0, dtype=np.int64)
+    if not packed:
+        return _no_hits()
+    found = np.frombuffer(packed, dtype=np.int64)
     found.sort()
-    distinct = found[np.concatenate(([True], found[1:] != found[:-1]))[: len(found)]]
-    del found, packed
-    return WordHits((distinct >> 32).astype(np.int32), (distinct & 0xFFFFFFFF).astype(np.int32))
+    is_new = np.concatenate(([True], found[1:] != found[:-1]))
+    words, places = found.astype("<i8", copy=False).view("<i4").reshape(-1, 2).T  # the lower half comes first
+    return WordHits(places[is_new].astype(np.int32, copy=False), words[is_new].astype(np.int32, copy=False))
 
 
 def _entries(picks: Iterable[Pick], pool: _Pool) -> npt.NDArray[np.void]:
@@ -162,6 +178,7 @@ def _entries(picks: Iterable[Pick], pool: _Pool) -> npt.NDArray[np.void]:
             for rank, pick in enumerate(picks)
         ),
         dtype=_ENTRY,
+        count=len(pool.post_ids),
     )
     ranked["post_id"] = pool.post_ids[ranked["post_id"]]
     last = np.zeros(len(pool.judged_before), dtype=_ENTRY)
