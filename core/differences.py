@@ -81,13 +81,23 @@ def telling_differences(a: str, b: str) -> tuple[str, ...]:
     return (*(token for token in of_a if token not in of_b), *(token for token in of_b if token not in of_a))
 
 
+def links_of(original: str) -> tuple[str, ...]:
+    """Return where the links of a post as it came in lead to, in order; the model reads only their labels and hosts."""
+    tokens = (found[0] for found in _TELLING.finditer(unicodedata.normalize("NFKC", original)) if found["link"])
+    return tuple(dict.fromkeys(_address(token.partition("[")[0].partition("]")[0]) for token in tokens))
+
+
+def _address(link: str) -> str:
+    return _SCHEME.sub("", link.lower()).rstrip("/.")
+
+
 def _telling(text: str) -> Iterator[str]:
     for found in _TELLING.finditer(unicodedata.normalize("NFKC", text)):
         token = found["named"] or found[0]
         if found["number"]:
             yield "".join(map(_digit, token))
         elif found["link"]:
-            yield _SCHEME.sub("", token.lower()).rstrip("/.")
+            yield _address(token)
         else:
             yield token.casefold()
 

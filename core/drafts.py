@@ -39,6 +39,7 @@ class DraftHit(NamedTuple):
 class Judgement(NamedTuple):
     """The label of a row, and the text that stood beside it."""
 
+    line: int
     label: str
     text: DraftText
 
@@ -91,7 +92,9 @@ def _draft(key: str, rows: list[ExportRow], *, quotes: bool) -> Draft:
         next((row.author_id for row in rows if row.author_id is not None), None),
         next((row.ip for row in rows if row.ip is not None), None),
         extra,
-        tuple(Judgement(row.label, text_of(row.text, quotes=quotes)) for row in rows if row.label is not None),
+        tuple(
+            Judgement(row.line, row.label, text_of(row.text, quotes=quotes)) for row in rows if row.label is not None
+        ),
     )
 
 

@@ -1,4 +1,7 @@
-"""Texts that a labelled file has both in its training and in its evaluation split: figures on them mean nothing."""
+"""Texts that a labelled file has both in its training and in its evaluation split: figures on them mean nothing.
+
+The same is what has the same form: a template with another number to call is no new text.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import numpy as np
 
 from core.tsv import ExportRow
 
-SPLIT_COLUMNS = ("split", "set")
+SPLIT_COLUMNS = frozenset("split set subset partition fold part phase usage type dataset data_split".split())
 EXAMPLES = 10
 _TRAIN = frozenset({"train", "training", "训练", "训练集"})
 _EVALUATION = frozenset(
@@ -18,23 +21,22 @@ _EVALUATION = frozenset(
 
 
 class SplitOverlaps:
-    """Collects the texts of a file by split, 16 bytes each: a hash of the normalised text, and the line."""
+    """Collects the texts of a file by split, 16 bytes each: the key of its form, and the line."""
 
     def __init__(self) -> None:
-        self._train = (array("Q"), array("q"))
-        self._evaluation = (array("Q"), array("q"))
+        self._train = (array("q"), array("q"))
+        self._evaluation = (array("q"), array("q"))
 
     @staticmethod
     def split_of(row: ExportRow) -> str | None:
         """`train`, `evaluation`, or None where the row names no split."""
-        named = next((value for name, value in row.extra.items() if name.strip().lower() in SPLIT_COLUMNS), "")
-        named = named.strip().lower()
-        return "train" if named in _TRAIN else "evaluation" if named in _EVALUATION else None
+        named = {value.strip().lower() for name, value in row.extra.items() if name.strip().lower() in SPLIT_COLUMNS}
+        return "train" if named & _TRAIN else "evaluation" if named & _EVALUATION else None
 
-    def add(self, split: str, line: int, normal_hash: str) -> None:
-        """normal_hash: hexadecimal, of the text as it is normalised to find copies."""
-        hashes, lines = self._train if split == "train" else self._evaluation
-        hashes.append(int(normal_hash[:16], 16))
+    def add(self, split: str, line: int, key: int) -> None:
+        """key: of the form by which near-copies are recognised, signed 64 bits."""
+        keys, lines = self._train if split == "train" else self._evaluation
+        keys.append(key)
         lines.append(line)
 
     def found(self) -> tuple[int, list[tuple[int, int]]]:

@@ -41,6 +41,7 @@ class FamilyMember:
     pid: str | None
     text_id: int
     text: str
+    original: str
     label: Label | None
     decided_by: str | None
     by_family: bool  # the decision was made on a near-copy and applied to the family
@@ -204,6 +205,7 @@ def members(
             post.c.pid,
             post.c.text_id,
             distinct_text.c.body,
+            post.c.original,
             made.c.label,
             made.c.via_id,
             source.c.name,
@@ -227,6 +229,7 @@ def members(
             pid=r.pid,
             text_id=r.text_id,
             text=r.body,
+            original=r.original,
             label=None if r.label is None else Label(r.label),
             decided_by=r.name,
             by_family=r.via_id is not None,
@@ -335,8 +338,11 @@ def largest(conn: Connection, *, limit: int | None, offset: int = 0) -> list[Fam
 
 def _seen(conn: Connection, family_ids: Sequence[int]) -> dict[int, tuple[datetime, datetime]]:
     """When the first and the last post of each family became visible."""
+    # A decided post of an import that was taken back belongs to the run that took it back; it came with the import.
+    brought = run.alias("brought")
+    came_at = func.coalesce(brought.c.published_at, run.c.published_at)
     first, last = (
-        choose(run.c.published_at, type_=run.c.published_at.type).label(name)
+        choose(came_at, type_=run.c.published_at.type).label(name)
         for choose, name in ((func.min, "first_at"), (func.max, "last_at"))
     )
     found: dict[int, tuple[datetime, datetime]] = {}
@@ -345,6 +351,7 @@ def _seen(conn: Connection, family_ids: Sequence[int]) -> dict[int, tuple[dateti
             select(family_place.c.representative_id, first, last)
             .join_from(family_place, post, post.c.text_id == family_place.c.text_id)
             .join(run, run.c.id == post.c.import_id)
+            .outerjoin(brought, brought.c.id == run.c.config["take_back"].as_integer())
             .where(family_place.c.representative_id.in_(family_ids[start : start + VARIABLES]), is_visible())
             .group_by(family_place.c.representative_id)
         )

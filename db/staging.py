@@ -48,6 +48,13 @@ def stage_decisions(conn: Connection, run_id: int, decisions: Sequence[tuple[int
         insert_rows(conn, staged_decision, columns, [(run_id, p, t, int(label)) for p, t, label in decisions])
 
 
+def staged_labels(conn: Connection, run_id: int, post_ids: Sequence[int]) -> dict[int, Label]:
+    """What the run has staged for these posts so far."""
+    some = staged_decision.c.post_id.in_(each_of(post_ids))
+    query = select(staged_decision.c.post_id, staged_decision.c.label).where(staged_decision.c.run_id == run_id, some)
+    return {post_id: Label(label) for post_id, label in plain_rows(conn, query)}
+
+
 def count_changes(conn: Connection, run_id: int) -> int:
     return conn.execute(select(func.count()).where(staged_change.c.run_id == run_id)).scalar_one()
 

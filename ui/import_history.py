@@ -94,6 +94,8 @@ def show_import(page: Page, run: Run, taker: Run | None) -> None:
     show_rejects(page, run)
     if run.result.get("split_overlaps"):
         st.warning(overlap_words(run), icon=":material/content_copy:")
+    if run.result.get("contradictions"):
+        st.warning(contradiction_words(run), icon=":material/rule:")
     if run.taken_back_at is not None:
         show_taken_back(page, run, taker)
     elif run.published_at is not None:
@@ -127,6 +129,17 @@ def overlap_words(run: Run) -> str:
         f"{counted_doing(count, 'text', 'stand')} both in its training and its evaluation split, for example on lines "
         f"{', '.join(pairs)}. Figures measured on that split are too good. Tiebreak draws its own split, in which "
         "copies stay together."
+    )
+
+
+def contradiction_words(run: Run) -> str:
+    """Where a file says one thing of a post and then another."""
+    lines, count = run.result.get("contradiction_lines"), int(str(run.result["contradictions"]))
+    some = ", ".join(f"{line:,}" for line in lines) if isinstance(lines, list) else ""
+    return (
+        f"{counted_doing(count, 'label', 'contradict')} what an earlier line of the file says of the same post, for "
+        f"example on lines {some}. The last line counts: where annotators disagree, import each one's labels as a "
+        "source of its own, and the Review page lists the disagreements."
     )
 
 

@@ -15,8 +15,9 @@ from core.blocks import blocks_of
 from core.domain import Label, SourceTrust
 from core.drafters import Drafted, draft_aside, draft_here
 from core.drafts import Draft, DraftHit, DraftText, draft_posts, marks_by_hash, original_of, text_of
+from core.families import family_form, keys_of
 from core.labelled import is_in_blocks, read_file
-from core.overlaps import SplitOverlaps
+from core.overlaps import EXAMPLES, SplitOverlaps
 from core.tsv import ExportRow, RejectedRow
 from db import policies, posts, staging, texts
 from db.engine import read, write_unseen
@@ -32,6 +33,7 @@ class ImportCounts:
     """rows = posts_added + hits_added + repeats + rejected; a row that makes a post counts as that post.
 
     split_overlaps: texts that the file has both in training and in evaluation; split_overlap_lines: some of them.
+    contradictions: labels that are not what an earlier line said of the same post; contradiction_lines: some of them.
     """
 
     rows: int = 0
@@ -43,12 +45,12 @@ class ImportCounts:
     decisions_added: int = 0
     split_overlaps: int = 0
     split_overlap_lines: list[tuple[int, int]] = field(default_factory=list)
+    contradictions: int = 0
+    contradiction_lines: list[int] = field(default_factory=list)
 
     def result(self) -> dict[str, object]:
         """As it is stored with the run; examples only where there are any."""
-        counted = asdict(self)
-        lines = counted.pop("split_overlap_lines")
-        return counted | ({"split_overlap_lines": lines} if lines else {})
+        return {name: value for name, value in asdict(self).items() if value != []}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,10 @@ class Build:
         with read(self.engine) as conn:
             self.newest_text = texts.newest_id(conn)
             self.quotes = policies.current_policy(conn).model_reads_quotes
+
+    def report_stage(self, stage: str, done: int, total: int | None, message: str) -> None:
+        """Report a stage after the reading: what was read stays on the screen."""
+        self.report(stage, done, total, message or f"{self.counts.rows:,} rows, {self.counts.rejected:,} rejected")
 
 
 def build_posts(build: Build) -> None:
@@ -174,7 +180,8 @@ def rows_of(stream: BinaryIO, request: ImportRequest) -> Iterator[ExportRow | Re
 
 def _watch_splits(overlaps: SplitOverlaps, build: Build, row: ExportRow | RejectedRow) -> None:
     if isinstance(row, ExportRow) and row.label is not None and (split := overlaps.split_of(row)):
-        overlaps.add(split, row.line, text_of(row.text, quotes=build.quotes).normal_hash)
+        form = family_form(text_of(row.text, quotes=build.quotes).body)
+        overlaps.add(split, row.line, int(keys_of([form])[0]))
 
 
 # --- storing --------------------------------------------------------------------------------------------------------
@@ -224,7 +231,9 @@ def _take_in(build: Build, drafted: Drafted) -> None:
         post_ids = _add_new_posts(conn, build.run_id, new, text_ids)
         _store_changes(conn, build.run_id, changes, text_ids)
         post_ids |= {key: post.id for key, post in known.items()}
-        _stage_labels(conn, build.run_id, drafted.drafts, post_ids, text_ids)
+        contradicting = _stage_labels(conn, build.run_id, drafted.drafts, post_ids, text_ids)
+    counts.contradictions += len(contradicting)
+    counts.contradiction_lines += contradicting[: EXAMPLES - len(counts.contradiction_lines)]
 
 
 def _known_posts(conn: Connection, drafts: list[Draft]) -> dict[str, posts.KnownPost]:
@@ -279,15 +288,26 @@ def _store_changes(conn: Connection, run_id: int, changes: list[_Change], text_i
 
 def _stage_labels(
     conn: Connection, run_id: int, drafts: list[Draft], post_ids: dict[str, int], text_ids: dict[str, int]
-) -> None:
+) -> list[int]:
     """A label judges the text that stands beside it in the file; the last line of a post counts.
 
     Without a pid the post is the one with a copy of that text, and the label judges the copy.
+    Returns the lines that say something else than the line before them on the same post.
     """
     judged = {post_ids[draft.key]: draft for draft in drafts if draft.judgements}
+    if not judged:
+        return []
+    said = {post_id: label.name for post_id, label in staging.staged_labels(conn, run_id, list(judged)).items()}
+    contradicting = []
+    for post_id, draft in judged.items():
+        for judgement in draft.judgements:
+            if said.setdefault(post_id, judgement.label) != judgement.label:
+                contradicting.append(judgement.line)
+                said[post_id] = judgement.label
     of_posts = posts.text_ids_of(conn, [post_id for post_id, draft in judged.items() if draft.pid is None])
     decisions = [
         (post_id, of_posts.get(post_id) or text_ids[draft.judgements[-1].text.hash], Label[draft.judgements[-1].label])
         for post_id, draft in judged.items()
     ]
     staging.stage_decisions(conn, run_id, decisions)
+    return contradicting

@@ -11,8 +11,8 @@ from types import MappingProxyType
 import numpy as np
 from sqlalchemy import Connection, Engine
 
-from core.differences import Difference, differences, telling_differences
-from core.domain import Actor, Label, Side, SourceKind
+from core.differences import Difference, differences, links_of, telling_differences
+from core.domain import Actor, Label, Post, Side, SourceKind
 from core.errors import Conflict, NotAllowed
 from core.families import Matched, NewTexts, Placed, Representatives, family_form, is_exact_only, match
 from core.minhash import bands_of
@@ -260,15 +260,27 @@ def preview_family(engine: Engine, actor: Actor, post_id: int) -> FamilyPreview:
         found = families.members(conn, family, open_to=actor.user_id or 0)
     others = [member for member in found if member.post_id != post_id]
     text = shown.text
-    # One look at each distinct text: of a template's copies most are the same to the letter.
-    telling = {body: telling_differences(text, body) for body in {other.text for other in others}}
-    first = sorted(others, key=lambda other: (not telling[other.text], other.text == text, other.post_id))
+    # One look at each distinct one: of a template's copies most are the same to the letter.
+    looks = {(other.text, other.original) for other in others}
+    telling = {look: _telling(shown, *look) for look in looks}
+    first = sorted(
+        others, key=lambda other: (not telling[other.text, other.original], other.text == text, other.post_id)
+    )
     copies = tuple(
-        NearCopy(m.post_id, m.pid, m.text_id, m.text, differences(text, m.text), telling[m.text])
+        NearCopy(m.post_id, m.pid, m.text_id, m.text, differences(text, m.text), telling[m.text, m.original])
         for m in first[:MEMBERS_SHOWN]
     )
     newest = max((other.post_id for other in others), default=post_id)
-    return FamilyPreview(post_id, text, len(others), newest, sum(bool(telling[other.text]) for other in others), copies)
+    return FamilyPreview(
+        post_id, text, len(others), newest, sum(bool(telling[m.text, m.original]) for m in others), copies
+    )
+
+
+def _telling(shown: Post, text: str, original: str) -> tuple[str, ...]:
+    """What differs in the texts, and where links lead to: two labels of one host read the same."""
+    ours, theirs = links_of(shown.original), links_of(original)
+    links = (*(link for link in ours if link not in theirs), *(link for link in theirs if link not in ours))
+    return tuple(dict.fromkeys((*telling_differences(shown.text, text), *links)))
 
 
 def _has_to_do_with(conn: Connection, actor: Actor, post_id: int) -> bool:

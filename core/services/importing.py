@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 POSTS_PER_TRANSACTION = 1_000  # that are known, and change
 KEPT_FOR = timedelta(days=1)  # an upload that nobody imported
+BROKEN_OFF_AFTER = timedelta(hours=1)  # without another byte
 
 
 def queue_import(engine: Engine, actor: Actor, request: ImportRequest, *, now: datetime) -> Run:
@@ -64,8 +65,8 @@ def run_import(engine: Engine, run: Run, *, report: Report) -> dict[str, object]
     try:
         _note_file(build)
         build_posts(build)
-        families.place_new_texts(engine, after=build.newest_text, report=report)
-        report("publishing", 0, None, "")
+        families.place_new_texts(engine, after=build.newest_text, report=build.report_stage)
+        build.report_stage("publishing", 0, None, "")
         _publish(build)
     finally:
         _sweep(engine, run.id, texts_after=build.newest_text)
@@ -75,19 +76,21 @@ def run_import(engine: Engine, run: Run, *, report: Report) -> dict[str, object]
 
 
 def sweep_uploads(engine: Engine, uploads_dir: Path, *, now: datetime) -> int:
-    """Delete uploads of yesterday and before that no open import waits for; returns how many. For a server's start.
+    """Delete uploads of yesterday and before that no open import waits for, and broken-off ones; returns how many.
 
-    They hold authors and addresses: what was never imported, or whose import was killed, must not lie about. What a
-    killed server had stored in part goes whatever its age, because only a running server writes there.
+    They hold authors and addresses: what was never imported, or whose import was killed, must not lie about.
     """
     with read(engine) as conn:
         wanted = {str(run.config.get("path")) for run in runs.open_runs(conn, kind=RunKind.importing)}
-    oldest = (now - KEPT_FOR).timestamp()
-    old = [path for path in uploads_dir.glob("*") if path.suffix == ".partial" or path.stat().st_mtime < oldest]
+    old = [path for path in uploads_dir.glob("*") if str(path) not in wanted and _is_left(path, now)]
     for path in old:
-        if str(path) not in wanted:
-            path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
     return len(old)
+
+
+def _is_left(upload: Path, now: datetime) -> bool:
+    kept_for = BROKEN_OFF_AFTER if upload.suffix == ".partial" else KEPT_FOR
+    return upload.stat().st_mtime < (now - kept_for).timestamp()
 
 
 def sweep_leftovers(engine: Engine) -> None:

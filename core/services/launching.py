@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from core.domain import RunKind, RunStatus
-from core.services.importing import sweep_leftovers, sweep_rejects
+from core.services.importing import sweep_leftovers, sweep_rejects, sweep_uploads
 from core.services.queueing import catch_up
 from core.services.runs import fail_dead_runs
 from core.services.scoring import queue_scoring_if_needed
@@ -73,17 +73,18 @@ class Supervisor:
         self._may_have_leftovers |= any(run.kind is RunKind.importing for run in failed)
         self._sweep_after_imports()
         finish_takebacks(self._engine)
-        self._sweep_rejects_daily(now)
+        self._sweep_daily(now)
         if catch_up(self._engine, now=now):
             queue_scoring_if_needed(self._engine, created_by="supervisor", now=now)
         for run_id in self._startable():
             self._children[run_id] = self._launch(self._settings, run_id)
 
-    def _sweep_rejects_daily(self, now: datetime) -> None:
+    def _sweep_daily(self, now: datetime) -> None:
         """At the server's start and each day after."""
         if self._swept_at is None or now - self._swept_at >= timedelta(days=1):
             self._swept_at = now
             sweep_rejects(self._engine, now=now)
+            sweep_uploads(self._engine, self._settings.uploads_dir, now=now)
 
     def _sweep_after_imports(self) -> None:
         """What a killed import has read lies about, unseen, with authors and addresses; not while another reads."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import psutil
 from sqlalchemy import Connection, Engine
@@ -51,7 +52,10 @@ def cancel_run(engine: Engine, actor: Actor, run_id: int, *, now: datetime) -> R
         if found.status is RunStatus.queued:
             runs.finish_run(conn, run_id, status=RunStatus.cancelled, now=now)
         audit.record_action(conn, actor, f"cancel {found.kind}", details={"run": run_id}, now=now)
-        return runs.require_run(conn, run_id)
+        asked = runs.require_run(conn, run_id)
+    if asked.status is RunStatus.cancelled and asked.config.get("delete_after"):
+        Path(str(asked.config["path"])).unlink(missing_ok=True)  # an upload: no worker will come to delete it
+    return asked
 
 
 def is_alive(found: Run) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from core import labelled, markup, text, tsv
+from core import differences, exchange, families, json_arrays, labelled, markup, text, tsv
 from core.markup import ATTACHMENT, host_of, read_markup
 from core.text import EMOTICON, has_text, join_excerpts, model_text, normalised, reading_text
 from core.tsv import split_fields
@@ -159,7 +159,7 @@ READERS: dict[str, Callable[[str], object]] = {
 }
 EXPRESSIONS = {
     f"{module.__name__}.{name}": expression
-    for module in (text, markup, tsv, labelled)
+    for module in (text, markup, tsv, labelled, families, differences, json_arrays, exchange)
     for name, expression in vars(module).items()
     if isinstance(expression, re.Pattern)
 }

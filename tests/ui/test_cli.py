@@ -118,16 +118,15 @@ def test_families_are_listed_with_their_members_by_pid(tiebreak: Terminal, tmp_p
 
 def test_labelled_file_of_a_model_with_integers_is_imported_as_suggestions(tiebreak: Terminal, tmp_path: Path) -> None:
     path = tmp_path / "model.csv"
-    path.write_text("split,text,label\ntrain,one,1\ntest,one,1\ntest,two,0\n")
+    path.write_text("split,text,label\ntrain,one,1\ntest,one,2\ntest,two,0\n")
     assert "3 rejected" in tiebreak("import", str(path)).stdout
     options = ("--source", "a model", "--trust", "suggestion", "--label-order", "normal,violation,suspicious")
     counts = tiebreak.json("import", str(path), *options)
     assert (counts["decisions_added"], counts["split_overlaps"]) == (2, 1)
     assert counts["files"][0]["split_overlap_lines"] == [[2, 3]]
-    assert (
-        "1 text stands both in its training and its evaluation split (lines 2 and 3)"
-        in tiebreak("import", str(path), *options).stdout
-    )
+    said = tiebreak("import", str(path), *options).stdout
+    assert "1 text stands both in its training and its evaluation split (lines 2 and 3)" in said
+    assert "1 label is not what an earlier line says of the same post (lines 3); the last one counts" in said
     status = tiebreak.json("status")
     assert (status["pool"], status["decided"]) == (2, 0)
     assert "known as suggestion" in tiebreak("import", str(path), *options[:3], "human", code=1).stderr

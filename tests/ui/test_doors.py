@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -578,7 +578,8 @@ def test_list_of_families_is_streamed_verbatim_to_those_who_look(
     answer = client.get("/api/families.tsv")
     assert answer.headers["content-type"] == "text/tab-separated-values; charset=utf-8"
     lines = [line.split("\t") for line in answer.text.splitlines()]
-    assert lines[0] == ["family", "size", "representative", "pid", "label", "text"]
-    assert [line[:5] for line in lines[1:]] == [["1", "3", "1", str(n), "\\N"] for n in (1, 2, 3)]
-    assert lines[3][5].startswith("=1+1 ")
+    assert lines[0] == ["family", "size", "first_seen", "last_seen", "representative", "pid", "label", "text"]
+    assert [line[:2] + line[4:7] for line in lines[1:]] == [["1", "3", "1", str(n), "\\N"] for n in (1, 2, 3)]
+    assert {datetime.fromisoformat(seen).utcoffset() for line in lines[1:] for seen in line[2:4]} == {timedelta(0)}
+    assert lines[3][7].startswith("=1+1 ")
     assert "bob" not in answer.text

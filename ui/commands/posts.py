@@ -85,7 +85,7 @@ def import_files(
         seconds = round((ended.finished_at - ended.started_at).total_seconds(), 3)  # type: ignore[operator]
         results.append({"file": file.name, "run": ended.id} | ended.result | {"seconds": seconds})
     run_follow_ups(installation)
-    own = ("file", "run", "split_overlap_lines")
+    own = ("file", "run", "split_overlap_lines", "contradiction_lines")
     total = {key: sum(r[key] for r in results) for key in results[0] if key not in own}  # type: ignore[misc]
     total["seconds"] = round(total["seconds"], 3)
     show(total | {"files": results}, as_json=as_json, text=lambda: map(_import_line, results))
@@ -104,6 +104,10 @@ def _import_line(result: dict[str, Any]) -> str:
         lines = ", ".join(f"{train} and {evaluation}" for train, evaluation in result["split_overlap_lines"])
         texts = "1 text stands" if result["split_overlaps"] == 1 else f"{result['split_overlaps']:,} texts stand"
         line += f"; {texts} both in its training and its evaluation split (lines {lines})"
+    if result["contradictions"]:
+        lines = ", ".join(map(str, result["contradiction_lines"]))
+        labels = "1 label is" if result["contradictions"] == 1 else f"{result['contradictions']:,} labels are"
+        line += f"; {labels} not what an earlier line says of the same post (lines {lines}); the last one counts"
     if result["rejected"]:
         line += f" (`tiebreak runs show {result['run']}` lists them)"
     return line

@@ -14,7 +14,7 @@ from core.services import families
 from db.families import Family, FamilyMember
 from ui.server import runtime
 
-COLUMNS = ("family", "size", "representative", "pid", "label", "text")
+COLUMNS = ("family", "size", "first_seen", "last_seen", "representative", "pid", "label", "text")
 NULL = "\\N"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -22,7 +22,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 def download(request: Request) -> Response:
     """GET /api/families.tsv: a line for each post of each family of two or more, largest first, streamed.
 
-    As MySQL writes it: verbatim, with backslash escapes, \\N where a post has no pid or no label yet.
+    As MySQL writes it: verbatim, with backslash escapes, times in UTC, \\N where a post has no pid or no label yet.
     """
     session: Session = request.state.session
     try:
@@ -37,9 +37,10 @@ def _lines(found: Iterator[tuple[Family, list[FamilyMember]]]) -> Iterator[str]:
     yield "\t".join(COLUMNS) + "\n"
     for family, members in found:
         representative = families.representative_of(family, members).pid
+        seen = (family.first_seen_at.isoformat(), family.last_seen_at.isoformat())
         for member in members:
             label = None if member.label is None else member.label.name
-            cells = (str(family.id), str(family.size), representative, member.pid, label, member.text)
+            cells = (str(family.id), str(family.size), *seen, representative, member.pid, label, member.text)
             yield "\t".join(NULL if cell is None else cell.translate(_ESCAPES) for cell in cells) + "\n"
 
 

@@ -28,6 +28,8 @@ from ui.run_view import show_run
 from ui.server.uploads import upload_hash, upload_path
 from ui.words import counted, megabytes, plain
 
+RUNS_SHOWN = 50  # and as many more at each click
+
 # --- choosing a file --------------------------------------------------------------------------------------------------
 
 
@@ -143,6 +145,10 @@ def show_preview(page: Page, request: importing.ImportRequest) -> None:
         component("preview")(key="preview", data=for_people(found))
 
 
+def show_older() -> None:
+    st.session_state["runs-shown"] = st.session_state.get("runs-shown", RUNS_SHOWN) + RUNS_SHOWN
+
+
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 page = open_page("Import", "Bring a forum's export or a labelled file in. Reading a file twice adds nothing.")
@@ -157,7 +163,9 @@ with errors_as_sentences():
         show_inbox()
     else:
         show_preview(page, request)
-    past = runs.list_runs(page.engine, page.actor, kind=RunKind.importing)
+    shown = st.session_state.get("runs-shown", RUNS_SHOWN)
+    past = runs.list_runs(page.engine, page.actor, kind=RunKind.importing, limit=shown + 1)
+    has_older, past = len(past) > shown, past[:shown]
     for run in reversed([run for run in past if run.is_open]):
         show_run(page, run.id)
     takers = {int(str(run.config["take_back"])): run for run in past if takeback.is_take_back(run) and run.published_at}
@@ -167,6 +175,8 @@ with errors_as_sentences():
     ended = [run for run in past if not run.is_open and not takeback.is_take_back(run)]
     if ended:
         show_history(page, ended, takers)
+        if has_older:
+            st.button("Show older imports", on_click=show_older)
     elif not any(run.is_open for run in past) and request is None:
         st.caption(
             "Nothing was imported yet. What you import is listed here: who, when, how many rows, and what was wrong."

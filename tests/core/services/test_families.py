@@ -187,6 +187,25 @@ def test_preview_counts_what_a_press_would_decide_and_points_out_what_tells_firs
     assert (found.text[cut.a_start : cut.a_end], found.copies[2].text[cut.b_start : cut.b_end]) == ("", "！")
 
 
+def test_preview_points_out_links_that_lead_elsewhere_under_the_same_words(
+    engine: Engine, bring: MakePool, moderator: Actor
+) -> None:
+    link = "今天晚上大家一起来看比赛直播吧 [url=http://t.cn/{}]点这里[/url]"
+    bring(
+        [
+            link.format("aaaa"),
+            link.format("aaaa"),
+            link.format("bbbb"),
+            link.format("aaaa").replace("url=http://", "url="),
+        ]
+    )
+    card = sync(engine, moderator, want=1).cards[0]
+    found = families.preview_family(engine, moderator, card.lease.post_id)
+    assert {copy.text for copy in found.copies} == {found.text}
+    assert found.telling == 1
+    assert (found.copies[0].post_id, found.copies[0].telling) == (3, ("t.cn/aaaa", "t.cn/bbbb"))
+
+
 def hold(engine: Engine, actor: Actor, post_id: int) -> int:
     """Put a post on somebody's card, as another round of the queue might have; returns the lease."""
     with write(engine) as conn:

@@ -16,6 +16,7 @@ from core.clock import utc_now
 from core.domain import Actor, Label, RunStatus, Side
 from core.errors import BadInput, Cancelled
 from core.services import annotation, importing, reviewing
+from core.services.runs import cancel_run
 from core.services.status import status_of
 from core.settings import Settings
 from db import decisions, golds, runs, staging
@@ -50,7 +51,7 @@ def test_rows_of_a_pid_become_one_post_with_its_hits(engine: Engine, export: Wri
     run = import_file(engine, export((1, "a", "first excerpt"), (2, "a", "other post"), (1, "b", "second excerpt")))
     assert run.result == {
         "rows": 3, "posts_added": 2, "hits_added": 1, "repeats": 0, "rejected": 0, "posts_changed": 0,
-        "decisions_added": 0, "split_overlaps": 0,
+        "decisions_added": 0, "split_overlaps": 0, "contradictions": 0,
     }  # fmt: skip
     assert [found["pid"] for found in rows(engine, post)] == ["1", "2"]
     assert sorted((found["post_id"], found["word"]) for found in rows(engine, hit)) == [(1, "a"), (1, "b"), (2, "a")]
@@ -362,12 +363,21 @@ def test_upload_is_deleted_however_its_import_ends(engine: Engine, tmp_path: Pat
 
 def test_old_uploads_that_nobody_waits_for_are_swept(engine: Engine, tmp_path: Path) -> None:
     now = utc_now()
-    for name, days in (("new", 0), ("old", 2), ("waiting", 2), ("broken.partial", 0)):
+    for name, hours in (("new", 2), ("old", 48), ("waiting", 48), ("broken.partial", 2), ("arriving.partial", 0)):
         (tmp_path / name).write_text("pid\tcontext\n")
-        os.utime(tmp_path / name, (now.timestamp() - days * 86_400,) * 2)
+        os.utime(tmp_path / name, (now.timestamp() - hours * 3_600,) * 2)
     importing.queue_import(engine, OPERATOR, importing.ImportRequest(str(tmp_path / "waiting"), "w"), now=now)
     importing.sweep_uploads(engine, tmp_path, now=now)
-    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["new", "waiting"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["arriving.partial", "new", "waiting"]
+
+
+def test_upload_of_a_cancelled_import_that_was_still_waiting_is_deleted(engine: Engine, tmp_path: Path) -> None:
+    for name, delete_after in (("upload", True), ("own.tsv", False)):
+        (tmp_path / name).write_text("pid\tcontext\n")
+        request = importing.ImportRequest(str(tmp_path / name), name, delete_after=delete_after)
+        queued = importing.queue_import(engine, OPERATOR, request, now=NOW)
+        assert cancel_run(engine, OPERATOR, queued.id, now=NOW).status is RunStatus.cancelled
+    assert [(tmp_path / name).exists() for name in ("upload", "own.tsv")] == [False, True]
 
 
 def test_lead_who_reviews_several_decisions_of_a_post_has_one_vote(

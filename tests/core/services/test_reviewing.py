@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from core.domain import Actor, Label, Role, RunStatus, SourceTrust
 from core.errors import BadInput, Conflict, NotAllowed, NotFound
-from core.services import annotation, importing, previewing, queueing, rating, reviewing, training
+from core.services import annotation, building, importing, previewing, queueing, rating, reviewing, training
 from core.services.importing import ImportRequest
 from core.services.status import status_of
 from db import decisions, golds, queue, runs
@@ -340,6 +340,28 @@ def test_texts_on_both_sides_of_a_files_own_split_are_counted_and_some_shown(eng
     result = import_file(engine, path).result
     assert (result["split_overlaps"], result["split_overlap_lines"]) == (1, [[3, 4]])
     assert result["rows"] == 7
+
+
+def test_template_with_another_number_on_each_side_of_the_split_is_reported(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    spam = "无需抵押当天到账，正规平台办理快速贷款，电话{}"
+    path.write_text(
+        f"subset,text,label\ntrain,{spam.format(13800138000)},violation\ntest,{spam.format(13911112222)},violation\n"
+    )
+    assert import_file(engine, path).result["split_overlap_lines"] == [[2, 3]]
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 4_000])
+def test_labels_of_one_file_that_contradict_each_other_are_counted_and_some_shown(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+) -> None:
+    monkeypatch.setattr(building, "ROWS_PER_TRANSACTION", rows_at_once)
+    path = tmp_path / "x.jsonl"
+    said = [("1", "normal"), ("2", "normal"), ("1", "violation"), ("2", "normal"), ("1", "violation"), ("1", "normal")]
+    path.write_text("".join(f'{{"pid": "{pid}", "text": "t{pid}", "label": "{label}"}}\n' for pid, label in said))
+    result = import_file(engine, path).result
+    assert (result["contradictions"], result["contradiction_lines"]) == (2, [3, 6])
+    assert [made["label"] for made in rows(engine, decision)] == [Label.normal, Label.normal]
 
 
 def test_file_without_a_split_or_without_an_overlap_reports_none(engine: Engine, tmp_path: Path) -> None:

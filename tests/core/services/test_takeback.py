@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from core.domain import Actor, Label, LeaseOutcome, Run, RunKind, RunStatus
 from core.errors import Cancelled, Conflict
-from core.services import annotation, importing, queueing, reviewing, runs, takeback
+from core.services import annotation, families, importing, queueing, reviewing, runs, takeback
 from core.services import status as status_service
 from core.settings import Settings
 from core.worker import execute
@@ -120,6 +120,17 @@ def test_posts_and_hits_that_only_the_import_brought_go_with_all_that_hangs_on_t
     assert found["taken_back_at"] is not None
     assert found["swept_at"] is not None
     assert [row["action"] for row in rows(engine, audit_log)][-1] == "take back import"
+
+
+def test_family_whose_decided_post_stays_was_first_seen_when_it_came(
+    engine: Engine, settings: Settings, export: Export, moderator: Actor
+) -> None:
+    run = import_file(engine, export((1, "a", "nearly the same text 1"), (2, "a", "nearly the same text 2")))
+    came = families.list_families(engine, OPERATOR, limit=1)[0].family
+    decided(engine, moderator, 1)
+    decided(engine, moderator, 2)
+    take_back(engine, settings, run)
+    assert families.list_families(engine, OPERATOR, limit=1)[0].family == came
 
 
 def test_preview_says_what_will_happen_and_changes_nothing(
