@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -114,17 +115,26 @@ class NewTexts:
     is_open: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, ids: Ids, marks: Sequence[Mark]) -> NewTexts:
-        """Raises ValueError where ids are not ascending, or not as many as marks."""
-        if len(ids) != len(marks) or (np.diff(ids) <= 0).any():
-            raise ValueError(f"expected {len(marks)} ascending ids, one for each mark, got {len(ids)}")
-        banded = b"".join(mark.bands or NO_BANDS for mark in marks)
+    def of(cls, texts: Iterable[tuple[int, Mark]]) -> NewTexts:
+        """texts: (id, mark), read one by one into what is much smaller. Raises ValueError where ids do not ascend."""
+        ids, keys, bands, is_open = array("q"), array("q"), bytearray(), bytearray()
+        for text_id, mark in texts:
+            ids.append(text_id)
+            keys.append(mark.key)
+            bands += mark.bands or NO_BANDS
+            is_open.append(mark.bands is not None)
+        found = np.array(ids, dtype=np.int64)
+        if (np.diff(found) <= 0).any():
+            raise ValueError("the ids of new texts do not ascend")
         return cls(
-            ids,
-            np.fromiter((mark.key for mark in marks), dtype=np.int64, count=len(marks)),
-            np.frombuffer(banded, dtype="<u4").astype(np.uint32).reshape(len(marks), N_BANDS),
-            np.fromiter((mark.bands is not None for mark in marks), dtype=np.bool_, count=len(marks)),
+            found,
+            np.array(keys, dtype=np.int64),
+            np.frombuffer(bands, dtype="<u4").astype(np.uint32, copy=False).reshape(len(found), N_BANDS),
+            np.array(is_open, dtype=np.bool_),
         )
+
+    def __getitem__(self, which: npt.NDArray[np.bool_]) -> NewTexts:
+        return NewTexts(self.ids[which], self.keys[which], self.bands[which], self.is_open[which])
 
 
 @dataclass(frozen=True, slots=True)

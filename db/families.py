@@ -6,6 +6,7 @@ or comes from before there were families.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, 
 
 from core.buckets import Ids
 from core.domain import Label, RunKind, Side
-from core.families import Mark, Placed, Representatives
+from core.families import Mark, NewTexts, Placed, Representatives
 from core.minhash import Bands
 from db.engine import each_of, plain_rows
 from db.posts import decides, is_decided, is_visible, stands
@@ -24,13 +25,6 @@ from db.tables import decision, distinct_text, family_place, lease, post, run, s
 
 PIECE = 50_000
 VARIABLES = 500
-
-
-@dataclass(frozen=True, slots=True)
-class NewText:
-    id: int
-    mark: Mark
-    side: Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +56,8 @@ class Family:
 # --- placing --------------------------------------------------------------------------------------------------------
 
 
-def newer_texts(conn: Connection, *, after: int, limit: int) -> list[NewText]:
-    """Texts beyond that id which are in a family of their own that others may join, in order of id."""
+def newer_texts(conn: Connection, *, after: int, limit: int) -> tuple[NewTexts, list[Side]]:
+    """Texts beyond that id which are in a family of their own that others may join, in order of id, and their sides."""
     columns = (family_place.c.text_id, family_place.c.form_hash, family_place.c.bands, distinct_text.c.side)
     query = (
         select(*columns)
@@ -76,8 +70,15 @@ def newer_texts(conn: Connection, *, after: int, limit: int) -> list[NewText]:
         .order_by(family_place.c.text_id)
         .limit(limit)
     )
-    sides = {side.value: side for side in Side}
-    return [NewText(text_id, Mark(key, bands), sides[side]) for text_id, key, bands, side in plain_rows(conn, query)]
+    by_name = {side.value: side for side in Side}
+    sides: list[Side] = []
+
+    def texts() -> Iterator[tuple[int, Mark]]:
+        for text_id, key, bands, side in plain_rows(conn, query):
+            sides.append(by_name[side])
+            yield text_id, Mark(key, bands)
+
+    return NewTexts.of(texts()), sides
 
 
 def placed_by_key(conn: Connection, keys: Ids, *, before: int) -> tuple[Ids, Placed]:
@@ -92,16 +93,19 @@ def placed_by_key(conn: Connection, keys: Ids, *, before: int) -> tuple[Ids, Pla
 def representatives(conn: Connection, *, before: int) -> Iterator[Representatives]:
     """Every representative with a smaller id that near-copies may join, in order of id, in pieces."""
     last = 0
+    columns = (family_place.c.text_id, family_place.c.bands)
     while True:
-        columns = (family_place.c.text_id, family_place.c.bands)
         is_within = (family_place.c.text_id > last) & (family_place.c.text_id < before)
         query = select(*columns).where(family_place.c.bands.is_not(None), is_within)
-        found = list(plain_rows(conn, query.order_by(family_place.c.text_id).limit(PIECE)))
-        if not found:
+        ids, bands = array("q"), bytearray()
+        for text_id, of_text in plain_rows(conn, query.order_by(family_place.c.text_id).limit(PIECE)):
+            ids.append(text_id)
+            bands += of_text
+        if not ids:
             return
-        last = found[-1][0]
-        bands = np.frombuffer(b"".join(row[1] for row in found), dtype="<u4").reshape(len(found), -1)
-        yield Representatives(np.array([row[0] for row in found], dtype=np.int64), bands.astype(np.uint32))
+        last = ids[-1]
+        found = np.frombuffer(bands, dtype="<u4").astype(np.uint32, copy=False)
+        yield Representatives(np.array(ids, dtype=np.int64), found.reshape(len(ids), -1))
 
 
 def bodies_of(conn: Connection, text_ids: Sequence[int]) -> dict[int, str]:

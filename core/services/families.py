@@ -19,7 +19,7 @@ from core.minhash import bands_of
 from core.permissions import Permission, may, require
 from db import audit, decisions, families, leases, posts, queue, staging, texts
 from db.engine import in_turns, read, write, write_unseen
-from db.families import DecidedPosts, Family, FamilyMember, NewText
+from db.families import DecidedPosts, Family, FamilyMember
 
 TEXTS_AT_ONCE = 75_000  # new ones that are matched together; what is known already is read once for each such block
 PLACES_PER_TRANSACTION = 1_000
@@ -46,25 +46,27 @@ def place_new_texts(
     while True:
         report("finding near-copies", last - after, newest - after, "")
         with read(engine) as conn:
-            block = families.newer_texts(conn, after=last, limit=TEXTS_AT_ONCE)
-        if not block:
+            new, sides = families.newer_texts(conn, after=last, limit=TEXTS_AT_ONCE)
+        if not sides:
             return
-        last = block[-1].id
-        _place(engine, block, held_out)
+        last = int(new.ids[-1])
+        _place(engine, new, sides, held_out)
 
 
-def _place(engine: Engine, block: list[NewText], held_out: Mapping[int, Side]) -> None:
+def _place(engine: Engine, new: NewTexts, sides: list[Side], held_out: Mapping[int, Side]) -> None:
     """Texts whose family was closed meanwhile, because its representative was split off, look for another."""
-    before, last = block[0].id, block[-1].id
-    while block:
-        block = _place_once(engine, block, held_out, before=before)
+    before, last = int(new.ids[0]), int(new.ids[-1])
+    while len(new.ids):
+        too_late = _place_once(engine, new, sides, held_out, before=before)
+        is_late = np.isin(new.ids, list(too_late))
+        new, sides = new[is_late], [side for side, late in zip(sides, is_late.tolist(), strict=True) if late]
         before = last + 1  # what stands between them has its place by now
 
 
-def _place_once(engine: Engine, block: list[NewText], held_out: Mapping[int, Side], *, before: int) -> list[NewText]:
-    """Match against all texts with smaller ids than `before`, the block's own apart; returns those without a place."""
-    ids = np.array([text.id for text in block], dtype=np.int64)
-    new = NewTexts.of(ids, [text.mark for text in block])
+def _place_once(
+    engine: Engine, new: NewTexts, sides: list[Side], held_out: Mapping[int, Side], *, before: int
+) -> set[int]:
+    """Match against all texts with smaller ids than `before`, the new ones apart; returns those without a place."""
     with read(engine) as conn:
         matched = match(
             new,
@@ -72,24 +74,25 @@ def _place_once(engine: Engine, block: list[NewText], held_out: Mapping[int, Sid
             representatives=_representatives_before(conn, new, before),
             forms_of=lambda text_ids: _forms(conn, text_ids),
         )
-        staged = staging.held_out_sides(conn, first=block[0].id, last=block[-1].id)
-        family_of, sides = _stand(conn, block, matched, {**held_out, **staged})
+        ids = new.ids.tolist()
+        staged = staging.held_out_sides(conn, first=ids[0], last=ids[-1])
+        family_of, changed = _stand(conn, dict(zip(ids, sides, strict=True)), matched, {**held_out, **staged})
     moves = {
-        text.id: (family_of[text.id], text.mark.key if family_of[text.id] == family else None)
-        for text, family in zip(block, matched.family_ids.tolist(), strict=True)
-        if text.id != family
+        text_id: (family_of[text_id], key if family_of[text_id] == family else None)
+        for text_id, key, family in zip(ids, new.keys.tolist(), matched.family_ids.tolist(), strict=True)
+        if text_id != family
     }
     too_late: set[int] = set()
-    concerned = sorted(moves.keys() | sides.keys())
+    concerned = sorted(moves.keys() | changed.keys())
     for start in range(0, len(concerned), PLACES_PER_TRANSACTION):
         part = concerned[start : start + PLACES_PER_TRANSACTION]
         with in_turns(engine, write_unseen) as conn:
             closed = families.closed_ones(conn, sorted({moves[each][0] for each in part if each in moves}))
             late = {each for each in part if each in moves and moves[each][0] in closed}
             families.move(conn, [(each, *moves[each]) for each in part if each in moves and each not in late])
-            families.set_sides(conn, [(each, sides[each]) for each in part if each in sides and each not in late])
+            families.set_sides(conn, [(each, changed[each]) for each in part if each in changed and each not in late])
         too_late |= late
-    return [text for text in block if text.id in too_late]
+    return too_late
 
 
 def _placed_before(conn: Connection, new: NewTexts, before: int) -> Placed:
@@ -114,20 +117,22 @@ def _forms(conn: Connection, text_ids: Sequence[int]) -> list[str]:
 
 
 def _stand(
-    conn: Connection, block: list[NewText], matched: Matched, held_out: dict[int, Side]
+    conn: Connection, side_now: dict[int, Side], matched: Matched, held_out: dict[int, Side]
 ) -> tuple[dict[int, int], dict[int, Side]]:
     """The family of each text, and the side of those that do not stand on their family's yet.
 
-    held_out: texts that must not be trained on, with the side that they take unless they join a held-out family.
+    side_now: of each text, by id. held_out: texts that must not be trained on, with the side that they take unless
+    they join a held-out family.
     """
-    pairs = list(zip(block, matched.family_ids.tolist(), strict=True))
-    own = {text.id: held_out.get(text.id, text.side) for text in block}
+    pairs = list(zip(side_now, matched.family_ids.tolist(), strict=True))
+    own = {text_id: held_out.get(text_id, side) for text_id, side in side_now.items()}
     side_of = own | families.sides_of(conn, sorted({family for _, family in pairs if family not in own}))
     family_of = {
-        text.id: text.id if text.id in held_out and side_of[family] is Side.train else family for text, family in pairs
+        text_id: text_id if text_id in held_out and side_of[family] is Side.train else family
+        for text_id, family in pairs
     }
-    side_now = {text.id: side_of[family_of[text.id]] for text in block}
-    return family_of, {text.id: side_now[text.id] for text in block if side_now[text.id] is not text.side}
+    sides = {text_id: side_of[family] for text_id, family in family_of.items()}
+    return family_of, {text_id: side for text_id, side in sides.items() if side is not side_now[text_id]}
 
 
 # --- looking --------------------------------------------------------------------------------------------------------

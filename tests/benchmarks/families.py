@@ -104,7 +104,7 @@ def find(count: int) -> Found:
 
 def match_new(forms: Sequence[str]) -> Ids:
     """The families of forms among themselves."""
-    new = NewTexts.of(np.arange(len(forms)), marks_of(forms))
+    new = NewTexts.of(enumerate(marks_of(forms)))
     return match(new, forms_of=lambda ids: [forms[each] for each in ids]).family_ids
 
 
@@ -114,7 +114,7 @@ def match_block(count: int, known: int) -> float:
     samples = [family_form(text) for text, _ in sent_texts(PIECE, random.Random(SEED + 1))] if known else []
     pieces = _Known([form for form in samples if not is_exact_only(form)], known)
     begun = time.perf_counter()
-    new = NewTexts.of(np.arange(known, known + count), marks_of(forms))
+    new = NewTexts.of(enumerate(marks_of(forms), known))
     match(
         new,
         representatives=iter(pieces),

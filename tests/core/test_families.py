@@ -75,7 +75,7 @@ def match_all(forms: Sequence[str], *, cuts: Sequence[int] = (), piece: int = 1_
 
 
 def new_texts(forms: Sequence[str], ids: Sequence[int]) -> NewTexts:
-    return NewTexts.of(np.array(ids, dtype=np.int64), marks_of(forms))
+    return NewTexts.of(zip(ids, marks_of(forms), strict=True))
 
 
 def _cut(known: Representatives, piece: int) -> list[Representatives]:
@@ -287,10 +287,8 @@ def test_founders_are_handed_back_with_their_bands_unless_they_are_for_exact_cop
 
 
 def test_ids_that_do_not_ascend_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected 2 ascending ids"):
+    with pytest.raises(ValueError, match="do not ascend"):
         new_texts(["=a", "=b"], [2, 1])
-    with pytest.raises(ValueError, match="expected 2 ascending ids, one for each mark, got 1"):
-        new_texts(["=a", "=b"], [2])
 
 
 @given(st.text(alphabet="0137一三〇幺甲aol ", max_size=20))
