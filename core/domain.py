@@ -94,6 +94,14 @@ class LeaseOutcome(StrEnum):
     expired = "expired"
 
 
+class SkipKind(StrEnum):
+    """Why a moderator passes a post on."""
+
+    later = "later"  # back to the same person, after everything else
+    not_me = "not_me"  # to others
+    cannot_judge = "cannot_judge"  # to the lead
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who acts: a signed-in user, or the operator of the machine at the command line (user_id None)."""
@@ -225,6 +233,8 @@ class Decision:
     decided_at: datetime
     via_id: int | None = None  # it came by the family: the decision on a near-copy that it was applied from
     settles: bool = False
+    rule: str | None = None  # key of the rule of the guidelines that the post breaks
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +264,27 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of the guidelines that a post can break. key: what decisions carry, whatever the words become."""
+
+    key: str
+    english: str
+    chinese: str
+
+
+RULES = (
+    Rule("insulting_name", "insulting user name", "侮辱性用户名"),
+    Rule("politics", "politics", "涉政"),
+    Rule("medical_advertising", "medical advertising", "医疗广告"),
+    Rule("contact_details", "contact details", "联系方式"),
+    Rule("pornography_gambling", "pornography or gambling", "色情赌博"),
+    Rule("bad_links", "links to pornography or gambling", "色情赌博链接"),
+    Rule("off_topic_trade", "off-topic trade with contact", "无关交易带联系方式"),
+    Rule("personal_attack", "personal attack", "人身攻击"),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The lead's choices, versioned; read per use case."""
 
@@ -263,6 +294,7 @@ class Policy:
     lease_minutes: int = 10
     prefetch: int = 20
     reject_days: int = 30  # that the rejected lines of an import are kept
+    rules: tuple[Rule, ...] = RULES  # in the order of their keys on the keyboard
     shares: dict[str, float] = field(
         default_factory=lambda: {"uncertain": 0.6, "likely_violation": 0.2, "audit": 0.1, "exploration": 0.1}
     )

@@ -16,14 +16,15 @@ class Permission(StrEnum):
     manage_users = "invite, disable, change roles"
     manage_policy = "change the policy"
     review = "settle what is listed for review"
+    search = "search and browse posts"
     look = "see distributions, families, versions and runs"
     see_author = "see author names whatever the policy says"
 
 
 ROLES: dict[Role, frozenset[Permission]] = {
-    Role.moderator: frozenset({Permission.label}),
+    Role.moderator: frozenset({Permission.label, Permission.search}),
     Role.lead: frozenset(Permission),
-    Role.analyst: frozenset({Permission.look}),
+    Role.analyst: frozenset({Permission.look, Permission.search}),
 }
 
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,7 @@ from core.clock import utc_now
 from core.domain import Label, Prediction, Run, RunKind, RunStatus, Side
 from core.errors import Cancelled, Conflict, TiebreakError
 from core.metrics import measure
-from core.services import importing, queueing, scoring, takeback, training
+from core.services import importing, queueing, scoring, searching, takeback, training
 from core.services.runs import HEARTBEAT_EVERY_S
 from core.settings import Settings, read_settings
 from db import runs
@@ -143,6 +144,8 @@ def import_posts(context: Context) -> dict[str, object]:
     counts = execute_run(context.engine, context.run, report=context.report)
     queueing.renew_queue(context.engine, now=utc_now())
     scoring.queue_scoring_if_needed(context.engine, created_by=context.run.created_by, now=utc_now())
+    with suppress(Cancelled):  # the server goes on with it
+        searching.index_new_texts(context.engine, report=context.report)
     return counts
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from core.domain import Lease, Prediction, Reason
-from db import families, models, posts
+from db import families, flags, models, posts
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,11 @@ class Card:
     prediction: Prediction | None
     version: str | None
     copies: int
+    flag: str | None  # the note of the holder's own open flag
 
 
 def cards_of(conn: Connection, leases: Sequence[Lease], *, shows_author: bool) -> list[Card]:
-    """Cards in the order of the leases; the author is left out unless it may be shown."""
+    """Cards in the order of one person's leases; the author is left out unless it may be shown."""
     found = posts.posts_by_id(conn, [held.post_id for held in leases])
     words = posts.hit_words(conn, list(found))
     active = models.active_version(conn)
@@ -40,6 +41,7 @@ def cards_of(conn: Connection, leases: Sequence[Lease], *, shows_author: bool) -
     by_text = {prediction.text_id: prediction for prediction in said}
     family_of = families.families_of_texts(conn, text_ids)
     sizes = families.sizes_of(conn, list(set(family_of.values())), undecided=True)
+    flagged = flags.flagged_by(conn, list(found), user_id=leases[0].user_id) if leases else {}
     cards = []
     for held in leases:
         post = found[held.post_id]
@@ -57,6 +59,7 @@ def cards_of(conn: Connection, leases: Sequence[Lease], *, shows_author: bool) -
                 prediction=prediction,
                 version=active.name if active is not None and prediction is not None else None,
                 copies=max(0, sizes.get(family_of[post.text_id], 0) - 1),
+                flag=flagged.get(post.id),
             )
         )
     return cards

@@ -32,6 +32,8 @@ class NewDecision:
     seconds: float | None = None
     via_id: int | None = None
     settles: bool = False
+    rule: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class RecentDecision:
     label: Label
     decided_at: datetime
     copies: int
+    rule: str | None
+    note: str | None
 
 
 def _to_decision(row: Row[Any]) -> Decision:
@@ -70,6 +74,8 @@ def _to_decision(row: Row[Any]) -> Decision:
         decided_at=row.decided_at,
         via_id=row.via_id,
         settles=row.settles,
+        rule=row.rule,
+        note=row.note,
     )
 
 
@@ -89,6 +95,7 @@ def add_copies(conn: Connection, made: Decision, copies: Sequence[Copy], *, now:
             "supersedes": copy.supersedes,
             "via_id": made.id,
             "saw_model": made.saw_model,
+            "rule": made.rule,
             "decided_at": now,
         }
         for copy in copies
@@ -108,6 +115,17 @@ def copies_of(conn: Connection, decision_id: int) -> list[Copy]:
 def made_by_press(conn: Connection, press_id: str) -> Decision | None:
     row = conn.execute(select(decision).where(decision.c.press_id == press_id)).one_or_none()
     return None if row is None else _to_decision(row)
+
+
+def get_decision(conn: Connection, decision_id: int) -> Decision | None:
+    row = conn.execute(select(decision).where(decision.c.id == decision_id)).one_or_none()
+    return None if row is None else _to_decision(row)
+
+
+def standing_of_batch(conn: Connection, batch: str) -> list[Decision]:
+    """What stands of what was decided as one batch."""
+    made = _standing().where(decision.c.press_id.between(f"{batch}:", f"{batch}:\uffff"))
+    return [_to_decision(row) for row in conn.execute(made.order_by(decision.c.id))]
 
 
 def newest_id(conn: Connection) -> int:
@@ -161,6 +179,8 @@ def recent_of(conn: Connection, *, source_id: int, limit: int) -> list[RecentDec
             decision.c.label,
             decision.c.decided_at,
             copies.label("copies"),
+            decision.c.rule,
+            decision.c.note,
         )
         .join_from(decision, post, decision.c.post_id == post.c.id)
         .join(distinct_text, distinct_text.c.id == post.c.text_id)
@@ -169,7 +189,9 @@ def recent_of(conn: Connection, *, source_id: int, limit: int) -> list[RecentDec
         .limit(limit)
     )
     return [
-        RecentDecision(r.id, r.lease_id, r.post_id, r.text_id, r.body, Label(r.label), r.decided_at, r.copies)
+        RecentDecision(
+            r.id, r.lease_id, r.post_id, r.text_id, r.body, Label(r.label), r.decided_at, r.copies, r.rule, r.note
+        )
         for r in conn.execute(query)
     ]
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from core.domain import Lease, LeaseOutcome, Reason
 from db import queue
-from db.tables import lease, skip
+from db.tables import lease
 
 
 def _to_lease(row: Row[Any]) -> Lease:
@@ -46,11 +46,11 @@ def open_leases(conn: Connection, *, user_id: int) -> list[Lease]:
 
 
 def claim_posts(conn: Connection, *, user_id: int, count: int, now: datetime, ttl: timedelta) -> list[Lease]:
-    """Lease the next free posts of the queue; what this user skipped before comes after everything else."""
+    """Lease the next free posts of the queue; what this user left for later comes after everything else."""
     if count <= 0:
         return []
-    free = queue.claimable(conn, user_id=user_id, limit=count, skipped=False)
-    free += queue.claimable(conn, user_id=user_id, limit=count - len(free), skipped=True) if len(free) < count else []
+    free = queue.claimable(conn, user_id=user_id, limit=count, later=False)
+    free += queue.claimable(conn, user_id=user_id, limit=count - len(free), later=True) if len(free) < count else []
     if not free:
         return []
     values = [_values(entry, user_id=user_id, now=now, ttl=ttl) for entry in free]
@@ -99,12 +99,3 @@ def return_posts(conn: Connection, lease_ids: Sequence[int], *, user_id: int, no
 def return_all(conn: Connection, *, user_id: int, now: datetime) -> None:
     own = update(lease).where(lease.c.user_id == user_id, lease.c.ended_at.is_(None))
     conn.execute(own.values(ended_at=now, outcome=LeaseOutcome.returned))
-
-
-def add_skip(conn: Connection, *, post_id: int, user_id: int, now: datetime) -> None:
-    remove_skip(conn, post_id=post_id, user_id=user_id)
-    conn.execute(insert(skip).values(post_id=post_id, user_id=user_id, skipped_at=now))
-
-
-def remove_skip(conn: Connection, *, post_id: int, user_id: int) -> None:
-    conn.execute(delete(skip).where(skip.c.post_id == post_id, skip.c.user_id == user_id))

@@ -7,14 +7,17 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
-from core.domain import Actor, Policy
+from core.domain import Actor, Policy, Rule
 from db.tables import policy
 
 
 def current_policy(conn: Connection) -> Policy:
     document = conn.execute(select(policy.c.document).order_by(policy.c.id.desc()).limit(1)).scalar()
     known = {f.name for f in fields(Policy)}
-    return Policy(**{name: value for name, value in (document or {}).items() if name in known})
+    said = {name: value for name, value in (document or {}).items() if name in known}
+    if "rules" in said:
+        said["rules"] = tuple(Rule(**rule) for rule in said["rules"])
+    return Policy(**said)
 
 
 def save_policy(conn: Connection, actor: Actor, chosen: Policy, *, now: datetime) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, insert, select, tuple_, update
 
-from core.domain import Lease, QueueEntry, Reason
+from core.domain import Lease, QueueEntry, Reason, SkipKind
 from db.engine import insert_rows
 from db.posts import count_taken_back, decides, ids_of_visible, is_visible
 from db.tables import decision, lease, post, queue_entry, queue_round, run, skip
@@ -79,11 +79,12 @@ def drop_entries_before(conn: Connection, round_id: int, *, limit: int) -> int:
 
 
 def claimable(
-    conn: Connection, *, user_id: int, limit: int, skipped: bool
+    conn: Connection, *, user_id: int, limit: int, later: bool
 ) -> list[Row[int, int, str, float, int, float]]:
     """(post_id, rank, reason, score, round_id, selection_probability) of posts nobody holds or has decided.
 
-    skipped: those that this user has skipped before, instead of those not.
+    later: those that this user has left for later, instead of those that this user has not skipped at all. What
+    somebody could not judge is the lead's.
     """
     round_id = current_round(conn)
     if round_id is None:
@@ -92,9 +93,16 @@ def claimable(
     held = exists().where(lease.c.post_id == post_id, lease.c.ended_at.is_(None))
     decided = exists().where(decision.c.post_id == post_id, decides())
     is_there = exists().where(post.c.id == post_id, is_visible())
-    was_skipped = exists().where(skip.c.post_id == post_id, skip.c.user_id == user_id)
-    free = _entries_in_order(round_id).where(~held, ~decided, is_there, was_skipped if skipped else ~was_skipped)
+    own = exists().where(skip.c.post_id == post_id, skip.c.user_id == user_id)
+    is_due = own.where(skip.c.kind == SkipKind.later) if later else ~own
+    free = _entries_in_order(round_id).where(~held, ~decided, is_there, is_due, ~is_left_to_lead(post_id))
     return list(conn.execute(free.limit(limit)))
+
+
+def is_left_to_lead(post_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Somebody could not judge the post."""
+    stuck = skip.alias("stuck")
+    return exists().where(stuck.c.kind == SkipKind.cannot_judge, stuck.c.post_id == post_id)
 
 
 def _entries_in_order(round_id: int) -> Select[int, int, str, float, int, float]:

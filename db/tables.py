@@ -344,6 +344,25 @@ skip = Table(
     _ref("post_id", "post.id", primary_key=True),
     _ref("user_id", "user.id", primary_key=True),
     Column("skipped_at", UtcTime, nullable=False),
+    Column("kind", String(16), nullable=False, default="later", server_default="later"),
+    Index("ix_skip_kind_post_id", "kind", "post_id"),
+    _one_of("kind", "later", "not_me", "cannot_judge"),
+)
+
+# A moderator wants the lead to look at a post, whatever is decided on it.
+flag = Table(
+    "flag",
+    metadata,
+    _id(),
+    _ref("post_id", "post.id"),
+    _ref("user_id", "user.id", index=True),
+    Column("note", Text, nullable=False),
+    Column("flagged_at", UtcTime, nullable=False),
+    Column("closed_at", UtcTime),
+    Column("closed_by", String(80)),
+    Column("answer", Text, nullable=False),
+    CheckConstraint("(closed_at IS NULL) = (closed_by IS NULL)", name="closed_by_somebody"),
+    Index("uq_flag_one_open_each", "post_id", "user_id", unique=True, sqlite_where=text("closed_at IS NULL")),
 )
 
 decision = Table(
@@ -363,6 +382,8 @@ decision = Table(
     Column("seconds", Float),  # from the card's first frame to the press
     Column("decided_at", UtcTime, nullable=False),
     Column("settles", Boolean, nullable=False, default=False, server_default=false()),  # by a lead in review
+    Column("rule", String(40)),  # of the guidelines, that the post breaks: a key of the policy's list at that time
+    Column("note", Text),
     CheckConstraint("label IS NULL OR label IN (0, 1, 2)", name="label"),
     CheckConstraint("label IS NOT NULL OR supersedes IS NOT NULL", name="takes_back_something"),
     CheckConstraint("NOT settles OR label IS NOT NULL", name="settles_with_a_label"),

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, exists, func, or_, select
 
 from core.drafts import DraftText
 from core.families import Mark
+from db import search
 from db.engine import each_of, insert_rows, plain_rows
 from db.tables import decision, distinct_text, family_place, post, prediction, staged_change, staged_decision
 
@@ -60,7 +61,8 @@ def find_unused(conn: Connection, *, after: int, limit: int) -> tuple[list[int],
 
 
 def remove(conn: Connection, text_ids: Sequence[int]) -> None:
-    """Remove texts with their family places and predictions."""
+    """Remove texts with their family places and predictions, and from the search."""
+    search.forget_texts(conn, text_ids)
     gone = each_of(text_ids)
     conn.execute(delete(family_place).where(family_place.c.text_id.in_(gone)))
     conn.execute(delete(prediction).where(prediction.c.text_id.in_(gone)))

@@ -69,9 +69,33 @@ def test_chinese_table_of_roles_says_the_same() -> None:
 def test_keys_are_those_of_the_label_page(readme: Path) -> None:
     heading = "Keys" if readme == ENGLISH else "按键"
     named = [re.findall(r"`([^`]+)`", row[0]) for row in table_after(readme, heading)[2:]]
-    assert named == [["1", "2", "3"], ["0", "S"], ["U", "Backspace"], ["M"], ["A"], ["H"], ["Q"], ["?"]]
+    assert named == [
+        ["1", "2", "3"], ["0", "S"], ["O"], ["X"], ["U", "Backspace"], ["4", "9", "-", "="], ["N"], ["F"], ["M"], ["A"],
+        ["H"], ["Q"], ["?"],
+    ]  # fmt: skip
     script = (PROJECT_DIR / "ui" / "components" / "label" / "label.js").read_text(encoding="utf-8")
-    for key in ("s:", "u:", "m:", "a:", "h:", "q:", "1:", "2:", "3:", "0:", "Backspace:", '"?":'):
+    for key in (
+        "s:",
+        "o:",
+        "x:",
+        "u:",
+        "n:",
+        "f:",
+        '"4"',
+        '"9"',
+        '"-"',
+        '"="',
+        "m:",
+        "a:",
+        "h:",
+        "q:",
+        "1:",
+        "2:",
+        "3:",
+        "0:",
+        "Backspace:",
+        '"?":',
+    ):
         assert key in script
 
 

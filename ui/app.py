@@ -15,12 +15,15 @@ st.set_page_config(page_title="Tiebreak", page_icon=str(PROJECT_DIR / "ui" / "ic
 PAGES = (
     ("views/home.py", "Home", None),
     ("views/label.py", "Label", Permission.label),
+    ("views/own.py", "My work", Permission.label),
+    ("views/search.py", "Search", Permission.search),
     ("views/imports.py", "Import", Permission.manage_imports),
     ("views/retrain.py", "Retrain", Permission.manage_runs),
     ("views/models.py", "Models", Permission.look),
     ("views/distributions.py", "Distributions", Permission.look),
     ("views/families.py", "Families", Permission.look),
     ("views/review.py", "Review", Permission.review),
+    ("views/policy.py", "Policy", Permission.manage_policy),
     ("views/users.py", "Users", Permission.manage_users),
 )
 

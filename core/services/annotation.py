@@ -9,16 +9,17 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, Decision, Label, Lease, LeaseOutcome, SourceKind
+from core.domain import Actor, Decision, Label, Lease, LeaseOutcome, SkipKind, SourceKind
 from core.errors import BadInput, Conflict, LeaseLost, NotAllowed
 from core.permissions import ROLES, Permission, may, require
-from db import accounts, audit, cards, decisions, families, leases, policies, posts, queue, sources
+from db import accounts, audit, cards, decisions, families, flags, leases, policies, posts, queue, skips, sources
 from db.cards import Card
 from db.decisions import Copy, NewDecision, RecentDecision
 from db.engine import read, write
 
 MOST_LEASES = 25  # that one person may hold
 MOST_PRESSES = 200  # in one request; a browser that was offline longer sends several
+MOST_NOTE = 2_000  # characters
 RECENT = 10
 ORPHANED_AFTER = timedelta(seconds=90)  # a living page renews its leases each minute
 TEXT_CHANGED = "A newer import changed the text of this post after it was shown; read it again."
@@ -29,6 +30,8 @@ class PressKind(StrEnum):
     skip = "skip"
     undo = "undo"
     correct = "correct"
+    flag = "flag"
+    unflag = "unflag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,9 @@ class Press:
     """One key press as the browser made it. id is made there: the same press may arrive twice.
 
     decide: lease, post, text and label; family_until: applied to the near-copies too, those that were there when they
-    were looked at (post ids up to this one). skip: lease and post. undo: the lease it takes back, or a decision.
-    correct: a decision, the text that was read, and the new label.
+    were looked at (post ids up to this one); rule: of the guidelines, that the post breaks. skip: lease and post, and
+    to whom it goes. undo: the lease it takes back, or a decision. correct: a decision, the text that was read, and the
+    new label. flag, unflag: lease and post. note: on the decision, or what the lead is to look at.
     """
 
     id: str
@@ -48,6 +52,9 @@ class Press:
     label: Label | None = None
     decision_id: int | None = None
     family_until: int | None = None
+    skip_kind: SkipKind = SkipKind.later
+    rule: str | None = None
+    note: str | None = None
     saw_model: bool = False
     seconds: float | None = None
 
@@ -57,8 +64,11 @@ class Press:
             PressKind.skip: (self.lease_id, self.post_id),
             PressKind.undo: (self.lease_id if self.decision_id is None else self.decision_id,),
             PressKind.correct: (self.decision_id, self.text_id, self.label),
+            PressKind.flag: (self.lease_id, self.post_id),
+            PressKind.unflag: (self.lease_id, self.post_id),
         }
-        if not 8 <= len(self.id) <= 64 or None in needed[self.kind]:
+        is_too_long = len(self.note or "") > MOST_NOTE or len(self.rule or "") > 40
+        if not 8 <= len(self.id) <= 64 or is_too_long or None in needed[self.kind]:
             raise BadInput(f"The press {self.id[:64]!r} of kind {self.kind} is not complete; reload the page.")
 
 
@@ -182,6 +192,8 @@ def _decide(desk: _Desk, press: Press, answer: Answer) -> None:
         press_id=press.id,
         saw_model=press.saw_model,
         seconds=press.seconds,
+        rule=_rule(press),
+        note=press.note or None,
     )
     decided = decisions.add_decision(desk.conn, made, now=desk.now)
     leases.end(desk.conn, lease.id, outcome=LeaseOutcome.decided, now=desk.now)
@@ -207,14 +219,14 @@ def _skip(desk: _Desk, press: Press, answer: Answer) -> None:
     lease = _own_lease(desk, press)
     if lease.outcome in (None, LeaseOutcome.expired, LeaseOutcome.returned):
         leases.end(desk.conn, lease.id, outcome=LeaseOutcome.skipped, now=desk.now)
-        leases.add_skip(desk.conn, post_id=lease.post_id, user_id=desk.user_id, now=desk.now)
+        skips.add_skip(desk.conn, post_id=lease.post_id, user_id=desk.user_id, kind=press.skip_kind, now=desk.now)
 
 
 def _undo(desk: _Desk, press: Press, answer: Answer) -> None:
     """Take back a decision or a skip; the post comes back to the same person, if nobody else has it by now."""
     lease = None if press.lease_id is None else _own_lease(desk, press)
     if lease is not None and lease.outcome is LeaseOutcome.skipped:
-        leases.remove_skip(desk.conn, post_id=lease.post_id, user_id=desk.user_id)
+        skips.remove_skip(desk.conn, post_id=lease.post_id, user_id=desk.user_id)
     else:
         lease = _take_back(desk, press) or lease
     if lease is not None:
@@ -272,12 +284,37 @@ def _correct(desk: _Desk, press: Press, answer: Answer) -> None:
         press_id=press.id,
         saw_model=stands.saw_model or press.saw_model,
         settles=stands.settles and desk.may_settle,
+        rule=_rule(press),
+        note=stands.note if press.note is None else press.note or None,
     )
     copies = decisions.copies_of(desk.conn, stands.id)
     decisions.add_copies(desk.conn, decisions.add_decision(desk.conn, better, now=desk.now), copies, now=desk.now)
 
 
-_TAKE = {PressKind.decide: _decide, PressKind.skip: _skip, PressKind.undo: _undo, PressKind.correct: _correct}
+def _rule(press: Press) -> str | None:
+    """What is normal breaks none."""
+    return None if press.label is Label.normal else press.rule or None
+
+
+def _flag(desk: _Desk, press: Press, answer: Answer) -> None:
+    post_id = _own_lease(desk, press).post_id
+    if not posts.ids_of_visible(desk.conn, [post_id]):
+        raise LeaseLost("The import that brought this post was taken back; there is nothing to look at any more.")
+    flags.raise_flag(desk.conn, post_id=post_id, user_id=desk.user_id, note=press.note or "", now=desk.now)
+
+
+def _unflag(desk: _Desk, press: Press, answer: Answer) -> None:
+    flags.lower_flag(desk.conn, post_id=_own_lease(desk, press).post_id, user_id=desk.user_id)
+
+
+_TAKE = {
+    PressKind.decide: _decide,
+    PressKind.skip: _skip,
+    PressKind.undo: _undo,
+    PressKind.correct: _correct,
+    PressKind.flag: _flag,
+    PressKind.unflag: _unflag,
+}
 
 
 def _own_lease(desk: _Desk, press: Press) -> Lease:

@@ -16,10 +16,13 @@ from core.services.importing import sweep_leftovers, sweep_rejects, sweep_upload
 from core.services.queueing import catch_up
 from core.services.runs import fail_dead_runs
 from core.services.scoring import queue_scoring_if_needed
+from core.services.searching import index_new_texts
 from core.services.takeback import finish_takebacks
 from core.settings import PROJECT_DIR, Settings
 from db import runs
 from db.engine import read, write
+
+TEXTS_A_STEP = 10_000
 
 Launch = Callable[[Settings, int], "subprocess.Popen[bytes]"]
 
@@ -76,6 +79,7 @@ class Supervisor:
         self._sweep_daily(now)
         if catch_up(self._engine, now=now):
             queue_scoring_if_needed(self._engine, created_by="supervisor", now=now)
+        self._index_texts()
         for run_id in self._startable():
             self._children[run_id] = self._launch(self._settings, run_id)
 
@@ -95,6 +99,13 @@ class Supervisor:
         if not is_busy:
             sweep_leftovers(self._engine)
             self._may_have_leftovers = False
+
+    def _index_texts(self) -> None:
+        """What a killed import did not come to, and what was there before there was an index; not beside an import."""
+        with read(self._engine) as conn:
+            is_idle = not runs.open_runs(conn, kind=RunKind.importing)
+        if is_idle:
+            index_new_texts(self._engine, most=TEXTS_A_STEP)
 
     def _fail_if_never_begun(self, run_id: int, returncode: int, *, now: datetime) -> None:
         """A worker that ended before it claimed its run would be started again for ever."""

@@ -8,9 +8,13 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from core.domain import Actor, Policy
+from core.errors import BadInput
 from core.permissions import Permission, require
 from db import audit, policies
 from db.engine import read, write
+
+LEASE_MINUTES, PREFETCH, REJECT_DAYS = (1, 120), (1, 25), (1, 3_650)  # least and most
+MOST_RULES = 30
 
 
 def current_policy(engine: Engine) -> Policy:
@@ -19,7 +23,27 @@ def current_policy(engine: Engine) -> Policy:
 
 
 def change_policy(engine: Engine, actor: Actor, chosen: Policy, *, now: datetime) -> None:
+    """Raises BadInput for a policy that nobody could work by; what is stored then stays."""
     require(actor, Permission.manage_policy)
+    _refuse_unworkable(chosen)
     with write(engine) as conn:
         policies.save_policy(conn, actor, chosen, now=now)
         audit.record_action(conn, actor, "change policy", details=asdict(chosen), now=now)
+
+
+def _refuse_unworkable(chosen: Policy) -> None:
+    for name, value, (least, most) in (
+        ("A lease", chosen.lease_minutes, LEASE_MINUTES),
+        ("Cards fetched ahead", chosen.prefetch, PREFETCH),
+        ("Days that rejected lines are kept", chosen.reject_days, REJECT_DAYS),
+    ):
+        if not least <= value <= most:
+            raise BadInput(f"{name}: {value} was given, from {least} to {most} is possible.")
+    if any(share < 0 for share in chosen.shares.values()) or sum(chosen.shares.values()) > 1 + 1e-9:
+        raise BadInput(
+            f"The shares of the queue are {sum(chosen.shares.values()):.0%} together; they are 100 % at most."
+        )
+    if any(not (rule.english.strip() or rule.chinese.strip()) for rule in chosen.rules):
+        raise BadInput("A rule has no name; give it one or remove it.")
+    if len({rule.key for rule in chosen.rules}) < len(chosen.rules) or len(chosen.rules) > MOST_RULES:
+        raise BadInput(f"There are {len(chosen.rules)} rules; {MOST_RULES} different ones are possible.")

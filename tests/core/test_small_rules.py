@@ -109,8 +109,8 @@ def test_short_and_huge_passwords_are_refused(password: str) -> None:
 
 def test_lead_may_everything_and_the_others_what_the_design_says() -> None:
     assert ROLES[Role.lead] == set(Permission)
-    assert ROLES[Role.moderator] == {Permission.label}
-    assert ROLES[Role.analyst] == {Permission.look}
+    assert ROLES[Role.moderator] == {Permission.label, Permission.search}
+    assert ROLES[Role.analyst] == {Permission.look, Permission.search}
     with pytest.raises(NotAllowed, match="ask a lead"):
         require(Actor(1, "mo", Role.moderator), Permission.promote)
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, expect
 
 from core.domain import Role
 from core.settings import PROJECT_DIR
-from db.tables import decision, lease, post
+from db.tables import decision, flag, lease, post, skip
 from tests.conftest import rows
 from tests.e2e.conftest import Served, Visitor, free_port, wait_until
 
@@ -125,6 +125,62 @@ def test_skipped_post_is_not_decided_and_leaves_the_screen(labelling: Visitor, f
     wait_until_saved(labelling)
     assert decisions_of(forum, labelling) == []
     assert [found["outcome"] for found in rows(forum.engine, lease, post_id=skipped)][-1] == "skipped"
+
+
+@pytest.mark.parametrize(("key", "kind"), [("s", "later"), ("o", "not_me"), ("x", "cannot_judge")])
+def test_key_says_to_whom_a_skipped_post_goes_and_undo_brings_it_back(
+    labelling: Visitor, forum: Served, key: str, kind: str
+) -> None:
+    skipped = wait_for_card(labelling)
+    labelling.page.keyboard.press(key)
+    wait_until_saved(labelling)
+    assert [found["kind"] for found in rows(forum.engine, skip, post_id=skipped)] == [kind]
+    labelling.page.keyboard.press("u")
+    expect(desk(labelling)).to_have_attribute("data-painted", str(skipped), timeout=10_000)
+    wait_until_saved(labelling)
+    assert rows(forum.engine, skip, post_id=skipped) == []
+
+
+def test_rule_and_note_go_with_the_decision_and_not_with_the_next(labelling: Visitor, forum: Served) -> None:
+    rule = desk(labelling).locator(".rules [aria-pressed=true]")
+    labelling.page.keyboard.press("5")
+    labelling.page.keyboard.press("8")
+    expect(rule).to_have_text("8 色情赌博")
+    labelling.page.keyboard.press("n")
+    labelling.page.keyboard.type("see 2 of the list")  # digits and letters are typed here, and decide nothing
+    labelling.page.keyboard.press("Enter")
+    expect(desk(labelling).locator(".noted")).to_contain_text("see 2 of the list")
+    labelling.page.keyboard.press("3")
+    expect(rule).to_have_count(0)
+    expect(desk(labelling).locator(".noted")).to_be_hidden()
+    wait_for_card(labelling)
+    labelling.page.keyboard.press("2")
+    wait_until_saved(labelling)
+    made = [(m["label"], m["rule"], m["note"]) for m in decisions_of(forum, labelling)]
+    assert made == [(2, "pornography_gambling", "see 2 of the list"), (1, None, None)]
+    expect(desk(labelling).locator(".recent li").nth(1)).to_contain_text("色情赌博 · see 2 of the list")
+
+
+def test_flag_is_raised_with_what_was_written_and_taken_back_by_the_same_key(labelling: Visitor, forum: Served) -> None:
+    shown = wait_for_card(labelling)
+    labelling.page.keyboard.press("f")
+    labelling.page.keyboard.type("same number as yesterday")
+    labelling.page.keyboard.press("Enter")
+    wait_until_saved(labelling)
+    assert [found["note"] for found in rows(forum.engine, flag, post_id=shown)] == ["same number as yesterday"]
+    expect(desk(labelling).locator(".noted")).to_contain_text("Flagged for the lead: same number as yesterday")
+    labelling.shoot("24-flagged")
+    labelling.page.keyboard.press("f")
+    wait_until_saved(labelling)
+    assert rows(forum.engine, flag, post_id=shown) == []
+    labelling.page.keyboard.press("f")
+    labelling.page.keyboard.press("Escape")
+    expect(desk(labelling).locator("form.note")).to_be_hidden()
+    labelling.page.keyboard.press("1")
+    wait_until_saved(labelling)
+    assert [m["post_id"] for m in decisions_of(forum, labelling)] == [shown]
+    assert rows(forum.engine, flag, post_id=shown) == []
+    labelling.assert_clean()
 
 
 def test_number_pad_other_layouts_and_letters_work_and_repeats_do_not(labelling: Visitor, forum: Served) -> None:

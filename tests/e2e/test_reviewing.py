@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from core.domain import Role
+from core.domain import RULES, Role
 from db.engine import read
 from db.golds import gold_posts
-from db.tables import source
+from db.policies import current_policy
+from db.tables import flag, source
 from tests.conftest import rows
 from tests.e2e.conftest import Served, Visitor, wait_until
 
@@ -59,4 +60,83 @@ def test_lead_settles_a_disagreement_and_raises_a_models_suggestions(
     expect(page.get_by_text("1 post · page 1 of 1")).to_be_visible()
     expect(page.get_by_text("Post 2, counts as normal 合规 until it is settled")).to_be_visible()
     assert gold(served) == {1: "suspicious", 2: "normal", 3: "suspicious"}
+    lead.assert_clean()
+
+
+def test_lead_answers_a_flag_judges_one_post_and_puts_another_back(
+    served: Served, visit: Callable[[Served], Visitor], tmp_path: Path
+) -> None:
+    posts = tmp_path / "posts.tsv"
+    posts.write_text("pid\tcontext\n1\tfirst post here\n2\tquite another one\n3\t<b>third</b> **of all**\n")
+    served.run("import", str(posts))
+    moderator = visit(served)
+    moderator.sign_in(served.add_user("mo", Role.moderator))
+    moderator.go("Label")
+    desk = moderator.page.locator(".desk")
+    desk.locator(".text span").first.wait_for()
+    moderator.page.locator(".desk[data-painted]").wait_for(timeout=20_000)
+    moderator.page.keyboard.press("f")
+    moderator.page.keyboard.type("who is ![x](http://evil.example/x.png) this?")
+    moderator.page.keyboard.press("Enter")
+    flagged = desk.get_attribute("data-painted")
+    for _ in range(2):
+        moderator.page.locator(".desk[data-painted]").wait_for()
+        moderator.page.keyboard.press("x")
+        moderator.page.wait_for_timeout(150)
+    expect(desk.locator(".unsaved dd")).to_have_text("0", timeout=20_000)
+
+    lead = visit(served)
+    lead.sign_in(served.add_user("lea", Role.lead))
+    lead.go("Review")
+    page = lead.page
+    expect(page.get_by_text("1 open, the oldest 1 shown")).to_be_visible()
+    expect(page.get_by_text("![x](http://evil.example/x.png)", exact=False)).to_be_visible()
+    expect(page.get_by_text("2 posts, the newest 2 shown")).to_be_visible()
+    lead.shoot("51-passed-on")
+    page.get_by_label("Answer, for whoever flagged it").fill("a colleague")
+    page.get_by_role("button", name="Close the flag").click()
+    expect(page.get_by_text("No open flag.", exact=False)).to_be_visible()
+    closed = rows(served.engine, flag)[0]
+    assert (str(closed["post_id"]), closed["closed_by"], closed["answer"]) == (flagged, "lea", "a colleague")
+    page.get_by_role("button", name="Put back in the queue").first.click()
+    expect(page.get_by_text("1 post, the newest 1 shown")).to_be_visible()
+    page.get_by_role("button", name="violation 违规").click()
+    expect(page.get_by_text("None. A post that a moderator cannot judge", exact=False)).to_be_visible()
+    assert list(gold(served).values()) == ["violation"]
+    with page.expect_download() as downloaded:
+        page.get_by_role("link", name="All flags").click()
+    header, line = downloaded.value.path().read_text().splitlines()
+    assert dict(zip(header.split("\t"), line.split("\t"), strict=True))["answer"] == "a colleague"
+    lead.assert_clean()
+
+
+def test_lead_edits_the_rules_and_moderators_get_the_new_list(
+    served: Served, visit: Callable[[Served], Visitor], tmp_path: Path
+) -> None:
+    posts = tmp_path / "posts.tsv"
+    posts.write_text("pid\tcontext\n1\tfirst post here\n")
+    served.run("import", str(posts))
+    lead = visit(served)
+    lead.sign_in(served.add_user("lea", Role.lead))
+    lead.go("Policy")
+    page = lead.page
+    lead.shoot("52-policy")
+    page.get_by_role("button", name="Remove").first.click()
+    page.get_by_role("button", name="Add a rule").click()
+    page.get_by_label("English").last.fill("spoilers")
+    page.get_by_label("Chinese").last.fill("剧透")
+    page.get_by_label("Chinese").last.press("Tab")
+    page.get_by_label("Cards fetched ahead").fill("7")
+    page.get_by_label("Cards fetched ahead").press("Tab")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.", exact=False)).to_be_visible()
+    with read(served.engine) as conn:
+        chosen = current_policy(conn)
+    assert [rule.english for rule in chosen.rules] == [*(rule.english for rule in RULES[1:]), "spoilers"]
+    assert chosen.prefetch == 7
+    lead.go("Label")
+    rules = page.locator(".desk .rules button")
+    expect(rules).to_have_count(len(RULES))
+    expect(rules.first).to_have_text("4 涉政")
+    expect(rules.last).to_have_text("= 剧透")
     lead.assert_clean()

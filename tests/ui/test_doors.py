@@ -27,7 +27,7 @@ from db.tables import audit_log, family_place
 from db.tables import session as session_table
 from tests.conftest import rows
 from tests.core.services.conftest import import_file
-from ui.server import families, labelling, runtime, signin, uploads
+from ui.server import labelling, runtime, signin, tables, uploads
 from ui.server.app import refuse_exposure
 from ui.server.cookies import COOKIE
 from ui.server.gate import Gate, is_allowed_host
@@ -52,7 +52,7 @@ async def stream(websocket: WebSocket) -> None:
 @pytest.fixture
 def client(settings: Settings, engine: Engine) -> TestClient:
     runtime.start(runtime.Runtime(settings, engine, frozenset({"forum.example"})))
-    own = [*signin.routes, *labelling.routes, *uploads.routes, *families.routes]
+    own = [*signin.routes, *labelling.routes, *uploads.routes, *tables.routes]
     app = Starlette(
         routes=[*own, Route("/", inside), WebSocketRoute("/_stcore/stream", stream)], middleware=[Middleware(Gate)]
     )

@@ -23,7 +23,7 @@ from core.errors import BadInput, SettingsError
 from core.services.accounts import first_lead_token
 from core.services.launching import Supervisor
 from core.settings import PROJECT_DIR, Settings
-from ui.server import families, labelling, runtime, signin, uploads
+from ui.server import labelling, runtime, signin, tables, uploads
 from ui.server.address import forget_address, record_address
 from ui.server.gate import Gate
 
@@ -47,7 +47,7 @@ def make_app() -> Any:
     return st.App(
         PROJECT_DIR / "ui" / "app.py",
         lifespan=_lifespan,
-        routes=[*signin.routes, *labelling.routes, *uploads.routes, *families.routes],
+        routes=[*signin.routes, *labelling.routes, *uploads.routes, *tables.routes],
         middleware=[Middleware(Gate)],
     )
 

@@ -18,12 +18,13 @@ from starlette.routing import Route
 
 from core.clock import utc_now
 from core.differences import Difference
-from core.domain import LABEL_NAMES, Label, Session
+from core.domain import LABEL_NAMES, Label, Session, SkipKind
 from core.errors import BadInput, Conflict, NotAllowed, NotFound, TiebreakError
 from core.markup import read_markup
 from core.services import annotation, families
 from core.services.annotation import Press, PressKind
 from core.services.families import FamilyPreview
+from core.text import clean_unicode
 from db.cards import Card
 from db.decisions import RecentDecision
 from ui.server import runtime
@@ -136,6 +137,9 @@ def _press(press: dict[str, Any]) -> Press:
         text_id=_maybe_whole(press.get("text_id")),
         decision_id=_maybe_whole(press.get("decision_id")),
         family_until=_maybe_whole(press.get("family_until")),
+        skip_kind=SkipKind(press.get("skip_kind", SkipKind.later)),
+        rule=_maybe_text(press.get("rule")),
+        note=_maybe_text(press.get("note")),
         label=None if label is None else Label[label],
         saw_model=press.get("saw_model") is True,
         seconds=None if seconds is None else min(86_400.0, max(0.0, float(seconds))),
@@ -150,6 +154,12 @@ def _whole(value: Any) -> int:
 
 def _maybe_whole(value: Any) -> int | None:
     return None if value is None else _whole(value)
+
+
+def _maybe_text(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a text")
+    return None if value is None else clean_unicode(value)
 
 
 # --- the answer -----------------------------------------------------------------------------------------------------
@@ -187,6 +197,7 @@ def _card(card: Card) -> dict[str, Any]:
         "hits": list(card.hit_words),
         "reason": card.lease.reason,
         "copies": card.copies,
+        "flag": card.flag,
         "model": None
         if said is None
         else {
@@ -206,6 +217,8 @@ def _recent(made: RecentDecision) -> dict[str, Any]:
         "text": made.text[:RECENT_CHARACTERS] + ("…" if len(made.text) > RECENT_CHARACTERS else ""),
         "label": made.label.name,
         "copies": made.copies,
+        "rule": made.rule,
+        "note": made.note,
     }
 
 

@@ -22,14 +22,16 @@ REASONS = {
 page = open_page("Label", "One post after the other: 1, 2 or 3 decides, saves and brings the next. ? lists the keys.")
 with errors_as_sentences():
     require(page.actor, Permission.label)
+    policy = current_policy(page.engine)
     component("label")(
         key="label",
         data={
             "user": page.session.user.id,
             "csrf": page.session.csrf,
-            "want": current_policy(page.engine).prefetch,
+            "want": policy.prefetch,
             "has_posts": has_posts(page.engine),
             "labels": [{"name": label.name, "chinese": label.chinese} for label in Label],
+            "rules": [{"key": rule.key, "english": rule.english, "chinese": rule.chinese} for rule in policy.rules],
             "reasons": {reason.value: words for reason, words in REASONS.items()},
         },
     )

@@ -1,4 +1,5 @@
-"""Review: sources that disagree, decided posts whose text an import has changed since, and the rating of sources."""
+"""Review: what moderators passed on to the lead, sources that disagree, decided posts whose text an import has changed
+since, and the rating of sources."""
 
 from __future__ import annotations
 
@@ -6,10 +7,12 @@ import streamlit as st
 
 from core.clock import utc_now
 from core.domain import Label, SourceKind, SourceTrust
-from core.services import rating, reviewing
+from core.services import flags, rating, reviewing
+from core.services.flags import Flag, SkippedPost
 from db.disagreements import Disagreement
 from db.golds import OldTextDecision
 from ui.page import Page, current_page, errors_as_sentences, open_page
+from ui.words import plain
 
 PAGE_SIZE = 10
 
@@ -40,6 +43,83 @@ def show_decision(page: Page, old: OldTextDecision) -> None:
             width="stretch",
         )
     st.divider()
+
+
+def answer_flag(flag_id: int) -> None:
+    page = current_page()
+    with errors_as_sentences():
+        answer = st.session_state.get(f"answer-{flag_id}", "")
+        flags.close_flag(page.engine, page.actor, flag_id, answer=answer, now=utc_now())
+
+
+def show_flag(found: Flag) -> None:
+    st.caption(f"Post {found.post_id}, flagged by {plain(found.flagged_by)} on {found.flagged_at:%Y-%m-%d %H:%M} UTC")
+    st.text(found.text)
+    if found.note:
+        st.text(f"“{found.note}”")
+    answer, close = st.columns([6, 2], vertical_alignment="bottom")
+    answer.text_input("Answer, for whoever flagged it", key=f"answer-{found.id}", max_chars=2_000)
+    close.button("Close the flag", key=f"close-{found.id}", on_click=answer_flag, args=(found.id,), width="stretch")
+    st.divider()
+
+
+def show_flags(page: Page) -> None:
+    count = flags.count_open_flags(page.engine, page.actor)
+    if count == 0:
+        st.write("No open flag. What moderators flag with F is listed here.")
+        return
+    st.caption(f"{count:,} open, the oldest {min(count, PAGE_SIZE)} shown")
+    for found in flags.open_flags(page.engine, page.actor, limit=PAGE_SIZE):
+        show_flag(found)
+
+
+def judge(found: SkippedPost, label: Label) -> None:
+    page = current_page()
+    with errors_as_sentences():
+        flags.judge(page.engine, page.actor, found.post_id, text_id=found.text_id, label=label, now=utc_now())
+
+
+def put_back(post_id: int) -> None:
+    page = current_page()
+    with errors_as_sentences():
+        flags.put_back(page.engine, page.actor, post_id, now=utc_now())
+
+
+def show_unjudged_post(found: SkippedPost, names: list[str]) -> None:
+    st.caption(f"Post {found.post_id}, could not be judged by {plain(', '.join(names))}")
+    st.text(found.text)
+    places = st.columns([2, 2, 2, 3, 3])
+    for place, label in zip(places, Label, strict=False):
+        place.button(
+            f"{label.name} {label.chinese}",
+            key=f"judge-{found.post_id}-{label.name}",
+            on_click=judge,
+            args=(found, label),
+            width="stretch",
+        )
+    places[3].button("Put back in the queue", key=f"back-{found.post_id}", on_click=put_back, args=(found.post_id,))
+    st.divider()
+
+
+def show_unjudged(page: Page) -> None:
+    count = flags.count_unjudged(page.engine, page.actor)
+    if count == 0:
+        st.write("None. A post that a moderator cannot judge (X) leaves the queue and is listed here.")
+        return
+    names: dict[int, list[str]] = {}
+    posts: dict[int, SkippedPost] = {}
+    for found in flags.unjudged_posts(page.engine, page.actor, limit=PAGE_SIZE):
+        posts.setdefault(found.post_id, found)
+        names.setdefault(found.post_id, []).append(found.skipped_by)
+    st.caption(f"{count:,} {'post' if count == 1 else 'posts'}, the newest {len(posts)} shown")
+    for post_id, found in posts.items():
+        show_unjudged_post(found, names[post_id])
+
+
+def show_downloads() -> None:
+    left, right, _ = st.columns([2, 2, 6])
+    left.link_button("All flags", "/api/flags.tsv", icon=":material/download:", width="stretch")
+    right.link_button("All skips", "/api/skips.tsv", icon=":material/download:", width="stretch")
 
 
 def settle(found: Disagreement, label: Label) -> None:
@@ -124,9 +204,15 @@ def show_sources(page: Page) -> None:
 
 
 page = open_page(
-    "Review", "Settle what only a lead can: sources that disagree, and decided posts whose text an import has changed."
+    "Review",
+    "Settle what only a lead can: what moderators pass on, sources that disagree, decided posts whose text changed.",
 )
 with errors_as_sentences():
+    st.subheader("Flags", anchor=False)
+    show_flags(page)
+    st.subheader("Cannot be judged", anchor=False)
+    show_unjudged(page)
+    show_downloads()
     st.subheader("Sources disagree", anchor=False)
     show_disagreements(page)
     st.subheader("Text changed since it was decided", anchor=False)

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from core.domain import Actor, Label, Policy, Role, SourceTrust
 from core.errors import NotAllowed, TiebreakError
 from core.permissions import ROLES, Permission
 from core.services.importing import ImportRequest
+from core.services.searching import Query
 from core.services.training import TrainingRequest
 from db.tables import audit_log, decision, invitation, run
 from tests.conftest import NOW, add_user, rows
@@ -37,6 +39,17 @@ NEEDS = {
     "families.preview_family": Permission.label,
     "families.split_off": Permission.label,
     "families.walk_families": Permission.look,
+    "flags.close_flag": Permission.review,
+    "flags.count_open_flags": Permission.review,
+    "flags.count_unjudged": Permission.review,
+    "flags.judge": Permission.review,
+    "flags.open_flags": Permission.review,
+    "flags.own_flags": Permission.label,
+    "flags.own_skips": Permission.label,
+    "flags.put_back": Permission.review,
+    "flags.unjudged_posts": Permission.review,
+    "flags.walk_flags": Permission.review,
+    "flags.walk_skips": Permission.review,
     "importing.list_rejects": Permission.manage_imports,
     "importing.queue_import": Permission.manage_imports,
     "inbox.inbox_path": Permission.manage_imports,
@@ -48,6 +61,8 @@ NEEDS = {
     "models.list_versions": Permission.look,
     "models.measure_version": Permission.look,
     "models.promote": Permission.promote,
+    "own.last_decisions": Permission.label,
+    "own.own_figures": Permission.label,
     "previewing.earlier_imports": Permission.manage_imports,
     "previewing.preview": Permission.manage_imports,
     "queueing.head_of_queue": Permission.label,
@@ -65,6 +80,9 @@ NEEDS = {
     "runs.points_of": Permission.look,
     "runs.show_run": Permission.look,
     "scoring.queue_scoring": Permission.manage_runs,
+    "searching.decide_many": Permission.review,
+    "searching.find": Permission.search,
+    "searching.undo_many": Permission.review,
     "takeback.posts_that_stay": Permission.manage_imports,
     "takeback.preview_takeback": Permission.manage_imports,
     "takeback.queue_take_back": Permission.manage_imports,
@@ -96,6 +114,12 @@ VALUES: dict[str, Any] = {
     "inbox_dir": Path("/nowhere"),
     "request": ImportRequest("/nowhere", "nowhere"),
     "chosen": Policy(),
+    "flag_id": 1,
+    "query": Query(),
+    "batch": "batch-0001",
+    "read_posts": [(1, 1)],
+    "zone": UTC,
+    "answer": "",
 }
 
 

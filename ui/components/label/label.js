@@ -92,6 +92,9 @@ class Desk {
     this.paintedAt = null; // when the card on the screen had been drawn for a frame
     this.shown = null; // lease of the card on the screen
     this.sawModel = false;
+    this.rule = null; // of the guidelines, that the post on the screen breaks
+    this.writing = null; // what is being written: a note, or what the lead is to look at
+    this.note = "";
     this.correcting = null; // a decision of the list
     this.failures = 0;
     this.inFlight = false;
@@ -131,7 +134,11 @@ class Desk {
       }),
     );
     const actions = [
-      ["0", "skip", () => this.skip()],
+      ["0", "later", () => this.skip("later")],
+      ["O", "others", () => this.skip("not_me")],
+      ["X", "cannot judge", () => this.skip("cannot_judge")],
+      ["F", "flag", () => this.toggleFlag()],
+      ["N", "note", () => this.write("note")],
       ["U", "undo", () => this.undo()],
       ["M", "model", () => this.toggleModel()],
       ["H", "original", () => this.toggleOriginal()],
@@ -140,7 +147,7 @@ class Desk {
     ];
     tools.replaceChildren(
       ...actions.map(([key, name, act]) => {
-        const button = element("button", `tool-${name}`, { type: "button" });
+        const button = element("button", `tool-${name.replace(" ", "-")}`, { type: "button" });
         button.append(element("kbd", "", {}, key), ` ${name}`);
         button.onclick = act;
         return button;
@@ -148,8 +155,13 @@ class Desk {
     );
     const keys = [
       ["1 2 3", this.data.labels.map((label) => `${label.name} ${label.chinese}`).join(", ")],
-      ["0 or S", "skip: the post comes back to you last"],
+      ["0 or S", "later: the post comes back to you after all others"],
+      ["O", "others: somebody else is to decide it, not you"],
+      ["X", "cannot be judged: the lead gets it"],
       ["U or Backspace", "undo the last decision or skip"],
+      [RULE_KEYS.slice(0, this.data.rules.length).join(" "), "the rule that the post breaks; 2 or 3 then decides with it"],
+      ["N", "write a note on the decision"],
+      ["F", "flag the post for the lead, or take the flag back; it is decided all the same"],
       ["M", "the model's view of the post (recorded with the decision)"],
       ["A", "the near-copies of the post and how they differ; while they are open, 1 2 3 decide them along"],
       ["H", "the post as it came, with its markup"],
@@ -165,8 +177,28 @@ class Desk {
         return row;
       }),
     );
+    this.buildRules();
+    const form = this.$("form.note");
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      this.written();
+    };
+    form.querySelector("input").onkeydown = (event) => event.key === "Escape" && !event.isComposing && this.stopWriting();
     this.$(".help button").onclick = () => this.$(".help").close();
     this.$(".notice button").onclick = () => this.say("");
+  }
+
+  buildRules() {
+    this.$(".rules").replaceChildren(
+      ...this.data.rules.map((rule, index) => {
+        const button = element("button", "", { type: "button", "data-rule": rule.key, "aria-pressed": "false" });
+        if (index < RULE_KEYS.length) button.append(element("kbd", "", {}, RULE_KEYS[index]), " ");
+        button.append(element("span", "", { lang: "zh", title: rule.english }, rule.chinese || rule.english));
+        button.onmousedown = (event) => event.preventDefault();
+        button.onclick = () => this.toggleRule(rule.key);
+        return button;
+      }),
+    );
   }
 
   listen() {
@@ -208,7 +240,12 @@ class Desk {
     event.preventDefault();
     event.stopImmediatePropagation();
     if (action in ANSWERS) this.answer(this.data.labels[ANSWERS[action]].name);
-    else if (action === "skip") this.skip();
+    else if (action.startsWith("rule")) this.toggleRule(this.data.rules[Number(action.slice(4))]?.key);
+    else if (action === "later") this.skip("later");
+    else if (action === "others") this.skip("not_me");
+    else if (action === "cannot") this.skip("cannot_judge");
+    else if (action === "flag") this.toggleFlag();
+    else if (action === "note") this.write("note");
     else if (action === "undo") this.undo();
     else if (action === "model") this.toggleModel();
     else if (action === "original") this.toggleOriginal();
@@ -235,6 +272,8 @@ class Desk {
       label,
       saw_model: this.sawModel,
       seconds,
+      ...(this.rule ? { rule: this.rule } : {}),
+      ...(this.note ? { note: this.note } : {}),
       ...(until === null ? {} : { family_until: until }),
     });
     if (until !== null) this.copies.decided = card.lease_id;
@@ -242,11 +281,57 @@ class Desk {
     this.next(card);
   }
 
-  skip() {
+  skip(kind) {
     const card = this.ready();
     if (!card) return;
-    this.press({ kind: "skip", lease_id: card.lease_id, post_id: card.post_id });
+    this.press({ kind: "skip", skip_kind: kind, lease_id: card.lease_id, post_id: card.post_id });
     this.next(card);
+  }
+
+  toggleRule(key) {
+    if (!key || this.shown === null) return;
+    this.rule = this.rule === key ? null : key;
+    this.drawRule();
+  }
+
+  /** Open the line for a note on the decision, or for what the lead is to look at. */
+  write(what) {
+    if (!this.ready()) return;
+    this.writing = what;
+    const form = this.$("form.note");
+    form.querySelector("label").textContent = what === "flag" ? "For the lead: what is it? Enter flags, Esc leaves." : "Note on the decision. Enter keeps it, Esc leaves.";
+    form.querySelector("input").value = what === "flag" ? "" : this.note;
+    form.hidden = false;
+    form.querySelector("input").focus();
+  }
+
+  written() {
+    const text = this.$("form.note input").value.trim();
+    const card = this.cards[0];
+    if (this.writing === "flag") {
+      this.press({ kind: "flag", lease_id: card.lease_id, post_id: card.post_id, note: text });
+      card.flag = text;
+    } else this.note = text;
+    this.stopWriting();
+  }
+
+  stopWriting() {
+    this.writing = null;
+    this.$("form.note").hidden = true;
+    this.$("form.note input").blur();
+    this.drawNoted();
+  }
+
+  toggleFlag() {
+    const card = this.ready();
+    if (!card) return;
+    if (card.flag === null) {
+      this.write("flag");
+      return;
+    }
+    this.press({ kind: "unflag", lease_id: card.lease_id, post_id: card.post_id });
+    card.flag = null;
+    this.drawNoted();
   }
 
   next(card) {
@@ -448,6 +533,9 @@ class Desk {
     delete this.root.dataset.painted;
     this.shown = card?.lease_id ?? null;
     this.sawModel = false;
+    this.rule = null;
+    this.note = "";
+    if (this.writing) this.stopWriting();
     this.$(".model").hidden = true;
     this.$(".original").hidden = true;
     this.copies.close();
@@ -455,6 +543,8 @@ class Desk {
     this.$(".text").scrollTop = 0;
     if (card) this.drawCard(card);
     else this.drawNothing();
+    this.drawRule();
+    this.drawNoted();
     this.drawBeside();
   }
 
@@ -474,6 +564,24 @@ class Desk {
         if (this.shown === lease) this.root.dataset.painted = String(card.post_id);
       }),
     );
+  }
+
+  drawRule() {
+    for (const button of this.$(".rules").children) {
+      button.setAttribute("aria-pressed", String(button.dataset.rule === this.rule));
+      button.disabled = this.shown === null;
+    }
+  }
+
+  drawNoted() {
+    const flag = this.shown === null ? null : this.cards[0]?.flag ?? null;
+    const parts = [];
+    if (flag !== null) parts.push(flag ? `Flagged for the lead: ${visible(flag)}` : "Flagged for the lead.");
+    if (this.note) parts.push(`Note: ${visible(this.note)}`);
+    const line = this.$(".noted");
+    line.hidden = !parts.length;
+    line.querySelector("span").textContent = parts.join(" · ");
+    this.$(".tool-flag").setAttribute("aria-pressed", String(flag !== null));
   }
 
   drawNothing() {
@@ -529,6 +637,8 @@ class Desk {
     };
     entry.append(row);
     const model = this.models.get(made.post_id);
+    const why = [this.data.rules.find((rule) => rule.key === made.rule)?.chinese ?? made.rule, made.note && visible(made.note)];
+    if (why.some(Boolean)) entry.append(element("div", "said", {}, why.filter(Boolean).join(" · ")));
     if (model) entry.append(element("div", "said", {}, `model: ${model.label} ${percent(model.probabilities[model.label])}`));
     if (isChosen) entry.append(this.drawFix());
     return entry;
@@ -804,12 +914,17 @@ class NearCopies {
 // --- small things -----------------------------------------------------------------------------------------------------
 
 const ANSWERS = { first: 0, second: 1, third: 2 };
-const BY_LETTER = { a: "family", s: "skip", u: "undo", m: "model", h: "original", q: "quotes" };
-const BY_KEY = { 1: "first", 2: "second", 3: "third", 0: "skip", "?": "help", "？": "help", Backspace: "undo", Escape: "escape" };
+const RULE_KEYS = ["4", "5", "6", "7", "8", "9", "-", "="];
+const RULES = Object.fromEntries(RULE_KEYS.map((key, index) => [key, `rule${index}`]));
+const BY_LETTER = { a: "family", f: "flag", n: "note", o: "others", s: "later", x: "cannot", u: "undo", m: "model", h: "original", q: "quotes" };
+const BY_KEY = { ...RULES, 1: "first", 2: "second", 3: "third", 0: "later", "?": "help", "？": "help", Backspace: "undo", Escape: "escape" };
 const BY_CODE = {
-  Digit1: "first", Digit2: "second", Digit3: "third", Digit0: "skip",
-  Numpad1: "first", Numpad2: "second", Numpad3: "third", Numpad0: "skip",
-  KeyA: "family", KeyS: "skip", KeyU: "undo", KeyM: "model", KeyH: "original", KeyQ: "quotes",
+  Digit1: "first", Digit2: "second", Digit3: "third", Digit0: "later",
+  Digit4: "rule0", Digit5: "rule1", Digit6: "rule2", Digit7: "rule3", Digit8: "rule4", Digit9: "rule5", Minus: "rule6", Equal: "rule7",
+  Numpad1: "first", Numpad2: "second", Numpad3: "third", Numpad0: "later",
+  Numpad4: "rule0", Numpad5: "rule1", Numpad6: "rule2", Numpad7: "rule3", Numpad8: "rule4", Numpad9: "rule5",
+  KeyF: "flag", KeyN: "note", KeyO: "others", KeyX: "cannot",
+  KeyA: "family", KeyS: "later", KeyU: "undo", KeyM: "model", KeyH: "original", KeyQ: "quotes",
 };
 
 /** By the character, else by the physical key: other layouts and input methods put other characters on it. */

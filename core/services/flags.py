@@ -1,0 +1,125 @@
+"""Flags and skips as people meet them: what moderators pass on, and what the lead makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from core.domain import Actor, Decision, Label, SkipKind, SourceKind
+from core.errors import Conflict, NotAllowed
+from core.permissions import Permission, require
+from db import audit, decisions, flags, posts, queue, skips, sources
+from db.decisions import NewDecision
+from db.engine import read, write
+from db.flags import Flag
+from db.skips import SkippedPost
+
+__all__ = ["Flag", "SkippedPost"]
+
+
+# --- flags ----------------------------------------------------------------------------------------------------------
+
+
+def open_flags(engine: Engine, actor: Actor, *, limit: int, offset: int = 0) -> list[Flag]:
+    """What moderators wait for an answer to, oldest first."""
+    require(actor, Permission.review)
+    with read(engine) as conn:
+        return list(flags.list_flags(conn, is_open=True, limit=limit, offset=offset))
+
+
+def count_open_flags(engine: Engine, actor: Actor) -> int:
+    require(actor, Permission.review)
+    with read(engine) as conn:
+        return flags.count_open(conn)
+
+
+def own_flags(engine: Engine, actor: Actor, *, limit: int = 50) -> list[Flag]:
+    """A moderator's own flags, newest first, with what became of them."""
+    require(actor, Permission.label)
+    with read(engine) as conn:
+        return list(flags.list_flags(conn, user_id=actor.user_id or 0, limit=limit))
+
+
+def close_flag(engine: Engine, actor: Actor, flag_id: int, *, answer: str, now: datetime) -> None:
+    """Answer a flag. Raises Conflict when it was answered or taken back meanwhile."""
+    require(actor, Permission.review)
+    with write(engine) as conn:
+        if not flags.close_flag(conn, flag_id, by=actor.name, answer=answer.strip(), now=now):
+            raise Conflict("This flag was answered or taken back meanwhile.")
+        audit.record_action(conn, actor, "answer flag", details={"flag": flag_id}, now=now)
+
+
+def walk_flags(engine: Engine, actor: Actor) -> Iterator[Flag]:
+    """All flags, newest first, as a stream."""
+    require(actor, Permission.review)
+    return _walk_flags(engine)
+
+
+def _walk_flags(engine: Engine) -> Iterator[Flag]:
+    with read(engine) as conn:
+        yield from flags.list_flags(conn)
+
+
+# --- skips ----------------------------------------------------------------------------------------------------------
+
+
+def unjudged_posts(engine: Engine, actor: Actor, *, limit: int, offset: int = 0) -> list[SkippedPost]:
+    """Posts that somebody could not judge, newest first; a post stands there once for each who could not."""
+    require(actor, Permission.review)
+    with read(engine) as conn:
+        return list(skips.skipped_posts(conn, kind=SkipKind.cannot_judge, limit=limit, offset=offset))
+
+
+def count_unjudged(engine: Engine, actor: Actor) -> int:
+    require(actor, Permission.review)
+    with read(engine) as conn:
+        return skips.count_skipped(conn, kind=SkipKind.cannot_judge)
+
+
+def own_skips(engine: Engine, actor: Actor, *, limit: int = 50) -> list[SkippedPost]:
+    """Undecided posts that this moderator passed on, newest first."""
+    require(actor, Permission.label)
+    with read(engine) as conn:
+        return list(skips.skipped_posts(conn, user_id=actor.user_id or 0, limit=limit))
+
+
+def put_back(engine: Engine, actor: Actor, post_id: int, *, now: datetime) -> None:
+    """Let moderators judge a post again that somebody could not. Raises Conflict where nobody says so any more."""
+    require(actor, Permission.review)
+    with write(engine) as conn:
+        if not skips.remove_from_lead(conn, post_id):
+            raise Conflict(f"Post {post_id} is no longer listed as one that cannot be judged.")
+        audit.record_action(conn, actor, "put back", details={"post": post_id}, now=now)
+
+
+def judge(engine: Engine, actor: Actor, post_id: int, *, text_id: int, label: Label, now: datetime) -> Decision:
+    """Decide a post that somebody could not judge; it settles the post.
+
+    text_id: the text that was read; Conflict when an import changed it, or the post is decided or put back by now.
+    """
+    require(actor, Permission.review)
+    if actor.user_id is None:
+        raise NotAllowed("Only a signed-in user decides.")
+    with write(engine) as conn:
+        if posts.require_post(conn, post_id).text_id != text_id:
+            raise Conflict("An import changed the text meanwhile; read it once more.")
+        if decisions.standing_on_post(conn, post_id) or not skips.remove_from_lead(conn, post_id):
+            raise Conflict(f"Post {post_id} is decided by now, or was put back into the queue.")
+        source_id = sources.ensure_source(conn, kind=SourceKind.person, name=actor.name, user_id=actor.user_id)
+        made = decisions.add_decision(conn, NewDecision(post_id, text_id, source_id, label, settles=True), now=now)
+        queue.take_out(conn, [post_id])
+        audit.record_action(conn, actor, "settle", details={"post": post_id, "label": label.name}, now=now)
+        return made
+
+
+def walk_skips(engine: Engine, actor: Actor) -> Iterator[SkippedPost]:
+    """All skips of undecided posts, newest first, as a stream."""
+    require(actor, Permission.review)
+    return _walk_skips(engine)
+
+
+def _walk_skips(engine: Engine) -> Iterator[SkippedPost]:
+    with read(engine) as conn:
+        yield from skips.skipped_posts(conn)

@@ -1,0 +1,193 @@
+"""Searching: the index that follows imports, posts by what is known of them, and deciding many of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine
+
+from core.domain import Actor, Decision, Label, SourceKind
+from core.errors import BadInput, NotAllowed
+from core.permissions import Permission, may, require
+from db import audit, decisions, leases, models, posts, queue, search, sources, texts
+from db.decisions import NewDecision
+from db.engine import in_turns, read, write, write_unseen
+from db.search import FoundPost, Query
+
+__all__ = ["FoundPost", "Query"]
+
+TEXTS_PER_TRANSACTION = 1_000
+MOST_AT_ONCE = 200  # posts that are decided together
+
+Report = Callable[[str, int, int | None, str], None]  # stage, done, total, message; raises Cancelled
+
+
+# --- the index ------------------------------------------------------------------------------------------------------
+
+
+def index_new_texts(engine: Engine, *, report: Report = lambda *progress: None, most: int | None = None) -> int:
+    """Let texts be found that came in since, the oldest first; at most so many. Returns how many were taken in.
+
+    What interrupts it is no loss: the next time goes on where this one ended.
+    """
+    with read(engine) as conn:
+        first, newest = search.newest_indexed(conn), texts.newest_id(conn)
+    done, some = 0, 1
+    while some and (most is None or done < most):
+        report("indexing for search", done, newest - first, "")
+        with in_turns(engine, write_unseen) as conn:
+            some = search.index_texts(conn, limit=TEXTS_PER_TRANSACTION)
+        done += some
+    return done
+
+
+def count_unindexed(engine: Engine) -> int:
+    """How many of the newest texts cannot be found yet, about: ids have gaps."""
+    with read(engine) as conn:
+        return max(0, texts.newest_id(conn) - search.newest_indexed(conn))
+
+
+# --- the search -----------------------------------------------------------------------------------------------------
+
+
+def find(
+    engine: Engine, actor: Actor, query: Query, *, limit: int = 50, after: tuple[int, int] | None = None
+) -> list[FoundPost]:
+    """Posts by what they have in common, those with the newest texts first; after: the place of the last one so far.
+
+    Authors and who decided are for those who may see them: asking by them is refused to others, and they are left out.
+    Raises BadInput for words in which no two letters or characters stand together.
+    """
+    require(actor, Permission.search)
+    if query.author is not None:
+        require(actor, Permission.see_author)
+    if query.decided_by is not None and query.decided_by != actor.name:
+        require(actor, Permission.review)
+    if query.text is not None and not search.pairs_of(query.text):
+        raise BadInput(
+            f"{query.text.strip()[:40]!r} is too short: two letters or characters next to each other are needed."
+        )
+    with read(engine) as conn:
+        active = models.active_version(conn)
+        version_id = None if active is None else active.id
+        found = search.find(conn, query, version_id=version_id, limit=limit, after=after)
+    return [_as_seen_by(actor, each) for each in found]
+
+
+def _as_seen_by(actor: Actor, found: FoundPost) -> FoundPost:
+    shows_source = may(actor, Permission.review) or found.decided_by == actor.name
+    return FoundPost(
+        found.post_id, found.pid, found.text_id, found.text,
+        found.author if may(actor, Permission.see_author) else None,
+        found.label,
+        found.decided_by if shows_source else None,
+        found.predicted, found.confidence,
+    )  # fmt: skip
+
+
+# --- many at once ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of posts that were decided together. held: on somebody's card. changed: another text by now."""
+
+    decided: int
+    unchanged: int
+    held: tuple[int, ...]
+    changed: tuple[int, ...]
+
+
+def decide_many(
+    engine: Engine, actor: Actor, read_posts: Sequence[tuple[int, int]], *, label: Label, batch: str, now: datetime
+) -> Outcome:
+    """Decide posts as one batch, in one transaction; where others said something, it settles them.
+
+    read_posts: (post, the text that was read). batch: a name by which all of it is undone at once; sent twice it counts
+    once. Posts in other people's hands and those whose text has changed are left alone.
+    """
+    user_id = _require_decider(actor)
+    if not 0 < len(read_posts) <= MOST_AT_ONCE or not 8 <= len(batch) <= 40:
+        raise BadInput(f"{len(read_posts)} posts are chosen; from 1 to {MOST_AT_ONCE} are decided at once.")
+    decided, unchanged = [], 0
+    held: list[int] = []
+    changed: list[int] = []
+    with write(engine) as conn:
+        leases.expire(conn, now=now)
+        source_id = sources.ensure_source(conn, kind=SourceKind.person, name=actor.name, user_id=user_id)
+        found = posts.posts_by_id(conn, [post_id for post_id, _ in read_posts])
+        for post_id, text_id in read_posts:
+            holder = leases.holder_of(conn, post_id)
+            if holder is not None and holder.user_id != user_id:
+                held.append(post_id)
+            elif post_id not in found or found[post_id].text_id != text_id:
+                changed.append(post_id)
+            elif _decide_one(conn, source_id, post_id, text_id, label, f"{batch}:{post_id}", now):
+                decided.append(post_id)
+            else:
+                unchanged += 1
+        queue.take_out(conn, decided)
+        if decided:
+            details = {"batch": batch, "posts": len(decided), "label": label.name}
+            audit.record_action(conn, actor, "decide many", details=details, now=now)
+    return Outcome(len(decided), unchanged, tuple(held), tuple(changed))
+
+
+def _require_decider(actor: Actor) -> int:
+    require(actor, Permission.review)
+    if actor.user_id is None:
+        raise NotAllowed("Only a signed-in user decides.")
+    return actor.user_id
+
+
+def _decide_one(
+    conn: Connection, source_id: int, post_id: int, text_id: int, label: Label, press_id: str, now: datetime
+) -> bool:
+    """Returns whether that changed anything."""
+    if decisions.made_by_press(conn, press_id) is not None:
+        return False
+    standing = [made for made, _, _ in decisions.standing_on_post(conn, post_id)]
+    own = next((made for made in standing if made.source_id == source_id), None)
+    if own is not None and (own.label, own.text_id) == (label, text_id):
+        return False
+    made = NewDecision(
+        post_id,
+        text_id,
+        source_id,
+        label,
+        supersedes=None if own is None else own.id,
+        press_id=press_id,
+        settles=any(other.source_id != source_id for other in standing) or (own is not None and own.settles),
+    )
+    decisions.add_decision(conn, made, now=now)
+    return True
+
+
+def undo_many(engine: Engine, actor: Actor, batch: str, *, now: datetime) -> int:
+    """Take back what stands of a batch; what its author had said of a post before stands again. Returns how many."""
+    user_id = _require_decider(actor)
+    with write(engine) as conn:
+        source_id = sources.ensure_source(conn, kind=SourceKind.person, name=actor.name, user_id=user_id)
+        made = [each for each in decisions.standing_of_batch(conn, batch) if each.source_id == source_id]
+        for each in made:
+            _take_back(conn, each, now)
+        if made:
+            audit.record_action(conn, actor, "undo many", details={"batch": batch, "posts": len(made)}, now=now)
+        return len(made)
+
+
+def _take_back(conn: Connection, made: Decision, now: datetime) -> None:
+    before = None if made.supersedes is None else decisions.get_decision(conn, made.supersedes)
+    restored = NewDecision(
+        made.post_id,
+        made.text_id if before is None else before.text_id,
+        made.source_id,
+        None if before is None else before.label,
+        supersedes=made.id,
+        settles=before is not None and before.settles,
+    )
+    decisions.add_decision(conn, restored, now=now)
+    if not decisions.standing_on_post(conn, made.post_id) and not queue.holds_any(conn, [made.post_id]):
+        queue.put_last(conn, made.post_id)

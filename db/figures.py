@@ -1,0 +1,60 @@
+"""Figures of one source: how much it decided, how fast, and how often others say the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, case, func, select
+
+from db.posts import decides, stands
+from db.tables import decision, source
+
+PACED = 500  # of the latest decisions that pace is measured by
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How often others, of all who judged the same text of the same post, said the same."""
+
+    same: int
+    compared: int
+
+    @property
+    def share(self) -> float | None:
+        return self.same / self.compared if self.compared else None
+
+
+def seconds_per_decision(conn: Connection, *, source_id: int) -> list[float]:
+    """From the card to the press, of the latest decisions that were made on a card."""
+    made = select(decision.c.seconds).where(decision.c.source_id == source_id, decision.c.seconds.is_not(None))
+    return list(conn.execute(made.order_by(decision.c.decided_at.desc()).limit(PACED)).scalars())
+
+
+def times_of_decisions(conn: Connection, *, source_id: int, since: datetime) -> list[datetime]:
+    """When the standing decisions were made, oldest first; near-copies that were decided along do not count."""
+    made = select(decision.c.decided_at).where(decision.c.source_id == source_id, stands())
+    made = made.where(decision.c.via_id.is_(None), decision.c.decided_at >= since)
+    return list(conn.execute(made.order_by(decision.c.decided_at)).scalars())
+
+
+def count_decisions(conn: Connection, *, source_id: int) -> int:
+    """Standing ones, near-copies left out."""
+    made = select(func.count()).select_from(decision).where(decision.c.source_id == source_id, stands())
+    return conn.execute(made.where(decision.c.via_id.is_(None))).scalar_one()
+
+
+def agreement_with_others(conn: Connection, *, source_id: int) -> Agreement:
+    """With what stands of other people and files; suggestions are nobody's word."""
+    other, later = decision.alias("other"), decision.alias("later_other")
+    counts = other.c.label.is_not(None) & ~select(later.c.id).where(later.c.supersedes == other.c.id).exists()
+    query = (
+        select(func.count(), func.coalesce(func.sum(case((other.c.label == decision.c.label, 1), else_=0)), 0))
+        .select_from(decision)
+        .join(other, (other.c.post_id == decision.c.post_id) & (other.c.text_id == decision.c.text_id))
+        .join(source, source.c.id == other.c.source_id)
+        .where(decision.c.source_id == source_id, decides(), decision.c.via_id.is_(None))
+        .where(other.c.source_id != source_id, other.c.via_id.is_(None), counts, source.c.trust != "suggestion")
+    )
+    compared, same = conn.execute(query).one()
+    return Agreement(same, compared)

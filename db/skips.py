@@ -1,0 +1,74 @@
+"""Skips: posts that a moderator passed on, to others, to later, or to the lead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, delete, func, insert, select
+
+from core.domain import SkipKind
+from db.posts import is_decided, is_visible
+from db.tables import distinct_text, post, skip, user
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedPost:
+    post_id: int
+    pid: str | None
+    text_id: int
+    text: str
+    kind: SkipKind
+    skipped_by: str
+    skipped_at: datetime
+
+
+def add_skip(conn: Connection, *, post_id: int, user_id: int, kind: SkipKind, now: datetime) -> None:
+    """A person's last word on a post counts."""
+    remove_skip(conn, post_id=post_id, user_id=user_id)
+    conn.execute(insert(skip).values(post_id=post_id, user_id=user_id, kind=kind, skipped_at=now))
+
+
+def remove_skip(conn: Connection, *, post_id: int, user_id: int) -> None:
+    conn.execute(delete(skip).where(skip.c.post_id == post_id, skip.c.user_id == user_id))
+
+
+def remove_from_lead(conn: Connection, post_id: int) -> int:
+    """Nobody says any longer that the post cannot be judged; returns how many did."""
+    return conn.execute(delete(skip).where(skip.c.post_id == post_id, skip.c.kind == SkipKind.cannot_judge)).rowcount
+
+
+def count_skipped(conn: Connection, *, kind: SkipKind) -> int:
+    """Undecided posts that somebody has skipped so."""
+    open_ones = _open().with_only_columns(func.count(post.c.id.distinct()))
+    return conn.execute(open_ones.where(skip.c.kind == kind)).scalar_one()
+
+
+def skipped_posts(
+    conn: Connection,
+    *,
+    kind: SkipKind | None = None,
+    user_id: int | None = None,
+    limit: int | None = None,
+    offset: int = 0,
+) -> Iterator[SkippedPost]:
+    """Undecided posts that somebody (or this user) has skipped, newest first."""
+    query = _open().order_by(skip.c.skipped_at.desc(), skip.c.post_id).limit(limit).offset(offset)
+    if kind is not None:
+        query = query.where(skip.c.kind == kind)
+    if user_id is not None:
+        query = query.where(skip.c.user_id == user_id)
+    for row in conn.execute(query):
+        yield SkippedPost(row.id, row.pid, row.text_id, row.body, SkipKind(row.kind), row.name, row.skipped_at)
+
+
+def _open() -> Select[tuple[int, str, int, str, str, str, datetime]]:
+    columns = (post.c.id, post.c.pid, post.c.text_id, distinct_text.c.body, skip.c.kind, user.c.name, skip.c.skipped_at)
+    return (
+        select(*columns)
+        .join_from(skip, post, post.c.id == skip.c.post_id)
+        .join(distinct_text, distinct_text.c.id == post.c.text_id)
+        .join(user, user.c.id == skip.c.user_id)
+        .where(is_visible(), ~is_decided())
+    )

@@ -1,0 +1,91 @@
+"""Lists as downloads: tab-separated as MySQL writes it, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from sqlalchemy import Engine
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from core.domain import Actor, Session
+from core.errors import NotAllowed
+from core.services import families, flags
+from ui.server import runtime
+
+Cell = str | int | datetime | None
+Rows = Iterator[tuple[Cell, ...]]
+
+NULL = "\\N"
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _families(engine: Engine, actor: Actor) -> Rows:
+    """A line for each post of each family of two or more, largest first."""
+    return (
+        (
+            family.id, family.size, family.first_seen_at, family.last_seen_at,
+            families.representative_of(family, members).pid, member.pid,
+            None if member.label is None else member.label.name, member.text,
+        )
+        for family, members in families.walk_families(engine, actor, limit=None)
+        for member in members
+    )  # fmt: skip
+
+
+def _flags(engine: Engine, actor: Actor) -> Rows:
+    return (
+        (f.post_id, f.pid, f.flagged_by, f.flagged_at, f.note, f.closed_by, f.closed_at, f.answer, f.text)
+        for f in flags.walk_flags(engine, actor)
+    )
+
+
+def _skips(engine: Engine, actor: Actor) -> Rows:
+    return ((s.post_id, s.pid, s.kind, s.skipped_by, s.skipped_at, s.text) for s in flags.walk_skips(engine, actor))
+
+
+TABLES: dict[str, tuple[tuple[str, ...], Callable[[Engine, Actor], Rows]]] = {
+    "families": (
+        ("family", "size", "first_seen", "last_seen", "representative", "pid", "label", "text"),
+        _families,
+    ),
+    "flags": (
+        ("post", "pid", "flagged_by", "flagged_at", "note", "closed_by", "closed_at", "answer", "text"),
+        _flags,
+    ),
+    "skips": (("post", "pid", "kind", "skipped_by", "skipped_at", "text"), _skips),
+}
+
+
+def download(request: Request) -> Response:
+    """GET /api/NAME.tsv: verbatim, with backslash escapes, times in UTC, \\N where there is nothing."""
+    session: Session = request.state.session
+    name = request.path_params["name"]
+    if name not in TABLES:
+        return JSONResponse({"error": f"There is no list {name[:40]!r}."}, status_code=404)
+    columns, walk = TABLES[name]
+    try:
+        found = walk(runtime.require().engine, session.user.actor)
+    except NotAllowed as err:
+        return JSONResponse({"error": str(err)}, status_code=403)
+    headers = {"Content-Disposition": f'attachment; filename="{name}.tsv"', "Cache-Control": "no-store"}
+    lines = map(_line, _with_header(columns, found))
+    return StreamingResponse(lines, media_type="text/tab-separated-values; charset=utf-8", headers=headers)
+
+
+def _with_header(columns: tuple[str, ...], found: Rows) -> Iterator[Iterable[Cell]]:
+    yield columns
+    yield from found
+
+
+def _line(cells: Iterable[Cell]) -> str:
+    return "\t".join(NULL if cell is None else _text(cell).translate(_ESCAPES) for cell in cells) + "\n"
+
+
+def _text(cell: str | int | datetime) -> str:
+    return cell.isoformat() if isinstance(cell, datetime) else str(cell)
+
+
+routes = [Route("/api/{name}.tsv", download, methods=["GET"])]

@@ -1,0 +1,157 @@
+"""My work: today, pace, agreement, what became of flags and skips, and the last decisions with their correction."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from core.clock import utc_now
+from core.domain import Label, SkipKind
+from core.services import annotation, flags, own
+from core.services.annotation import Press, PressKind
+from core.services.own import OwnFigures, RecentDecision
+from core.services.rules import current_policy
+from ui.page import Page, current_page, errors_as_sentences, open_page
+from ui.words import plain
+
+SHOWN = 200
+WENT = {SkipKind.later: "later, to me", SkipKind.not_me: "to others", SkipKind.cannot_judge: "to the lead"}
+WIDE = st.column_config.TextColumn(width="large")
+
+
+def here() -> tzinfo:
+    """The time zone of the browser."""
+    try:
+        return ZoneInfo(str(st.context.timezone))
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def show_figures(found: OwnFigures) -> None:
+    places = st.columns(4)
+    places[0].metric("Today", f"{found.today:,}")
+    places[1].metric("In all", f"{found.in_all:,}")
+    pace = "–" if found.seconds is None else f"{found.seconds:.1f} s"
+    places[2].metric("A decision takes", pace, help="The median of your last 500, from the card to the key.")
+    share = found.agreement.share
+    agreed = "–" if share is None else f"{share:.0%}"
+    compared = f"Of {found.agreement.compared:,} judgements by others of what you judged."
+    places[3].metric("Others say the same", agreed, help=compared)
+    if found.in_all:
+        days = pd.DataFrame(found.by_day, columns=["day", "decisions"])
+        bars = (
+            alt.Chart(days, height=120)
+            .mark_bar(color="#6b7a90")
+            .encode(
+                x=alt.X("monthdate(day):O", title=None, axis=alt.Axis(labelAngle=0)),
+                y=alt.Y("decisions:Q", title=None, axis=alt.Axis(tickMinStep=1)),
+                tooltip=[alt.Tooltip("day:T", format="%Y-%m-%d"), alt.Tooltip("decisions:Q", format=",")],
+            )
+        )
+        st.altair_chart(bars, width="stretch")
+
+
+def show_flags(page: Page) -> None:
+    found = flags.own_flags(page.engine, page.actor)
+    if not found:
+        st.write("None. F on the Label page flags a post for the lead.")
+        return
+    rows = [
+        {
+            "post": flag.pid or f"#{flag.post_id}",
+            "text": flag.text,
+            "my note": flag.note,
+            "flagged": flag.flagged_at,
+            "answer": "waits" if flag.closed_at is None else flag.answer or "closed",
+            "by": flag.closed_by or "",
+        }
+        for flag in found
+    ]
+    when = st.column_config.DatetimeColumn("flagged (UTC)", format="YYYY-MM-DD HH:mm")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={"text": WIDE, "flagged": when}, key="own-flags")
+
+
+def show_skips(page: Page) -> None:
+    found = flags.own_skips(page.engine, page.actor)
+    if not found:
+        st.write("None that is not decided.")
+        return
+    rows = [
+        {"post": skip.pid or f"#{skip.post_id}", "text": skip.text, "went": WENT[skip.kind], "when": skip.skipped_at}
+        for skip in found
+    ]
+    when = st.column_config.DatetimeColumn("when (UTC)", format="YYYY-MM-DD HH:mm")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={"text": WIDE, "when": when}, key="own-skips")
+
+
+def correct(made: RecentDecision, label: Label) -> None:
+    page = current_page()
+    press = Press(
+        secrets.token_hex(16), PressKind.correct, text_id=made.text_id, label=label, decision_id=made.decision_id
+    )
+    now = utc_now()
+    with errors_as_sentences():
+        answer = annotation.sync(page.engine, page.actor, [press], holding=[], want=0, today=now, now=now)
+        for refused in answer.refused:
+            st.error(refused.reason, icon=":material/error:")
+
+
+def show_decisions(page: Page) -> None:
+    found = own.last_decisions(page.engine, page.actor, limit=SHOWN)
+    if not found:
+        st.write("None yet. The Label page brings posts.")
+        return
+    names = {rule.key: rule.chinese or rule.english for rule in current_policy(page.engine).rules}
+    rows = [
+        {
+            "post": f"#{made.post_id}",
+            "text": made.text,
+            "label": f"{made.label.name} {made.label.chinese}",
+            "rule": names.get(made.rule or "", made.rule or ""),
+            "note": made.note or "",
+            "near-copies": made.copies,
+            "when": made.decided_at,
+        }
+        for made in found
+    ]
+    when = st.column_config.DatetimeColumn("when (UTC)", format="YYYY-MM-DD HH:mm")
+    event = st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={"text": WIDE, "when": when},
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"own-decisions-{found[0].decision_id}",  # positions would choose other decisions
+    )
+    rows_chosen = event["selection"]["rows"]
+    if not rows_chosen or rows_chosen[0] >= len(found):
+        st.caption("Choose a row to correct it.")
+        return
+    made = found[rows_chosen[0]]
+    st.text(made.text)
+    st.caption(f"Decided as {made.label.name}. Correct it to:" + (f" Note: {plain(made.note)}" if made.note else ""))
+    for place, label in zip(st.columns([2, 2, 2, 6]), Label, strict=False):
+        place.button(
+            f"{label.name} {label.chinese}",
+            key=f"correct-{made.decision_id}-{label.name}",
+            disabled=label is made.label,
+            on_click=correct,
+            args=(made, label),
+            width="stretch",
+        )
+
+
+page = open_page("My work", "What you decided, how others see it, and what became of what you passed on.")
+with errors_as_sentences():
+    show_figures(own.own_figures(page.engine, page.actor, now=utc_now(), zone=here()))
+    st.subheader("My flags", anchor=False)
+    show_flags(page)
+    st.subheader("Posts I passed on", anchor=False)
+    show_skips(page)
+    st.subheader("My last decisions", anchor=False)
+    show_decisions(page)

@@ -1,0 +1,150 @@
+"""Policy: what the lead decides for everybody: what moderators see, the queue's mix, and the rules posts can break."""
+
+from __future__ import annotations
+
+import secrets
+
+import streamlit as st
+
+from core.clock import utc_now
+from core.domain import FamilyWeight, Policy, Rule
+from core.services import rules
+from core.services.rules import LEASE_MINUTES, MOST_RULES, PREFETCH, REJECT_DAYS
+from ui.page import Page, current_page, errors_as_sentences, open_page
+from ui.words import plain
+
+SHARES = {
+    "uncertain": "posts that the model is unsure of",
+    "likely_violation": "posts that it takes for violations",
+    "exploration": "posts unlike those decided so far",
+    "audit": "posts of the audit slice",
+}
+WEIGHTS = {
+    FamilyWeight.one: "as one post, however often it was posted",
+    FamilyWeight.root: "by the square root of its size, three posts at most",
+}
+
+
+def drafted_rules(page: Page) -> list[Rule]:
+    """The rules as they stand on the page: the stored ones until somebody changes the list."""
+    if "rules" not in st.session_state:
+        st.session_state["rules"] = list(rules.current_policy(page.engine).rules)
+    found: list[Rule] = st.session_state["rules"]
+    return found
+
+
+def typed(rule: Rule) -> Rule:
+    """The rule in the words that stand in its fields now."""
+    english = st.session_state.get(f"english-{rule.key}", rule.english)
+    chinese = st.session_state.get(f"chinese-{rule.key}", rule.chinese)
+    return Rule(rule.key, english.strip(), chinese.strip())
+
+
+def add_rule() -> None:
+    st.session_state["rules"] = [*map(typed, st.session_state["rules"]), Rule(f"rule-{secrets.token_hex(4)}", "", "")]
+
+
+def move_rule(index: int, by: int) -> None:
+    listed = [typed(rule) for rule in st.session_state["rules"]]
+    listed.insert(index + by, listed.pop(index))
+    st.session_state["rules"] = listed
+
+
+def remove_rule(index: int) -> None:
+    listed = [typed(rule) for rule in st.session_state["rules"]]
+    st.session_state["rules"] = listed[:index] + listed[index + 1 :]
+
+
+def save() -> None:
+    page, chosen = current_page(), st.session_state
+    with errors_as_sentences():
+        policy = Policy(
+            show_author=chosen["show_author"],
+            family_weight=chosen["family_weight"],
+            model_reads_quotes=chosen["model_reads_quotes"],
+            lease_minutes=chosen["lease_minutes"],
+            prefetch=chosen["prefetch"],
+            reject_days=chosen["reject_days"],
+            rules=tuple(typed(rule) for rule in chosen["rules"]),
+            shares={name: chosen[f"share-{name}"] / 100 for name in SHARES},
+        )
+        rules.change_policy(page.engine, page.actor, policy, now=utc_now())
+        chosen["rules"] = list(policy.rules)
+        st.toast("Saved. It holds from now on; running work goes on as it began.")
+
+
+def show_seen(policy: Policy) -> None:
+    st.subheader("What moderators see", anchor=False)
+    st.toggle("Author names on the card", value=policy.show_author, key="show_author")
+    left, right, _ = st.columns([2, 2, 3])
+    left.number_input(
+        "Minutes until a card returns by itself", *LEASE_MINUTES, value=policy.lease_minutes, key="lease_minutes"
+    )
+    right.number_input("Cards fetched ahead", *PREFETCH, value=policy.prefetch, key="prefetch")
+
+
+def show_shares(policy: Policy) -> None:
+    st.subheader("The queue's mix", anchor=False)
+    st.caption("In percent, from the next renewal on; what is left of 100 comes by chance.")
+    places = st.columns(len(SHARES))
+    for place, (name, words) in zip(places, SHARES.items(), strict=True):
+        share = round(policy.shares.get(name, 0.0) * 100)
+        place.number_input(words, 0, 100, value=share, step=5, key=f"share-{name}")
+
+
+def show_training(policy: Policy) -> None:
+    st.subheader("What the model learns from", anchor=False)
+    st.selectbox(
+        "In training a family of near-copies counts",
+        list(FamilyWeight),
+        index=list(FamilyWeight).index(policy.family_weight),
+        format_func=WEIGHTS.__getitem__,
+        key="family_weight",
+        width=460,
+    )
+    st.toggle(
+        "The model reads quotations too (of posts imported from now on)",
+        value=policy.model_reads_quotes,
+        key="model_reads_quotes",
+    )
+
+
+def show_rules(page: Page) -> None:
+    st.subheader("Rules that a post can break", anchor=False)
+    st.caption(
+        "In the order of their keys: 4 to 9, - and =. Moderators name one beside suspicious or violation. Earlier "
+        "decisions keep theirs when you rename or remove a rule."
+    )
+    listed = drafted_rules(page)
+    for index, rule in enumerate(listed):
+        english, chinese, up, gone = st.columns([4, 4, 1, 2], vertical_alignment="bottom")
+        names = {"label_visibility": "visible" if index == 0 else "collapsed"}
+        english.text_input("English", value=rule.english, key=f"english-{rule.key}", max_chars=60, **names)
+        chinese.text_input("Chinese", value=rule.chinese, key=f"chinese-{rule.key}", max_chars=30, **names)
+        up.button("↑", key=f"up-{rule.key}", disabled=index == 0, on_click=move_rule, args=(index, -1), help="earlier")
+        gone.button(
+            "Remove", key=f"remove-{rule.key}", on_click=remove_rule, args=(index,), help=plain(rule.english or "this")
+        )
+    st.button("Add a rule", on_click=add_rule, disabled=len(listed) >= MOST_RULES)
+
+
+def show_kept(policy: Policy) -> None:
+    st.subheader("What is kept", anchor=False)
+    st.number_input(
+        "Days that rejected lines of imports are kept",
+        *REJECT_DAYS,
+        value=policy.reject_days,
+        key="reject_days",
+        width=300,
+    )
+
+
+page = open_page("Policy", "What holds for everybody who works here. Every change is kept, with who made it and when.")
+with errors_as_sentences():
+    policy = rules.current_policy(page.engine)
+    show_seen(policy)
+    show_shares(policy)
+    show_rules(page)
+    show_training(policy)
+    show_kept(policy)
+    st.button("Save", type="primary", on_click=save)
