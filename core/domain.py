@@ -85,6 +85,13 @@ class RunStatus(StrEnum):
 OPEN_STATUSES = (RunStatus.queued, RunStatus.running)
 
 
+class SecondOpinion(StrEnum):
+    """Why two people judge a post. Agreement is measured on what was drawn."""
+
+    drawn = "drawn"
+    audit = "audit"
+
+
 class LeaseOutcome(StrEnum):
     """How a lease ended."""
 
@@ -294,6 +301,7 @@ class Policy:
     lease_minutes: int = 10
     prefetch: int = 20
     reject_days: int = 30  # that the rejected lines of an import are kept
+    second_share: float = 0.1  # of posts that two people judge, without either knowing
     rules: tuple[Rule, ...] = RULES  # in the order of their keys on the keyboard
     shares: dict[str, float] = field(
         default_factory=lambda: {"uncertain": 0.6, "likely_violation": 0.2, "audit": 0.1, "exploration": 0.1}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -29,10 +29,16 @@ class Card:
     version: str | None
     copies: int
     flag: str | None  # the note of the holder's own open flag
+    is_blind: bool  # judged without the model's view: it measures the model, or people
 
 
-def cards_of(conn: Connection, leases: Sequence[Lease], *, shows_author: bool) -> list[Card]:
-    """Cards in the order of one person's leases; the author is left out unless it may be shown."""
+def cards_of(
+    conn: Connection, leases: Sequence[Lease], *, shows_author: bool, doubled: Collection[int] = ()
+) -> list[Card]:
+    """Cards in the order of one person's leases; the author is left out unless it may be shown.
+
+    doubled: posts that two people judge. They are not to be led by the model, nor by one another.
+    """
     found = posts.posts_by_id(conn, [held.post_id for held in leases])
     words = posts.hit_words(conn, list(found))
     active = models.active_version(conn)
@@ -45,8 +51,8 @@ def cards_of(conn: Connection, leases: Sequence[Lease], *, shows_author: bool) -
     cards = []
     for held in leases:
         post = found[held.post_id]
-        # The audit slice measures the model: who judges it must not be led by the model.
-        prediction = None if held.reason is Reason.audit else by_text.get(post.text_id)
+        is_blind = held.reason is Reason.audit or held.post_id in doubled
+        prediction = None if is_blind else by_text.get(post.text_id)
         cards.append(
             Card(
                 lease=held,
@@ -60,6 +66,7 @@ def cards_of(conn: Connection, leases: Sequence[Lease], *, shows_author: bool) -
                 version=active.name if active is not None and prediction is not None else None,
                 copies=max(0, sizes.get(family_of[post.text_id], 0) - 1),
                 flag=flagged.get(post.id),
+                is_blind=is_blind,
             )
         )
     return cards

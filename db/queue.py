@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, insert, select, tuple_, update
 
 from core.domain import Lease, QueueEntry, Reason, SkipKind
+from db import seconds
 from db.engine import insert_rows
 from db.posts import count_taken_back, decides, ids_of_visible, is_visible
 from db.tables import decision, lease, post, queue_entry, queue_round, run, skip
@@ -48,6 +49,8 @@ def publish_round(
     """
     meanwhile = select(decision.c.post_id).where(decision.c.id > last_decision, decides())
     conn.execute(delete(queue_entry).where(queue_entry.c.round_id == round_id, queue_entry.c.post_id.in_(meanwhile)))
+    for post_id, reason, rank in seconds.wanted_places(conn):
+        add_second(conn, round_id, post_id=post_id, reason=reason, rank=rank)
     undone = select(decision.c.post_id).where(decision.c.id > last_decision, decision.c.label.is_(None))
     back = _entries_in_order(current_round(conn) or 0).where(
         queue_entry.c.post_id.in_(undone), ~_is_in_round(round_id, queue_entry.c.post_id)
@@ -56,6 +59,12 @@ def publish_round(
         conn.execute(insert(queue_entry).values(entry._asdict() | {"round_id": round_id}))
     said = {"version_id": version_id, "strategy": strategy, "published_at": now}
     conn.execute(update(queue_round).where(queue_round.c.id == round_id).values(said))
+
+
+def add_second(conn: Connection, round_id: int, *, post_id: int, reason: str, rank: int) -> None:
+    """A post that waits for another opinion keeps its place, as if it had not been judged."""
+    conn.execute(delete(queue_entry).where(queue_entry.c.round_id == round_id, queue_entry.c.post_id == post_id))
+    conn.execute(insert(queue_entry).values(round_id=round_id, post_id=post_id, reason=reason, rank=rank))
 
 
 def _is_in_round(round_id: int, post_id: ColumnElement[int]) -> ColumnElement[bool]:
@@ -95,7 +104,9 @@ def claimable(
     is_there = exists().where(post.c.id == post_id, is_visible())
     own = exists().where(skip.c.post_id == post_id, skip.c.user_id == user_id)
     is_due = own.where(skip.c.kind == SkipKind.later) if later else ~own
-    free = _entries_in_order(round_id).where(~held, ~decided, is_there, is_due, ~is_left_to_lead(post_id))
+    is_second = seconds.is_wanted(post_id) & ~seconds.is_judged_by(post_id, user_id)
+    is_open = ~decided | is_second
+    free = _entries_in_order(round_id).where(~held, is_open, is_there, is_due, ~is_left_to_lead(post_id))
     return list(conn.execute(free.limit(limit)))
 
 

@@ -365,6 +365,20 @@ flag = Table(
     Index("uq_flag_one_open_each", "post_id", "user_id", unique=True, sqlite_where=text("closed_at IS NULL")),
 )
 
+# A post that two people are to judge, without either knowing: drawn by chance, or of the audit slice. It stays in the
+# queue for others until one of them has judged it too.
+second_opinion = Table(
+    "second_opinion",
+    metadata,
+    _ref("post_id", "post.id", primary_key=True),
+    Column("why", String(16), nullable=False),
+    Column("reason", String(20), nullable=False),  # why it was shown first, and at which place
+    Column("rank", Integer, nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("given_at", UtcTime),
+    _one_of("why", "drawn", "audit"),
+)
+
 decision = Table(
     "decision",
     metadata,

@@ -9,10 +9,25 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, Decision, Label, Lease, LeaseOutcome, SkipKind, SourceKind
+from core.domain import Actor, Decision, Label, Lease, LeaseOutcome, Policy, Reason, SecondOpinion, SkipKind, SourceKind
+from core.drawing import is_drawn
 from core.errors import BadInput, Conflict, LeaseLost, NotAllowed
 from core.permissions import ROLES, Permission, may, require
-from db import accounts, audit, cards, decisions, families, flags, leases, policies, posts, queue, skips, sources
+from db import (
+    accounts,
+    audit,
+    cards,
+    decisions,
+    families,
+    flags,
+    leases,
+    policies,
+    posts,
+    queue,
+    seconds,
+    skips,
+    sources,
+)
 from db.cards import Card
 from db.decisions import Copy, NewDecision, RecentDecision
 from db.engine import read, write
@@ -106,6 +121,7 @@ class _Desk:
     may_settle: bool
     now: datetime
     ttl: timedelta
+    second_share: float
 
 
 def sync(
@@ -130,7 +146,7 @@ def sync(
     answer = Answer()
     with write(engine) as conn:
         rules = policies.current_policy(conn)
-        desk = _desk(conn, actor, now=now, ttl=timedelta(minutes=rules.lease_minutes))
+        desk = _desk(conn, actor, rules, now=now)
         leases.expire(conn, now=now)
         for press in presses:
             _take(desk, press, answer)
@@ -139,18 +155,20 @@ def sync(
     fresh = [lease for lease in held if lease.id not in holding or lease.id in answer.front]
     with read(engine) as conn:  # apart from the writing, so that others wait the shorter
         shows_author = rules.show_author or may(actor, Permission.see_author)
-        answer.cards = cards.cards_of(conn, fresh, shows_author=shows_author)
+        doubled = [lease.post_id for lease in fresh if _is_doubled(desk, lease)]
+        answer.cards = cards.cards_of(conn, fresh, shows_author=shows_author, doubled=doubled)
         answer.recent = decisions.recent_of(conn, source_id=desk.source_id, limit=RECENT)
         answer.today = decisions.count_since(conn, source_id=desk.source_id, since=today)
         answer.left = queue.count_left(conn)
     return answer
 
 
-def _desk(conn: Connection, actor: Actor, *, now: datetime, ttl: timedelta) -> _Desk:
+def _desk(conn: Connection, actor: Actor, rules: Policy, *, now: datetime) -> _Desk:
     if actor.user_id is None:
         raise NotAllowed("Only a signed-in user decides; `tiebreak decide POST LABEL --as USER` names one.")
     source_id = sources.ensure_source(conn, kind=SourceKind.person, name=actor.name, user_id=actor.user_id)
-    return _Desk(conn, actor.user_id, source_id, may(actor, Permission.review), now, ttl)
+    ttl = timedelta(minutes=rules.lease_minutes)
+    return _Desk(conn, actor.user_id, source_id, may(actor, Permission.review), now, ttl, rules.second_share)
 
 
 def _take(desk: _Desk, press: Press, answer: Answer) -> None:
@@ -197,9 +215,26 @@ def _decide(desk: _Desk, press: Press, answer: Answer) -> None:
     )
     decided = decisions.add_decision(desk.conn, made, now=desk.now)
     leases.end(desk.conn, lease.id, outcome=LeaseOutcome.decided, now=desk.now)
-    queue.take_out(desk.conn, [lease.post_id])
+    if not _ask_for_second(desk, lease):
+        seconds.note_given(desk.conn, lease.post_id, now=desk.now)
+        queue.take_out(desk.conn, [lease.post_id])
     if press.family_until is not None:
         _apply_to_family(desk, decided, until=press.family_until)
+
+
+def _ask_for_second(desk: _Desk, lease: Lease) -> bool:
+    """Leave the post in the queue for another person, where it is one of those that two are to judge."""
+    if not _is_doubled(desk, lease) or seconds.count_people(desk.conn, lease.post_id) > 1:
+        return False
+    why = SecondOpinion.audit if lease.reason is Reason.audit else SecondOpinion.drawn
+    seconds.ask(desk.conn, lease, why=why, now=desk.now)
+    queue.put_back(desk.conn, lease)  # at its place, also where it was decided late
+    return True
+
+
+def _is_doubled(desk: _Desk, lease: Lease) -> bool:
+    is_audit = lease.reason is Reason.audit and desk.second_share > 0
+    return is_audit or is_drawn(lease.post_id, use="second opinion", share=desk.second_share)
 
 
 def _apply_to_family(desk: _Desk, decided: Decision, *, until: int) -> None:
@@ -241,7 +276,8 @@ def _bring_back(desk: _Desk, lease_id: int, answer: Answer) -> None:
     if not posts.ids_of_visible(desk.conn, [ended.post_id]):  # its import was taken back
         return
     held = leases.holder_of(desk.conn, ended.post_id)
-    if held is None and not decisions.standing_on_post(desk.conn, ended.post_id):
+    is_open = not decisions.standing_on_post(desk.conn, ended.post_id) or seconds.is_open(desk.conn, ended.post_id)
+    if held is None and is_open:
         held = leases.claim_again(desk.conn, ended, now=desk.now, ttl=desk.ttl)
     if held is not None and held.user_id == desk.user_id:
         answer.front.append(held.id)
@@ -264,7 +300,8 @@ def _take_back(desk: _Desk, press: Press) -> Lease | None:
     copies = decisions.copies_of(desk.conn, stands.id)
     decisions.add_copies(desk.conn, decisions.add_decision(desk.conn, taken_back, now=desk.now), copies, now=desk.now)
     lease = leases.get_lease(desk.conn, stands.lease_id)
-    if lease is not None and not decisions.standing_on_post(desk.conn, stands.post_id):
+    is_alone = not decisions.standing_on_post(desk.conn, stands.post_id)
+    if lease is not None and (is_alone or seconds.want_again(desk.conn, stands.post_id)):
         queue.put_back(desk.conn, lease)
     return lease
 
@@ -333,8 +370,11 @@ def _refuse_late(desk: _Desk, lease: Lease) -> None:
     holder = leases.holder_of(desk.conn, lease.post_id)
     if holder is not None and holder.user_id != desk.user_id:
         raise LeaseLost("Your time for this post ran out, and somebody else holds it now.")
-    others = [name for made, _, name in decisions.standing_on_post(desk.conn, lease.post_id)]
-    if others:
+    standing = decisions.standing_on_post(desk.conn, lease.post_id)
+    if any(made.source_id == desk.source_id for made, _, _ in standing):
+        raise LeaseLost("You have decided this post already; click it in the list beside the card to correct it.")
+    others = [name for _, _, name in standing]
+    if others and not seconds.is_open(desk.conn, lease.post_id):
         raise LeaseLost(f"Your time for this post ran out, and {others[-1]} has decided it meanwhile.")
     if holder is not None:  # handed to the same person anew, perhaps in another tab
         leases.end(desk.conn, holder.id, outcome=LeaseOutcome.returned, now=desk.now)

@@ -43,6 +43,10 @@ def _refuse_unworkable(chosen: Policy) -> None:
         raise BadInput(
             f"The shares of the queue are {sum(chosen.shares.values()):.0%} together; they are 100 % at most."
         )
+    if not 0 <= chosen.second_share <= 1:
+        raise BadInput(
+            f"{chosen.second_share:.0%} of posts judged by two people was given, from 0 to 100 % is possible."
+        )
     if any(not (rule.english.strip() or rule.chinese.strip()) for rule in chosen.rules):
         raise BadInput("A rule has no name; give it one or remove it.")
     if len({rule.key for rule in chosen.rules}) < len(chosen.rules) or len(chosen.rules) > MOST_RULES:

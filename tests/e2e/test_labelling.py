@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, expect
 
 from core.domain import Role
 from core.settings import PROJECT_DIR
-from db.tables import decision, flag, lease, post, skip
+from db.tables import decision, flag, lease, post, skip, user
 from tests.conftest import rows
 from tests.e2e.conftest import Served, Visitor, free_port, wait_until
 
@@ -132,13 +132,14 @@ def test_key_says_to_whom_a_skipped_post_goes_and_undo_brings_it_back(
     labelling: Visitor, forum: Served, key: str, kind: str
 ) -> None:
     skipped = wait_for_card(labelling)
+    mine = {"post_id": skipped, "user_id": rows(forum.engine, user, name=labelling.name)[0]["id"]}
     labelling.page.keyboard.press(key)
     wait_until_saved(labelling)
-    assert [found["kind"] for found in rows(forum.engine, skip, post_id=skipped)] == [kind]
+    assert [found["kind"] for found in rows(forum.engine, skip, **mine)] == [kind]
     labelling.page.keyboard.press("u")
     expect(desk(labelling)).to_have_attribute("data-painted", str(skipped), timeout=10_000)
     wait_until_saved(labelling)
-    assert rows(forum.engine, skip, post_id=skipped) == []
+    assert rows(forum.engine, skip, **mine) == []
 
 
 def test_rule_and_note_go_with_the_decision_and_not_with_the_next(labelling: Visitor, forum: Served) -> None:

@@ -121,9 +121,12 @@ def test_lead_edits_the_rules_and_moderators_get_the_new_list(
     lead.go("Policy")
     page = lead.page
     lead.shoot("52-policy")
+    names = page.get_by_label("English")
     page.get_by_role("button", name="Remove").first.click()
+    expect(names).to_have_count(len(RULES) - 1)
     page.get_by_role("button", name="Add a rule").click()
-    page.get_by_label("English").last.fill("spoilers")
+    expect(names).to_have_count(len(RULES))
+    names.last.fill("spoilers")
     page.get_by_label("Chinese").last.fill("剧透")
     page.get_by_label("Chinese").last.press("Tab")
     page.get_by_label("Cards fetched ahead").fill("7")

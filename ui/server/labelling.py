@@ -198,6 +198,7 @@ def _card(card: Card) -> dict[str, Any]:
         "reason": card.lease.reason,
         "copies": card.copies,
         "flag": card.flag,
+        "blind": card.is_blind,
         "model": None
         if said is None
         else {

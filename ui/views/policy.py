@@ -65,6 +65,7 @@ def save() -> None:
             lease_minutes=chosen["lease_minutes"],
             prefetch=chosen["prefetch"],
             reject_days=chosen["reject_days"],
+            second_share=chosen["second_share"] / 100,
             rules=tuple(typed(rule) for rule in chosen["rules"]),
             shares={name: chosen[f"share-{name}"] / 100 for name in SHARES},
         )
@@ -90,6 +91,19 @@ def show_shares(policy: Policy) -> None:
     for place, (name, words) in zip(places, SHARES.items(), strict=True):
         share = round(policy.shares.get(name, 0.0) * 100)
         place.number_input(words, 0, 100, value=share, step=5, key=f"share-{name}")
+
+
+def show_seconds(policy: Policy) -> None:
+    st.subheader("Second opinions", anchor=False)
+    st.number_input(
+        "Posts that two people judge, without either knowing, in percent",
+        0,
+        100,
+        value=round(policy.second_share * 100),
+        key="second_share",
+        help="Drawn by chance, with every post of the audit slice. 0 switches second opinions off.",
+        width=460,
+    )
 
 
 def show_training(policy: Policy) -> None:
@@ -144,6 +158,7 @@ with errors_as_sentences():
     policy = rules.current_policy(page.engine)
     show_seen(policy)
     show_shares(policy)
+    show_seconds(policy)
     show_rules(page)
     show_training(policy)
     show_kept(policy)

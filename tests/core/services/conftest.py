@@ -72,3 +72,14 @@ def skip(card: Card) -> Press:
 
 def undo(card: Card, *, id: str = "undo-000") -> Press:
     return Press(id, PressKind.undo, lease_id=card.lease.id)
+
+
+@pytest.fixture(autouse=True)
+def one_opinion_each(request: pytest.FixtureRequest) -> None:
+    """No post is drawn for a second opinion, but where a test asks for it: each decision ends its matter."""
+    if "engine" in request.fixturenames:
+        engine: Engine = request.getfixturevalue("engine")
+        with write(engine) as conn:
+            conn.exec_driver_sql(
+                "INSERT INTO policy (document, set_by, set_at) VALUES ('{\"second_share\": 0}', 'test', '2026-01-01')"
+            )

@@ -10,11 +10,12 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine
 
 import core.services
-from core.domain import Actor, Label, Policy, Role, SourceTrust
+from core.domain import Actor, Label, Policy, Role, SecondOpinion, SourceTrust
 from core.errors import NotAllowed, TiebreakError
 from core.permissions import ROLES, Permission
 from core.services.importing import ImportRequest
@@ -31,6 +32,7 @@ NEEDS = {
     "accounts.invite_back": Permission.manage_users,
     "accounts.list_users": Permission.manage_users,
     "accounts.set_password": Permission.manage_users,
+    "agreeing.agreement": Permission.review,
     "annotation.decide_post": Permission.label,
     "annotation.sync": Permission.label,
     "families.count_families": Permission.look,
@@ -117,6 +119,8 @@ VALUES: dict[str, Any] = {
     "flag_id": 1,
     "query": Query(),
     "batch": "batch-0001",
+    "why": SecondOpinion.drawn,
+    "rng": np.random.default_rng(1),
     "read_posts": [(1, 1)],
     "zone": UTC,
     "answer": "",

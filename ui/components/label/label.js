@@ -183,7 +183,9 @@ class Desk {
       event.preventDefault();
       this.written();
     };
-    form.querySelector("input").onkeydown = (event) => event.key === "Escape" && !event.isComposing && this.stopWriting();
+    form.querySelector("input").addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !event.isComposing) this.stopWriting();
+    });
     this.$(".help button").onclick = () => this.$(".help").close();
     this.$(".notice button").onclick = () => this.say("");
   }
@@ -661,7 +663,7 @@ class Desk {
     section.hidden = !section.hidden;
     if (section.hidden) return;
     if (!card.model) {
-      const why = card.reason === "audit" ? "This post measures the model, so it is judged without its view." : "No model has scored this post yet.";
+      const why = card.blind ? "This post is judged without the model's view." : "No model has scored this post yet.";
       section.replaceChildren(element("p", "hint", {}, why));
       return;
     }

@@ -1,0 +1,101 @@
+"""Second opinions: posts that another person is to judge as well, without either of them knowing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, update
+
+from core.domain import Label, Lease, SecondOpinion, SourceKind
+from db.posts import decides, is_visible
+from db.tables import decision, family_place, post, second_opinion, source
+
+
+def is_wanted(post_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """One person has judged the post, another is to."""
+    return exists().where(second_opinion.c.post_id == post_id, second_opinion.c.given_at.is_(None))
+
+
+def is_judged_by(post_id: ColumnElement[int], user_id: int) -> ColumnElement[bool]:
+    """A decision of the user's own stands on the post."""
+    own = select(decision.c.id).join_from(decision, source, source.c.id == decision.c.source_id)
+    return own.where(decision.c.post_id == post_id, source.c.user_id == user_id, decides()).exists()
+
+
+def count_people(conn: Connection, post_id: int) -> int:
+    """How many people's decisions stand on the text that the post has now."""
+    said = (
+        select(func.count(decision.c.source_id.distinct()))
+        .join_from(decision, source, source.c.id == decision.c.source_id)
+        .join(post, post.c.id == decision.c.post_id)
+        .where(post.c.id == post_id, decision.c.text_id == post.c.text_id, decides())
+        .where(source.c.kind == SourceKind.person)
+    )
+    return conn.execute(said).scalar_one()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one person said of a post that two were to judge. family: of the post's text."""
+
+    post_id: int
+    family: int
+    source: str
+    label: Label
+    decided_at: datetime
+
+
+def judgements(conn: Connection, *, why: SecondOpinion) -> list[Judgement]:
+    """Of posts that were judged twice, on the text that they have now, by post; what leads settled is no opinion."""
+    query = (
+        select(post.c.id, family_place.c.representative_id, source.c.name, decision.c.label, decision.c.decided_at)
+        .join_from(second_opinion, post, post.c.id == second_opinion.c.post_id)
+        .join(decision, decision.c.post_id == post.c.id)
+        .join(source, source.c.id == decision.c.source_id)
+        .join(family_place, family_place.c.text_id == post.c.text_id)
+        .where(second_opinion.c.why == why, second_opinion.c.given_at.is_not(None), is_visible())
+        .where(decides(), decision.c.text_id == post.c.text_id, ~decision.c.settles)
+        .where(source.c.kind == SourceKind.person)
+        .order_by(post.c.id, decision.c.id)
+    )
+    return [Judgement(r.id, r.representative_id, r.name, Label(r.label), r.decided_at) for r in conn.execute(query)]
+
+
+def ask(conn: Connection, lease: Lease, *, why: SecondOpinion, now: datetime) -> None:
+    """Want another opinion on the post of a lease; where one is wanted already, nothing changes."""
+    values = {"post_id": lease.post_id, "why": why, "reason": lease.reason, "rank": lease.rank, "asked_at": now}
+    conn.execute(insert(second_opinion).prefix_with("OR IGNORE").values(values))
+
+
+def note_given(conn: Connection, post_id: int, *, now: datetime) -> None:
+    given = update(second_opinion).where(second_opinion.c.post_id == post_id, second_opinion.c.given_at.is_(None))
+    conn.execute(given.values(given_at=now))
+
+
+def want_again(conn: Connection, post_id: int) -> bool:
+    """An opinion was taken back, so that another is wanted as before; returns whether one ever was."""
+    return (
+        conn.execute(update(second_opinion).where(second_opinion.c.post_id == post_id).values(given_at=None)).rowcount
+        > 0
+    )
+
+
+def is_open(conn: Connection, post_id: int) -> bool:
+    return bool(
+        conn.execute(select(is_wanted(second_opinion.c.post_id)).where(second_opinion.c.post_id == post_id)).scalar()
+    )
+
+
+def asked_about(conn: Connection, post_ids: Collection[int]) -> set[int]:
+    """Those of the posts that a second opinion is or was wanted on."""
+    asked = select(second_opinion.c.post_id).where(second_opinion.c.post_id.in_(post_ids))
+    return set(conn.execute(asked).scalars())
+
+
+def wanted_places(conn: Connection) -> Iterator[tuple[int, str, int]]:
+    """(post, reason, rank) of what waits for another opinion: it keeps its place from round to round."""
+    waits = select(second_opinion.c.post_id, second_opinion.c.reason, second_opinion.c.rank)
+    for row in conn.execute(waits.where(second_opinion.c.given_at.is_(None))):
+        yield row.post_id, row.reason, row.rank
