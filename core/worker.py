@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import sys
@@ -142,11 +143,18 @@ def import_posts(context: Context) -> dict[str, object]:
     importing.sweep_leftovers(context.engine)
     execute_run = takeback.run_take_back if takeback.is_take_back(context.run) else importing.run_import
     counts = execute_run(context.engine, context.run, report=context.report)
+    _release_memory()
     queueing.renew_queue(context.engine, now=utc_now())
     scoring.queue_scoring_if_needed(context.engine, created_by=context.run.created_by, now=utc_now())
     with suppress(Cancelled):  # the server goes on with it
         searching.index_new_texts(context.engine, report=context.report)
     return counts
+
+
+def _release_memory() -> None:
+    """Give back what the stages so far have freed: glibc keeps it, and the pool's arrays need as much once more."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def train_version(context: Context) -> dict[str, object]:

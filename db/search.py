@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from sqlalchemy import ColumnElement, Connection, Integer, Select, column, func, literal_column, select, table, tuple_
 
@@ -64,9 +63,12 @@ class FoundPost:
 
 
 def pairs_of(words: str) -> list[str]:
-    """The pairs of neighbouring letters, digits and characters, each once, as the index holds them."""
+    """The pairs of neighbouring letters, digits and characters, each once.
+
+    There is neither a blank nor punctuation in them, so FTS5's tokenizer "ascii" takes each as one word.
+    """
     found = _RUN.findall(words.lower())
-    return [f"{ord(a):x}g{ord(b):x}" for a, b in dict.fromkeys(pair for run in found for pair in pairwise(run))]
+    return list(dict.fromkeys(pair for run in found for pair in map(str.__add__, run, run[1:])))
 
 
 # --- the index ------------------------------------------------------------------------------------------------------
@@ -140,7 +142,7 @@ def _select(query: Query, *, version_id: int | None, after: tuple[int, int] | No
 
 def _conditions(query: Query, label: ColumnElement[int], name: ColumnElement[str]) -> Iterator[ColumnElement[bool]]:
     if query.text:
-        match = " AND ".join(pairs_of(query.text))
+        match = " AND ".join(f'"{pair}"' for pair in pairs_of(query.text))
         yield literal_column("text_pairs").op("MATCH")(match)
         yield distinct_text.c.body.icontains(query.text.strip(), autoescape=True)
     if query.pid is not None:

@@ -18,7 +18,7 @@ from db.search import FoundPost, Query
 
 __all__ = ["FoundPost", "Query"]
 
-TEXTS_PER_TRANSACTION = 1_000
+TEXTS_PER_TRANSACTION = 500
 MOST_AT_ONCE = 200  # posts that are decided together
 
 Report = Callable[[str, int, int | None, str], None]  # stage, done, total, message; raises Cancelled
