@@ -75,6 +75,12 @@ def run_import(engine: Engine, run: Run, *, report: Report) -> dict[str, object]
     return build.counts.result()
 
 
+def drop_partial_uploads(uploads_dir: Path) -> None:
+    """Delete what a killed server had stored in part. For a server's start: only a running one writes there."""
+    for path in uploads_dir.glob("*.partial"):
+        path.unlink(missing_ok=True)
+
+
 def sweep_uploads(engine: Engine, uploads_dir: Path, *, now: datetime) -> int:
     """Delete uploads of yesterday and before that no open import waits for, and broken-off ones; returns how many.
 

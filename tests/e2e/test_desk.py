@@ -19,7 +19,7 @@ import mount from '/label.js';
 const labels = ['normal', 'suspicious', 'violation'].map((name) => ({name, chinese: name}));
 const parentElement = document.querySelector('#p');
 window.mount = (user, has_posts = true) => mount({
-  parentElement, data: {user, csrf: 'c' + user, want: 3, labels, reasons: {}, has_posts}, key: 'label'});
+  parentElement, data: {user, csrf: 'c' + user, want: 3, labels, rules: [], reasons: {}, has_posts}, key: 'label'});
 window.mount(1);
 </script>"""
 Asked = dict[str, Any]
@@ -32,6 +32,7 @@ def card(lease_id: int, *, text_id: int | None = None) -> dict[str, Any]:
     return {
         "lease_id": lease_id, "post_id": post_id, "pid": None, "text_id": text_id or post_id, "segments": segments,
         "original": "o", "author": None, "hits": [], "reason": "random", "model": None,
+        "copies": 0, "flag": None, "blind": False,
     }  # fmt: skip
 
 

@@ -176,7 +176,7 @@ def test_flag_is_raised_with_what_was_written_and_taken_back_by_the_same_key(lab
     assert rows(forum.engine, flag, post_id=shown) == []
     labelling.page.keyboard.press("f")
     labelling.page.keyboard.press("Escape")
-    expect(desk(labelling).locator("form.note")).to_be_hidden()
+    expect(desk(labelling).locator("form.writing")).to_be_hidden()
     labelling.page.keyboard.press("1")
     wait_until_saved(labelling)
     assert [m["post_id"] for m in decisions_of(forum, labelling)] == [shown]

@@ -21,6 +21,7 @@ from starlette.middleware import Middleware
 from core.clock import utc_now
 from core.errors import BadInput, SettingsError
 from core.services.accounts import first_lead_token
+from core.services.importing import drop_partial_uploads
 from core.services.launching import Supervisor
 from core.settings import PROJECT_DIR, Settings
 from ui.server import labelling, runtime, signin, tables, uploads
@@ -107,6 +108,7 @@ def serve(
     _print_address(engine, address)
     os.environ["FORWARDED_ALLOW_IPS"] = ""  # uvicorn would believe X-Forwarded-For of any process on this machine
     settings.inbox_dir.mkdir(parents=True, exist_ok=True)
+    drop_partial_uploads(settings.uploads_dir)
     sys.argv[1:] = []  # Streamlit would hand our options to the page script
     make_app().run(config=_config(host, port, certificate, key))
 

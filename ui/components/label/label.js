@@ -178,7 +178,7 @@ class Desk {
       }),
     );
     this.buildRules();
-    const form = this.$("form.note");
+    const form = this.$("form.writing");
     form.onsubmit = (event) => {
       event.preventDefault();
       this.written();
@@ -300,7 +300,7 @@ class Desk {
   write(what) {
     if (!this.ready()) return;
     this.writing = what;
-    const form = this.$("form.note");
+    const form = this.$("form.writing");
     form.querySelector("label").textContent = what === "flag" ? "For the lead: what is it? Enter flags, Esc leaves." : "Note on the decision. Enter keeps it, Esc leaves.";
     form.querySelector("input").value = what === "flag" ? "" : this.note;
     form.hidden = false;
@@ -308,7 +308,7 @@ class Desk {
   }
 
   written() {
-    const text = this.$("form.note input").value.trim();
+    const text = this.$("form.writing input").value.trim();
     const card = this.cards[0];
     if (this.writing === "flag") {
       this.press({ kind: "flag", lease_id: card.lease_id, post_id: card.post_id, note: text });
@@ -319,8 +319,8 @@ class Desk {
 
   stopWriting() {
     this.writing = null;
-    this.$("form.note").hidden = true;
-    this.$("form.note input").blur();
+    this.$("form.writing").hidden = true;
+    this.$("form.writing input").blur();
     this.drawNoted();
   }
 
