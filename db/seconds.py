@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, update
 
 from core.domain import Label, Lease, SecondOpinion, SourceKind
-from db.posts import decides, is_visible
+from db.posts import decides, is_visible, stands
 from db.tables import decision, family_place, post, second_opinion, source
+
+
+def _waits() -> ColumnElement[bool]:
+    """Nobody has given the second opinion, and no lead has settled the post meanwhile."""
+    settled = select(decision.c.id).where(decision.c.post_id == second_opinion.c.post_id, decision.c.settles, stands())
+    return second_opinion.c.given_at.is_(None) & ~settled.exists()
 
 
 def is_wanted(post_id: ColumnElement[int]) -> ColumnElement[bool]:
     """One person has judged the post, another is to."""
-    return exists().where(second_opinion.c.post_id == post_id, second_opinion.c.given_at.is_(None))
+    return exists().where(second_opinion.c.post_id == post_id, _waits())
 
 
 def is_judged_by(post_id: ColumnElement[int], user_id: int) -> ColumnElement[bool]:
@@ -76,26 +82,18 @@ def note_given(conn: Connection, post_id: int, *, now: datetime) -> None:
 
 def want_again(conn: Connection, post_id: int) -> bool:
     """An opinion was taken back, so that another is wanted as before; returns whether one ever was."""
-    return (
-        conn.execute(update(second_opinion).where(second_opinion.c.post_id == post_id).values(given_at=None)).rowcount
-        > 0
-    )
+    again = update(second_opinion).where(second_opinion.c.post_id == post_id).values(given_at=None)
+    return conn.execute(again).rowcount > 0
 
 
 def is_open(conn: Connection, post_id: int) -> bool:
-    return bool(
-        conn.execute(select(is_wanted(second_opinion.c.post_id)).where(second_opinion.c.post_id == post_id)).scalar()
-    )
-
-
-def asked_about(conn: Connection, post_ids: Collection[int]) -> set[int]:
-    """Those of the posts that a second opinion is or was wanted on."""
-    asked = select(second_opinion.c.post_id).where(second_opinion.c.post_id.in_(post_ids))
-    return set(conn.execute(asked).scalars())
+    """A second opinion is wanted on the post."""
+    waits = select(second_opinion.c.post_id).where(second_opinion.c.post_id == post_id, _waits())
+    return conn.execute(waits).scalar() is not None
 
 
 def wanted_places(conn: Connection) -> Iterator[tuple[int, str, int]]:
     """(post, reason, rank) of what waits for another opinion: it keeps its place from round to round."""
     waits = select(second_opinion.c.post_id, second_opinion.c.reason, second_opinion.c.rank)
-    for row in conn.execute(waits.where(second_opinion.c.given_at.is_(None))):
+    for row in conn.execute(waits.where(_waits())):
         yield row.post_id, row.reason, row.rank

@@ -274,16 +274,15 @@ def _store_changes(conn: Connection, run_id: int, changes: list[_Change], text_i
     """Add hits to posts that were there before; the texts that they make are seen when they are published."""
     posts.add_hits(conn, run_id, [(change.post.id, change.hits) for change in changes])
     posts.add_sightings(conn, run_id, [(change.post.id, change.seen_hits) for change in changes])
-    texts_now = [
-        (change, (change.post.id, text_ids[change.text.hash], change.original)) for change in changes if change.hits
-    ]
-    others = [
-        (change.is_ours, text)
-        for change, text in texts_now
-        if text != (change.post.id, change.post.text_id, change.post.original)
-    ]
-    posts.change_texts(conn, [text for is_ours, text in others if is_ours])
-    staging.stage_changes(conn, run_id, [text for is_ours, text in others if not is_ours])
+    reworded: dict[bool, list[tuple[int, int, str]]] = {True: [], False: []}  # by whether the post is ours
+    for change in changes:
+        if not change.hits:
+            continue
+        now = text_ids[change.text.hash], change.original
+        if now != (change.post.text_id, change.post.original):
+            reworded[change.is_ours].append((change.post.id, *now))
+    posts.change_texts(conn, reworded[True])
+    staging.stage_changes(conn, run_id, reworded[False])
 
 
 def _stage_labels(

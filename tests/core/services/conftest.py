@@ -74,6 +74,13 @@ def undo(card: Card, *, id: str = "undo-000") -> Press:
     return Press(id, PressKind.undo, lease_id=card.lease.id)
 
 
+def next_posts(engine: Engine, actor: Actor) -> list[int]:
+    """What a person would get now; the cards are returned at once."""
+    found = sync(engine, actor, want=9).cards
+    sync(engine, actor, holding=[card.lease.id for card in found], leaving=True)
+    return [card.lease.post_id for card in found]
+
+
 @pytest.fixture(autouse=True)
 def one_opinion_each(request: pytest.FixtureRequest) -> None:
     """No post is drawn for a second opinion, but where a test asks for it: each decision ends its matter."""

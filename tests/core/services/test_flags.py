@@ -17,7 +17,7 @@ from db.cards import Card
 from db.tables import audit_log, decision, flag
 from db.tables import skip as skip_table
 from tests.conftest import NOW, add_user, rows
-from tests.core.services.conftest import OPERATOR, decide, sync, undo
+from tests.core.services.conftest import OPERATOR, decide, next_posts, sync, undo
 
 MakePool = Callable[[int], None]
 
@@ -29,13 +29,6 @@ def pass_on(card: Card, kind: SkipKind, *, id: str = "") -> Press:
 
 def flagged(card: Card, note: str = "", kind: PressKind = PressKind.flag, *, id: str = "flag-0001") -> Press:
     return Press(id, kind, lease_id=card.lease.id, post_id=card.lease.post_id, note=note)
-
-
-def next_posts(engine: Engine, actor: Actor, want: int = 9) -> list[int]:
-    """What a person would get now; the cards are returned at once."""
-    cards = sync(engine, actor, want=want).cards
-    sync(engine, actor, holding=[card.lease.id for card in cards], leaving=True)
-    return [card.lease.post_id for card in cards]
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ from sqlalchemy import Engine
 
 from core.domain import Actor, Label, Policy, Prediction, Role, SecondOpinion, Side
 from core.drawing import is_drawn
-from core.services import agreeing, queueing, rules
+from core.services import agreeing, queueing, rules, searching
 from core.services.agreeing import AgreementReport
 from db import golds
 from db.cards import Card
 from db.engine import read, write
 from db.tables import decision, distinct_text, second_opinion
 from tests.conftest import NOW, add_user, rows
-from tests.core.services.conftest import decide, sync, undo
+from tests.core.services.conftest import decide, next_posts, sync, undo
 
 MakePool = Callable[[int], None]
 
@@ -68,6 +68,21 @@ def test_new_round_keeps_what_waits_for_another_person(
     sync(engine, moderator, decide(first))
     queueing.renew_queue(engine, now=NOW, seed=3)
     assert first.lease.post_id in {card.lease.post_id for card in cards(engine, second_moderator)}
+
+
+def test_post_that_a_lead_has_settled_comes_to_nobody_for_a_second_opinion(
+    engine: Engine, doubled: None, moderator: Actor, second_moderator: Actor, lead: Actor
+) -> None:
+    first = cards(engine, moderator, 1)[0]
+    post_id, batch = first.lease.post_id, "batch-0001"
+    sync(engine, moderator, decide(first))
+    settled = [(post_id, first.text_id)]
+    searching.decide_many(engine, lead, settled, label=Label.violation, batch=batch, now=NOW)
+    queueing.renew_queue(engine, now=NOW, seed=3)
+    assert post_id not in next_posts(engine, second_moderator)
+    searching.undo_many(engine, lead, batch, now=NOW)
+    queueing.renew_queue(engine, now=NOW, seed=4)
+    assert post_id in next_posts(engine, second_moderator)
 
 
 @pytest.mark.parametrize("given", [False, True])
