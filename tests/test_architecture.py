@@ -14,7 +14,7 @@ PURE = (
     *("selection", "families", "lookalikes", "minhash", "buckets", "differences", "splits", "metrics", "agreement"),
     *("tsv", "text", "markup", "labels", "labelled", "json_arrays", "exchange", "gold", "overlaps", "drafts", "blocks"),
 )
-FOUNDATION = ("domain", "errors", "settings")
+FOUNDATION = ("domain", "errors", "settings", "wording")
 
 
 def modules(*folders: str) -> list[Path]:
