@@ -122,8 +122,8 @@ def _texts(conn: Connection, text_ids: Sequence[int]) -> Iterator[Row[Any]]:
         yield from conn.execute(select(distinct_text).where(distinct_text.c.id.in_(part)))
 
 
-def move(conn: Connection, moves: Sequence[tuple[int, int, int | None]]) -> None:
-    """Put texts into other families. moves: (text_id, representative_id, key); without a key it takes nobody in."""
+def move(conn: Connection, moves: Sequence[tuple[int, int, int]]) -> None:
+    """Put texts into other families. moves: (text_id, representative_id, key)."""
     if moves:
         place = update(family_place).where(family_place.c.text_id == bindparam("of_text"))
         conn.execute(

@@ -78,6 +78,17 @@ def _was_used_on_other_side() -> ColumnElement[bool]:
     )
 
 
+def count_left_out(conn: Connection) -> int:
+    """Decided posts that `gold_posts` leaves out for good."""
+    query = (
+        select(func.count(post.c.id.distinct()))
+        .join_from(decision, post, decision.c.post_id == post.c.id)
+        .join(distinct_text, post.c.text_id == distinct_text.c.id)
+        .where(decides(), decision.c.text_id == post.c.text_id, is_visible(), _was_used_on_other_side())
+    )
+    return conn.execute(query).scalar_one()
+
+
 def gold_families(found: Iterable[GoldPost]) -> list[GoldPost]:
     """One post for each family, the first, with the label of most of them; between equals, the more severe."""
     by_family: dict[int, list[GoldPost]] = {}

@@ -198,16 +198,28 @@ def _supersede_decisions(conn: Connection, import_id: int, *, now: datetime) -> 
 # --- after: the removal ---------------------------------------------------------------------------------------------
 
 
-def unswept(conn: Connection) -> list[tuple[int, int]]:
-    """(import, the run that took it back) where that run has ended and something may be left."""
+@dataclass(frozen=True, slots=True)
+class Unswept:
+    """An import that is taken back while something of it may be left.
+
+    keeper_id: the run that took it back. newest_text: the newest one from before that run wrote any.
+    """
+
+    import_id: int
+    keeper_id: int
+    newest_text: int
+
+
+def unswept(conn: Connection) -> list[Unswept]:
+    """Those whose taking back has ended."""
     taker = run.alias("taker")
     is_taker = (taker.c.config["take_back"].as_integer() == run.c.id) & taker.c.published_at.is_not(None)
     query = (
-        select(run.c.id, taker.c.id)
+        select(run.c.id, taker.c.id.label("keeper_id"), taker.c.config["newest_text"].as_integer().label("newest_text"))
         .join_from(run, taker, is_taker)
         .where(run.c.taken_back_at.is_not(None), run.c.swept_at.is_(None), taker.c.status.not_in(OPEN_STATUSES))
     )
-    return [(row[0], row[1]) for row in conn.execute(query)]
+    return [Unswept(row.id, row.keeper_id, row.newest_text) for row in conn.execute(query)]
 
 
 def taker_of(conn: Connection, import_id: int) -> int | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 
 import numpy as np
 from sqlalchemy import Connection, Engine
@@ -31,14 +30,12 @@ Report = Callable[[str, int, int | None, str], None]  # stage, done, total, mess
 # --- placing --------------------------------------------------------------------------------------------------------
 
 
-def place_new_texts(
-    engine: Engine, *, after: int, report: Report, held_out: Mapping[int, Side] = MappingProxyType({})
-) -> None:
+def place_new_texts(engine: Engine, *, after: int, report: Report) -> None:
     """Put texts beyond that id, each in a family of its own so far, where they belong. They take its side of the split.
 
-    A new text of a post that was held out stays held out: it founds its family with that side, and stays apart from
-    a family that is trained on.
-    held_out: sides of such texts, beside those whose posts an import is about to change.
+    A new text of a post that was held out stays held out where it founds its family. Where it joins one that is
+    trained on, it takes that side like every member; once a version was measured on the post, it is left out
+    (`golds.gold_posts`).
     """
     with read(engine) as conn:
         newest = texts.newest_id(conn)
@@ -50,22 +47,20 @@ def place_new_texts(
         if not sides:
             return
         last = int(new.ids[-1])
-        _place(engine, new, sides, held_out)
+        _place(engine, new, sides)
 
 
-def _place(engine: Engine, new: NewTexts, sides: list[Side], held_out: Mapping[int, Side]) -> None:
+def _place(engine: Engine, new: NewTexts, sides: list[Side]) -> None:
     """Texts whose family was closed meanwhile, because its representative was split off, look for another."""
     before, last = int(new.ids[0]), int(new.ids[-1])
     while len(new.ids):
-        too_late = _place_once(engine, new, sides, held_out, before=before)
+        too_late = _place_once(engine, new, sides, before=before)
         is_late = np.isin(new.ids, list(too_late))
         new, sides = new[is_late], [side for side, late in zip(sides, is_late.tolist(), strict=True) if late]
         before = last + 1  # what stands between them has its place by now
 
 
-def _place_once(
-    engine: Engine, new: NewTexts, sides: list[Side], held_out: Mapping[int, Side], *, before: int
-) -> set[int]:
+def _place_once(engine: Engine, new: NewTexts, sides: list[Side], *, before: int) -> set[int]:
     """Match against all texts with smaller ids than `before`, the new ones apart; returns those without a place."""
     with read(engine) as conn:
         matched = match(
@@ -76,9 +71,9 @@ def _place_once(
         )
         ids = new.ids.tolist()
         staged = staging.held_out_sides(conn, first=ids[0], last=ids[-1])
-        family_of, changed = _stand(conn, dict(zip(ids, sides, strict=True)), matched, {**held_out, **staged})
+        changed = _changed_sides(conn, dict(zip(ids, sides, strict=True)), matched, staged)
     moves = {
-        text_id: (family_of[text_id], key if family_of[text_id] == family else None)
+        text_id: (family, key)
         for text_id, key, family in zip(ids, new.keys.tolist(), matched.family_ids.tolist(), strict=True)
         if text_id != family
     }
@@ -116,23 +111,18 @@ def _forms(conn: Connection, text_ids: Sequence[int]) -> list[str]:
     return [family_form(bodies[text_id]) for text_id in text_ids]
 
 
-def _stand(
+def _changed_sides(
     conn: Connection, side_now: dict[int, Side], matched: Matched, held_out: dict[int, Side]
-) -> tuple[dict[int, int], dict[int, Side]]:
-    """The family of each text, and the side of those that do not stand on their family's yet.
+) -> dict[int, Side]:
+    """The side of those texts that do not stand on their family's yet: members never stand on both sides of a split.
 
-    side_now: of each text, by id. held_out: texts that must not be trained on, with the side that they take unless
-    they join a held-out family.
+    side_now: of each text, by id. held_out: the side of texts that must not be trained on unless their family is.
     """
-    pairs = list(zip(side_now, matched.family_ids.tolist(), strict=True))
+    family_of = dict(zip(side_now, matched.family_ids.tolist(), strict=True))
     own = {text_id: held_out.get(text_id, side) for text_id, side in side_now.items()}
-    side_of = own | families.sides_of(conn, sorted({family for _, family in pairs if family not in own}))
-    family_of = {
-        text_id: text_id if text_id in held_out and side_of[family] is Side.train else family
-        for text_id, family in pairs
-    }
+    side_of = own | families.sides_of(conn, sorted({family for family in family_of.values() if family not in own}))
     sides = {text_id: side_of[family] for text_id, family in family_of.items()}
-    return family_of, {text_id: side for text_id, side in sides.items() if side is not side_now[text_id]}
+    return {text_id: side for text_id, side in sides.items() if side is not side_now[text_id]}
 
 
 # --- looking --------------------------------------------------------------------------------------------------------

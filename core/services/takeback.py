@@ -24,7 +24,7 @@ from core.services.sweeping import sweep_unused_texts
 from db import audit, policies, posts, runs, takebacks, texts
 from db import families as family_rows
 from db.engine import in_turns, read, write
-from db.takebacks import StayingPost, TakebackCounts
+from db.takebacks import StayingPost, TakebackCounts, Unswept
 
 __all__ = ["StayingPost", "TakebackCounts"]
 
@@ -116,8 +116,11 @@ def run_take_back(engine: Engine, run: Run, *, report: Report) -> dict[str, obje
         if runs.beat(conn, run.id, now=now):
             raise Cancelled("Stopped before anything was taken back.")
         takebacks.mark_taken_back(conn, import_id, now=now)
+        newest_text = texts.newest_id(conn)
+        runs.set_config(conn, run.id, run.config | {"newest_text": newest_text})  # for whoever finishes it if this dies
         runs.mark_published(conn, run.id, result=counts, now=now)
-    _finish(engine, import_id, keeper_id=run.id, report=report, posts_gone=counts["posts_gone"])
+    left = Unswept(import_id, keeper_id=run.id, newest_text=newest_text)
+    _finish(engine, left, report=report, posts_gone=counts["posts_gone"])
     return dict(counts)
 
 
@@ -125,25 +128,21 @@ def finish_takebacks(engine: Engine) -> None:
     """Finish what a killed taking back has left; quick when there is nothing."""
     with read(engine) as conn:
         left = takebacks.unswept(conn)
-    for import_id, keeper_id in left:
-        logger.info("finishing the taking back of import %s", import_id)
-        _finish(engine, import_id, keeper_id=keeper_id)
+    for unswept in left:
+        logger.info("finishing the taking back of import %s", unswept.import_id)
+        _finish(engine, unswept)
 
 
-def _finish(
-    engine: Engine, import_id: int, *, keeper_id: int, report: Report = lambda *progress: None, posts_gone: int = 0
-) -> None:
+def _finish(engine: Engine, left: Unswept, *, report: Report = lambda *progress: None, posts_gone: int = 0) -> None:
     """Remove what nobody sees any more, and give other posts the text that their own hits make."""
+    import_id = left.import_id
     with read(engine) as conn:
         quotes = policies.current_policy(conn).model_reads_quotes
-        newest_text = texts.newest_id(conn)
-    held_out: dict[int, Side] = {}
     last, done = 0, 0
     while ids := _next_posts(engine, import_id, after=last):
         with in_turns(engine) as conn:
-            takebacks.remove_alone(conn, import_id, keeper_id=keeper_id, first=ids[0], last=ids[-1])
-            left = takebacks.remove_hits(conn, import_id, first=ids[0], last=ids[-1])
-            held_out |= _reword(conn, left, quotes=quotes)
+            takebacks.remove_alone(conn, import_id, keeper_id=left.keeper_id, first=ids[0], last=ids[-1])
+            _reword(conn, takebacks.remove_hits(conn, import_id, first=ids[0], last=ids[-1]), quotes=quotes)
         last, done = ids[-1], done + len(ids)
         with suppress(Cancelled):  # too late: it is taken back, this is only the tidying up
             report("removing", done, max(done, posts_gone), f"{done:,} posts")
@@ -151,7 +150,7 @@ def _finish(
     while gone:
         with in_turns(engine) as conn:
             gone = takebacks.drop_sightings(conn, import_id, limit=SIGHTINGS_PER_TRANSACTION)
-    families.place_new_texts(engine, after=newest_text, report=lambda *progress: None, held_out=held_out)
+    families.place_new_texts(engine, after=left.newest_text, report=lambda *progress: None)
     sweep_unused_texts(engine)
     with write(engine) as conn:
         takebacks.mark_swept(conn, import_id, now=utc_now())
@@ -162,10 +161,10 @@ def _next_posts(engine: Engine, import_id: int, *, after: int) -> list[int]:
         return takebacks.posts_with_hits(conn, import_id, after=after, limit=POSTS_PER_TRANSACTION)
 
 
-def _reword(conn: Connection, post_ids: list[int], *, quotes: bool) -> dict[int, Side]:
+def _reword(conn: Connection, post_ids: list[int], *, quotes: bool) -> None:
     """Give the posts the text that the hits make which they have left.
 
-    Returns the sides of new texts whose post was held out: what a version was measured on no other learns from.
+    A new text of a post that was held out is held out too, unless it joins a family that is trained on.
     """
     found = takebacks.excerpts_of(conn, post_ids)
     originals = {post_id: original_of(excerpts) for post_id, (_, excerpts) in found.items() if excerpts}
@@ -175,10 +174,8 @@ def _reword(conn: Connection, post_ids: list[int], *, quotes: bool) -> dict[int,
     by_hash = {text.hash: text._replace(side=sides.get(text.hash, text.side)) for text in new.values()}
     text_ids = texts.ids_of_texts(conn, list(by_hash))
     new_texts = [text for text in by_hash.values() if text.hash not in text_ids]
-    added = texts.add_texts(conn, new_texts, marks_by_hash(new_texts))
-    text_ids |= added
+    text_ids |= texts.add_texts(conn, new_texts, marks_by_hash(new_texts))
     posts.change_texts(conn, [(post_id, text_ids[text.hash], changed[post_id]) for post_id, text in new.items()])
-    return {added[text_hash]: side for text_hash, side in sides.items() if text_hash in added}
 
 
 def _held_out(conn: Connection, new: dict[int, DraftText]) -> dict[str, Side]:

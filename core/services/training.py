@@ -32,11 +32,15 @@ class TrainingRequest:
 
 @dataclass(frozen=True, slots=True)
 class LabelCounts:
-    """Families with a gold label, by label name; most are of one post."""
+    """Families with a gold label, by label name; most are of one post.
+
+    left_out: decided posts for neither, because an import changed their text's side after a version had used them.
+    """
 
     train: dict[str, int]
     held_out: dict[str, int]
     since_last_run: dict[str, int]
+    left_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,14 @@ def count_labels(engine: Engine, actor: Actor) -> LabelCounts:
         found = list(golds.gold_posts(conn))
         finished = runs.list_runs(conn, kind=RunKind.training, statuses=[RunStatus.succeeded], limit=1)
         used = {d for run in finished for d, _ in snapshots.decisions_of_snapshot(conn, run.id)}
+        left_out = golds.count_left_out(conn)
     texts = golds.gold_families(found)
     new = golds.gold_families([gold for gold in found if not used.intersection(gold.decision_ids)])
     return LabelCounts(
         _by_label(text for text in texts if text.side is Side.train),
         _by_label(text for text in texts if text.side is not Side.train),
         _by_label(new),
+        left_out,
     )
 
 

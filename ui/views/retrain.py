@@ -10,6 +10,7 @@ from core.domain import LABEL_NAMES, Run, RunKind
 from core.encoders import Encoder, local_encoders
 from core.errors import Conflict
 from core.services import runs, training
+from core.wording import ngettext
 from ui.device import DeviceFound, find_device, minutes_estimate
 from ui.page import Page, current_page, errors_as_sentences, open_page
 from ui.run_view import log_tail, show_run
@@ -31,6 +32,16 @@ def show_labels(counts: training.LabelCounts) -> None:
     )
     table.loc["all"] = table.sum()
     st.dataframe(table.style.format("{:,}"), width="content")
+    if counts.left_out:
+        st.caption(
+            ngettext(
+                "{count} decided post is left out: an import changed its text after a version had been trained or "
+                "measured on it, and it stands on the other side of the split now.",
+                "{count} decided posts are left out: imports changed their texts after a version had been trained or "
+                "measured on them, and they stand on the other side of the split now.",
+                counts.left_out,
+            ).format(count=f"{counts.left_out:,}")
+        )
 
 
 def choose(page: Page, encoders: list[Encoder], counts: training.LabelCounts, device: DeviceFound) -> None:

@@ -73,6 +73,13 @@ def decide(engine: Engine, pid: int) -> None:
     annotation.decide_post(engine, OPERATOR, user_name="mo", post_id=post_id, label=Label.normal, now=NOW)
 
 
+def train_version(engine: Engine) -> None:
+    """What a training run leaves behind that counts here: its snapshot."""
+    with write(engine) as conn:
+        version = runs.add_run(conn, kind=RunKind.training, config={}, created_by="lea", now=NOW)
+    training.take_snapshot(engine, version.id)
+
+
 def test_new_text_of_a_held_out_post_stays_held_out(engine: Engine, bring: Import) -> None:
     before, more = change(HELD_OUT, TRAIN)
     bring((1, before))
@@ -81,19 +88,32 @@ def test_new_text_of_a_held_out_post_stays_held_out(engine: Engine, bring: Impor
     assert (was in HELD_OUT, text_of(engine, 1)["side"]) == (True, was)
 
 
-def test_new_text_of_a_held_out_post_stays_apart_from_near_copies_that_are_trained_on(
-    engine: Engine, bring: Import
-) -> None:
+def test_new_text_of_a_held_out_post_joins_its_near_copies_on_their_side(engine: Engine, bring: Import) -> None:
     before, more = change(HELD_OUT, TRAIN)
     copy = next(f"{more}{n}" for n in range(100) if side(before, f"{more}{n}") is Side.train)
     bring((1, before), (2, before), (2, copy))
     bring((1, before), (1, more))
     first, second = text_of(engine, 1), text_of(engine, 2)
-    assert first["family"] != second["family"]
-    assert (first["side"] in HELD_OUT, second["side"]) == (True, Side.train)
+    assert first["family"] == second["family"]
+    assert (first["side"], second["side"]) == (Side.train, Side.train)
     bring((3, before), (3, copy + "0"))
     assert text_of(engine, 3)["family"] == second["family"]
     assert all(len(found) == 1 for found in sides_of_families(engine).values())
+
+
+def test_post_that_a_version_was_measured_on_is_left_out_when_it_joins_a_family_that_is_trained_on(
+    engine: Engine, bring: Import, moderator: Actor
+) -> None:
+    before, more = change(HELD_OUT, TRAIN)
+    copy = next(f"{more}{n}" for n in range(100) if side(before, f"{more}{n}") is Side.train)
+    bring((1, before), (2, before), (2, copy))
+    decide(engine, 1)
+    train_version(engine)
+    bring((1, before), (1, more))
+    decide(engine, 1)
+    decide(engine, 2)
+    assert (used(engine, 1), used(engine, 2)) == ([], [Side.train])
+    assert training.count_labels(engine, OPERATOR).left_out == 1
 
 
 def test_near_copies_join_the_new_text_of_a_held_out_post_on_its_side(engine: Engine, bring: Import) -> None:
@@ -114,9 +134,7 @@ def test_post_that_a_version_used_is_left_out_once_it_has_a_text_of_the_other_si
     bring((1, was), (2, was), (2, more))  # the text that post 1 will have is known already, and stands where it stands
     decide(engine, 1)
     assert used(engine, 1)[0] in before
-    with write(engine) as conn:
-        version = runs.add_run(conn, kind=RunKind.training, config={}, created_by="lea", now=NOW)
-    training.take_snapshot(engine, version.id)
+    train_version(engine)
     bring((1, was), (1, more))
     decide(engine, 1)
     decide(engine, 2)

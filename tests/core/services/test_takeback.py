@@ -42,6 +42,8 @@ from tests.core.services.conftest import undo as undo_press
 
 Row = tuple[object, str, str]
 Export = Callable[..., Path]
+SPAM = "我们公司诚信经营，需要兼职的朋友请加微信{}，日结五百元，在家轻松做"
+OTHER = "下面是另外的一句话，和上面一点关系都没有，不过也很长很长"
 
 
 @pytest.fixture
@@ -435,6 +437,34 @@ def test_killed_while_it_removes_it_is_never_half_visible_and_is_finished_by_the
         assert takebacks.unswept(conn) == []
 
 
+def test_killed_before_new_texts_are_placed_they_join_their_family_when_it_is_finished(
+    engine: Engine, export: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_file(engine, export((1, "a", SPAM.format(1)), name="first.tsv"))
+    second = import_file(engine, export((2, "b", OTHER), name="second.tsv"))
+    import_file(engine, export((2, "c", SPAM.format(3) + "！"), name="third.tsv"))
+    queued = takeback.queue_take_back(engine, OPERATOR, second.id, now=NOW)
+    with write(engine) as conn:
+        claimed = db_runs.claim_run(conn, queued.id, pid=2**30, process_started=0.0, now=NOW)
+    assert claimed is not None
+
+    class Killed(BaseException):
+        pass
+
+    def die(*args: object, **options: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(families, "place_new_texts", die)
+        with pytest.raises(Killed):
+            takeback.run_take_back(engine, claimed, report=lambda *progress: None)
+    runs.fail_dead_runs(engine, now=NOW)
+    takeback.finish_takebacks(engine)
+    texts = {row["pid"]: row["text_id"] for row in rows(engine, post)}
+    family_of = {row["text_id"]: row["representative_id"] for row in rows(engine, family_place)}
+    assert family_of[texts["2"]] == texts["1"]
+
+
 def test_round_that_is_built_while_an_import_is_taken_back_leaves_its_posts_out(
     engine: Engine, settings: Settings, pool: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -470,10 +500,6 @@ def test_rejected_lines_are_deleted_after_as_many_days_as_the_policy_says_and_th
     assert runs.show_run(engine, OPERATOR, run.id).result["rejected"] == 1
 
 
-SPAM = "我们公司诚信经营，需要兼职的朋友请加微信{}，日结五百元，在家轻松做"
-OTHER = "下面是另外的一句话，和上面一点关系都没有，不过也很长很长"
-
-
 def test_post_whose_words_change_stays_in_the_queue(engine: Engine, settings: Settings, export: Export) -> None:
     import_file(engine, export((1, "a", SPAM.format(1)), (2, "a", "今天天气真好，一起去走走"), name="first.tsv"))
     second = import_file(engine, export((2, "b", OTHER), name="second.tsv"))
@@ -491,6 +517,6 @@ def test_post_left_with_the_words_of_a_template_joins_its_family(
     import_file(engine, export((2, "c", SPAM.format(3) + "！"), name="third.tsv"))  # none of the texts is held out
     take_back(engine, settings, second)
     texts = {row["pid"]: row["text_id"] for row in rows(engine, post)}
-    families = {row["text_id"]: row["representative_id"] for row in rows(engine, family_place)}
-    assert families[texts["2"]] == texts["1"]
+    family_of = {row["text_id"]: row["representative_id"] for row in rows(engine, family_place)}
+    assert family_of[texts["2"]] == texts["1"]
     assert len(rows(engine, queue_entry)) == 1
