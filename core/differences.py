@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import accumulate, takewhile
 
+from core.people import name_across
+
 MAX_CELLS = 1_000_000  # parts of one text times the other's; beyond, what differs is marked as one stretch
 
 _PART = re.compile(r"[0-9A-Za-z]+|.", re.DOTALL)
@@ -75,10 +77,20 @@ def telling_differences(a: str, b: str) -> tuple[str, ...]:
     """Return the numbers, links and names that only one of two texts has: a's in order, then b's.
 
     Near-copies that differ in such a thing may need decisions of their own. Width, case, and blanks or hyphens in a
-    number make no difference here.
+    number make no difference here. A name of a person counts where the other text has another one in its place.
     """
     of_a, of_b = dict.fromkeys(_telling(a)), dict.fromkeys(_telling(b))
+    for ours, theirs in _exchanged_names(a, b):
+        of_a.setdefault(ours), of_b.setdefault(theirs)
     return (*(token for token in of_a if token not in of_b), *(token for token in of_b if token not in of_a))
+
+
+def _exchanged_names(a: str, b: str) -> Iterator[tuple[str, str]]:
+    for found in differences(a, b):
+        ours = name_across(a, found.a_start, found.a_end)
+        theirs = name_across(b, found.b_start, found.b_end)
+        if ours and theirs and found.a_start < found.a_end and found.b_start < found.b_end:
+            yield ours, theirs
 
 
 def links_of(original: str) -> tuple[str, ...]:
