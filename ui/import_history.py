@@ -24,6 +24,8 @@ def show_history(page: Page, ended: list[Run], takers: dict[int, Run]) -> None:
     st.subheader("Imports so far", anchor=False)
     st.dataframe(history_table(ended), hide_index=True, width="stretch", column_config=history_columns())
     by_id = {run.id: run for run in ended}
+    if st.session_state.get("newest-import") != ended[0].id:  # it has just ended: what became of it comes first
+        st.session_state["newest-import"] = st.session_state["look-at"] = ended[0].id
     chosen = st.selectbox(
         "Look at an import",
         list(by_id),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -243,7 +244,7 @@ def held_between_transactions(served: Served, run_id: int) -> Iterator[None]:
             process.resume()
 
 
-def test_import_under_way_shows_its_progress_survives_a_closed_page_and_the_next_file_gets_in_line(
+def test_import_under_way_shows_its_progress_survives_a_closed_page_and_can_be_cancelled(
     importing: Visitor, served: Served, visit: Callable[[Served], Visitor]
 ) -> None:
     page = importing.page
@@ -267,7 +268,26 @@ def test_import_under_way_shows_its_progress_survives_a_closed_page_and_the_next
         assert [found["status"] for found in rows(served.engine, run)] == ["running", "queued"]
     wait_until(lambda: {found["status"] for found in rows(served.engine, run)} == {"succeeded"}, seconds=120, step=1)
     assert len(rows(served.engine, post)) == 60_001
+    cancel_one(visitor, served, f"pid\thit_word\tcontext\n{body.replace('个帖子', '篇文章')}".encode())
     visitor.assert_clean()
+
+
+def cancel_one(visitor: Visitor, served: Served, content: bytes) -> None:
+    """Import the file and press Cancel while it is being read: nothing of it stays, neither posts nor the upload."""
+    page = visitor.page
+    choose(visitor, "cancelled.tsv", content)
+    page.get_by_role("button", name="Import", exact=True).click(timeout=20_000)
+    wait_until(
+        lambda: any("rows/s" in (r["message"] or "") for r in rows(served.engine, run, id=3)), seconds=30, step=0.02
+    )
+    with held_between_transactions(served, 3):
+        page.get_by_role("button", name="Cancel", exact=True).click(timeout=30_000)
+        wait_until(lambda: rows(served.engine, run, id=3)[0]["cancel_requested_at"] is not None, seconds=20)
+    expect(page.get_by_text("Nothing of it was taken in.")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("combobox", name="Look at an import")).to_have_value(re.compile(r"cancelled\.tsv"))
+    assert [found["status"] for found in rows(served.engine, run)] == ["succeeded", "succeeded", "cancelled"]
+    assert len(rows(served.engine, post)) == 60_001
+    assert not list((served.home / "data" / "uploads").iterdir())
 
 
 # --- the inbox --------------------------------------------------------------------------------------------------------
