@@ -50,11 +50,19 @@ function readable(segments) {
 }
 
 function drawSegment(segment, words) {
-  const tags = { quote: ["blockquote", ""], text: ["span", ""], link: ["span", "link"] };
-  const [tag, className] = tags[segment.kind] ?? ["span", "chip"];
-  const drawn = element(tag, className);
+  if (segment.kind === "quote") return drawQuote(segment.text, words);
+  const drawn = element("span", { text: "", link: "link" }[segment.kind] ?? "chip");
   drawn.append(...marked(segment.text, words));
   return drawn;
+}
+
+/** Folded to its beginning, as on the label page. */
+function drawQuote(text, words) {
+  const quote = element("details", "");
+  const whole = element("blockquote", "");
+  whole.append(...marked(text, words));
+  quote.append(element("summary", "", {}, visible(text.replace(/\s+/gu, " "))), whole);
+  return quote;
 }
 
 /** Text nodes and <mark> elements; never markup. */
