@@ -153,6 +153,17 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedSession:
+    """A session as people see it in a list: without its secrets."""
+
+    id: int
+    begun_at: datetime
+    last_seen_at: datetime
+    address: str | None
+    browser: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One attempt at importing, training or scoring. `status` apart from `stage`; times in UTC."""
 

@@ -9,6 +9,7 @@ from core.errors import NotAllowed
 
 
 class Permission(StrEnum):
+    own_account = "own password and own sessions"
     label = "decide, undo, skip; own figures"
     manage_imports = "import files; see rejected and raw lines"
     manage_runs = "retrain, score, cancel runs"
@@ -22,9 +23,9 @@ class Permission(StrEnum):
 
 
 ROLES: dict[Role, frozenset[Permission]] = {
-    Role.moderator: frozenset({Permission.label, Permission.search}),
+    Role.moderator: frozenset({Permission.own_account, Permission.label, Permission.search}),
     Role.lead: frozenset(Permission),
-    Role.analyst: frozenset({Permission.look, Permission.search}),
+    Role.analyst: frozenset({Permission.own_account, Permission.look, Permission.search}),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from core.domain import Invitation, Role, Session, User
+from core.domain import Invitation, ListedSession, Role, Session, User
 from core.errors import NotFound
 from db.tables import invitation, session, signin_failure, user
 
@@ -124,8 +124,18 @@ def drop_first_lead_invitations(conn: Connection) -> None:
 # --- sessions -------------------------------------------------------------------------------------------------------
 
 
-def add_session(conn: Connection, *, secret_hash: str, user_id: int, csrf: str, now: datetime) -> int:
-    values = {"secret_hash": secret_hash, "user_id": user_id, "csrf": csrf, "created_at": now, "last_seen_at": now}
+def add_session(
+    conn: Connection, *, secret_hash: str, user_id: int, csrf: str, address: str, browser: str, now: datetime
+) -> int:
+    values = {
+        "secret_hash": secret_hash,
+        "user_id": user_id,
+        "csrf": csrf,
+        "created_at": now,
+        "last_seen_at": now,
+        "address": address[:64] or None,
+        "browser": browser[:40] or None,
+    }
     return conn.execute(insert(session).values(values).returning(session.c.id)).scalar_one()
 
 
@@ -155,8 +165,41 @@ def end_session(conn: Connection, *, secret_hash: str, now: datetime) -> None:
     conn.execute(ended.values(ended_at=now))
 
 
-def end_sessions_of(conn: Connection, user_id: int, *, now: datetime) -> None:
-    conn.execute(update(session).where(session.c.user_id == user_id, session.c.ended_at.is_(None)).values(ended_at=now))
+def end_sessions_of(conn: Connection, user_id: int, *, but: int | None = None, now: datetime) -> int:
+    """Returns how many ended. but: the session that goes on."""
+    ended = update(session).where(session.c.user_id == user_id, session.c.ended_at.is_(None))
+    if but is not None:
+        ended = ended.where(session.c.id != but)
+    return conn.execute(ended.values(ended_at=now)).rowcount
+
+
+def list_sessions(
+    conn: Connection, user_id: int, *, seen_since: datetime, begun_since: datetime
+) -> list[ListedSession]:
+    """The open ones of a user, last seen first."""
+    query = (
+        select(session)
+        .where(
+            session.c.user_id == user_id,
+            session.c.ended_at.is_(None),
+            session.c.last_seen_at > seen_since,
+            session.c.created_at > begun_since,
+        )
+        .order_by(session.c.last_seen_at.desc(), session.c.id.desc())
+    )
+    return [
+        ListedSession(row.id, row.created_at, row.last_seen_at, row.address, row.browser) for row in conn.execute(query)
+    ]
+
+
+def last_seen(conn: Connection) -> dict[int, datetime]:
+    """When each user was seen last, of those whose sessions are still kept."""
+    query = select(session.c.user_id, func.max(session.c.last_seen_at).label("seen")).group_by(session.c.user_id)
+    return {row.user_id: row.seen for row in conn.execute(query)}
+
+
+def drop_sessions(conn: Connection, *, seen_before: datetime) -> int:
+    return conn.execute(delete(session).where(session.c.last_seen_at < seen_before)).rowcount
 
 
 # --- failed sign-ins ------------------------------------------------------------------------------------------------
@@ -175,6 +218,11 @@ def count_failures(conn: Connection, *, name: str, address: str, since: datetime
     )
     of_name = conn.execute(failed.where(signin_failure.c.name == name)).scalar_one()
     return of_name, conn.execute(failed).scalar_one()
+
+
+def drop_failures(conn: Connection, *, before: datetime) -> None:
+    """Those that are too old to count."""
+    conn.execute(delete(signin_failure).where(signin_failure.c.failed_at < before))
 
 
 def forget_failures(conn: Connection, *, name: str, address: str, before: datetime) -> None:

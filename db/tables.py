@@ -108,6 +108,8 @@ session = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("last_seen_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
+    Column("address", String(64)),  # that it began from; the row goes a while after it was last seen
+    Column("browser", String(40)),  # in words, such as "Firefox on Linux"
 )
 
 signin_failure = Table(
@@ -129,6 +131,7 @@ audit_log = Table(
     Column("actor", String(80), nullable=False),
     Column("action", String(80), nullable=False),
     Column("details", JSON, nullable=False),
+    Column("address", String(64)),  # of sign-ins and failed ones; blanked after a while
 )
 
 policy = Table(

@@ -18,6 +18,7 @@ PAGES = {
         ("views/label.py", "Label", Permission.label),
         ("views/own.py", "My work", Permission.label),
         ("views/search.py", "Search", Permission.search),
+        ("views/account.py", "My account", Permission.own_account),
     ),
     "Posts": (
         ("views/imports.py", "Import", Permission.manage_imports),

@@ -50,6 +50,8 @@ users_app.command("list")(operation.list_all_users)
 users_app.command("role")(operation.change_role_of_user)
 users_app.command("disable")(operation.disable_one_user)
 users_app.command("password")(operation.set_user_password)
+users_app.command("sessions")(operation.list_sessions_of_user)
+users_app.command("sign-out")(operation.sign_user_out)
 app.add_typer(users_app, name="users")
 
 db_app = typer.Typer(help="The database: migrate, back up, restore.", no_args_is_help=True)

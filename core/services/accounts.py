@@ -1,4 +1,4 @@
-"""Accounts: invitations, sign-in and sign-out, sessions, disabling people."""
+"""Accounts: invitations, sign-in and sign-out, passwords, roles, disabling people."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Engine
 
 from core.domain import Actor, Invitation, Role, Session, SourceKind, User
 from core.errors import BadInput, Conflict, NotFound, SignInFailed
-from core.passwords import hash_password, is_password, new_token, token_hash
+from core.passwords import NO_PASSWORD, hash_password, is_password, new_token, token_hash
 from core.permissions import Permission, may, require
+from core.wording import _
 from db import accounts, audit, leases, sources
 from db.engine import read, write
 
@@ -24,6 +25,7 @@ SEEN_EVERY = timedelta(minutes=1)  # a session is touched at most once a minute:
 FAILURES_COUNT_FOR = timedelta(minutes=15)
 FAILURES_OF_A_NAME, FAILURES_OF_AN_ADDRESS = 10, 50
 MAX_NAME = 40
+UNKNOWN = "(unknown)"
 
 
 # --- invitations ----------------------------------------------------------------------------------------------------
@@ -52,7 +54,7 @@ def invite_back(engine: Engine, actor: Actor, *, name: str, now: datetime) -> st
     with write(engine) as conn:
         found = accounts.require_user(conn, name)
         if found.disabled_at is not None:
-            raise Conflict(f"{name} is disabled; enable the account first.")
+            raise Conflict(_("{name} is disabled; enable the account first.").format(name=name))
         audit.record_action(conn, actor, "invite back", details={"user": name}, now=now)
         return _invite(conn, role=found.role, user_id=found.id, is_first_lead=False, created_by=actor.name, now=now)
 
@@ -84,41 +86,44 @@ def look_up_invitation(engine: Engine, token: str, *, now: datetime) -> tuple[In
 def _require_invitation(conn: Connection, token: str, now: datetime) -> Invitation:
     found = accounts.usable_invitation(conn, token_hash=token_hash(token), now=now)
     if found is None:
-        raise NotFound("This link has been used, has expired, or is not one of ours. Ask a lead for a new one.")
+        raise NotFound(_("This link has been used, has expired, or is not one of ours. Ask a lead for a new one."))
     return found
 
 
 def accept_invitation(engine: Engine, token: str, *, name: str, password: str, now: datetime) -> User:
     """Make the account (or renew the password) and use the link up, in one transaction."""
-    look_up_invitation(engine, token, now=now)  # a made-up link must not buy an expensive hash
-    hashed = hash_password(password)
+    _, owner = look_up_invitation(engine, token, now=now)  # a made-up link must not buy an expensive hash
+    hashed = hash_password(password, name=owner or clean_name(name))
     with write(engine) as conn:
         found = _require_invitation(conn, token, now)
         accounts.use_up(conn, found.id, now=now)
         if found.user_id is not None:
             made = accounts.user_by_id(conn, found.user_id)
-            accounts.revoke_invitations(conn, user_id=made.id, now=now)
-            accounts.set_password_hash(conn, made.id, hashed)
-            accounts.end_sessions_of(conn, made.id, now=now)
+            _renew_password(conn, made, hashed, now=now)
         else:
-            made = _add_user(conn, name=clean_name(name), role=found.role, password_hash=hashed, now=now)
+            made = add_user(conn, name=clean_name(name), role=found.role, password_hash=hashed, now=now)
         audit.record_action(conn, made.actor, "accept invitation", details={"invitation": found.id}, now=now)
         return made
 
 
-def _add_user(conn: Connection, *, name: str, role: Role, password_hash: str, now: datetime) -> User:
+def add_user(conn: Connection, *, name: str, role: Role, password_hash: str, now: datetime) -> User:
+    """Make an account and the source of that person's decisions."""
     if accounts.find_user(conn, name) is not None:
-        raise Conflict(f"There is a user {name!r} already; choose another name.")
+        raise Conflict(_("There is a user {name!r} already; choose another name.").format(name=name))
     made = accounts.add_user(conn, name=name, role=role, password_hash=password_hash, now=now)
     sources.ensure_source(conn, kind=SourceKind.person, name=name, user_id=made.id)
     return made
 
 
 def clean_name(name: str) -> str:
-    """NFKC, trimmed; raises BadInput for an empty, overlong or unprintable name."""
+    """NFKC, trimmed; raises BadInput for an empty, overlong or unprintable name, and for the operator's kind."""
     cleaned = unicodedata.normalize("NFKC", name).strip()
+    if cleaned.casefold().startswith("cli:"):
+        raise BadInput(
+            _("Names that begin with {start!r} stand for the command line; choose another one.").format(start="cli:")
+        )
     if not 1 <= len(cleaned) <= MAX_NAME or not cleaned.isprintable():
-        raise BadInput(f"A name has 1 to {MAX_NAME} printable characters; choose another one.")
+        raise BadInput(_("A name has 1 to {most} printable characters; choose another one.").format(most=MAX_NAME))
     return cleaned
 
 
@@ -126,7 +131,14 @@ def clean_name(name: str) -> str:
 
 
 def sign_in(
-    engine: Engine, *, name: str, password: str, address: str, now: datetime, instead_of: str | None = None
+    engine: Engine,
+    *,
+    name: str,
+    password: str,
+    address: str,
+    browser: str = "",
+    now: datetime,
+    instead_of: str | None = None,
 ) -> tuple[str, Session]:
     """Check the password and open a session; returns its secret for the cookie.
 
@@ -134,6 +146,19 @@ def sign_in(
     Raises SignInFailed, the same for every cause; after ten failures of a name from one address within a quarter
     of an hour even the right password is refused until some have aged.
     """
+    found = _prove(engine, name=name, password=password, address=address, now=now)
+    if found is None:
+        raise SignInFailed(
+            _(
+                "Name and password do not match, or there were too many tries. Try again, after a quarter of an hour "
+                "if you have tried often; a lead can send a link for a new password."
+            )
+        )
+    return open_session(engine, found, address=address, browser=browser, now=now, instead_of=instead_of)
+
+
+def _prove(engine: Engine, *, name: str, password: str, address: str, now: datetime) -> User | None:
+    """Whose name and password these are; None, and a failure on record, if nobody's or after too many failures."""
     cleaned = unicodedata.normalize("NFKC", name).strip()[:MAX_NAME]
     with read(engine) as conn:
         of_name, of_address = accounts.count_failures(
@@ -146,24 +171,47 @@ def sign_in(
     if is_limited or not is_right or found is None or found.disabled_at is not None:
         with write(engine) as conn:
             accounts.add_failure(conn, name=cleaned, address=address, now=now)
-        logger.warning("sign-in failed from %s%s", address, " (rate limit)" if is_limited else "")
-        raise SignInFailed(
-            "Name and password do not match, or there were too many tries. "
-            "Try again, after a quarter of an hour if you have tried often; a lead can send a link for a new password."
-        )
+            if not is_limited:  # whoever goes on trying is not to fill the log
+                _record_failure(conn, found, "password", address=address, now=now)
+        logger.warning("sign-in failed%s", " (rate limit)" if is_limited else "")
+        return None
     with write(engine) as conn:
         accounts.forget_failures(conn, name=cleaned, address=address, before=now - FAILURES_COUNT_FOR)
-    return open_session(engine, found, now=now, instead_of=instead_of)
+    return found
 
 
-def open_session(engine: Engine, user: User, *, now: datetime, instead_of: str | None = None) -> tuple[str, Session]:
-    """A fresh session for somebody who has just proved who they are; (secret, session)."""
+def _record_failure(conn: Connection, found: User | None, by: str, *, address: str, now: datetime) -> None:
+    """A name that is nobody's is not written down: people type passwords into the wrong field."""
+    whose = Actor(None, UNKNOWN, Role.moderator) if found is None else found.actor
+    audit.record_action(conn, whose, "sign-in failed", details={"by": by}, address=address, now=now)
+
+
+def open_session(
+    engine: Engine,
+    user: User,
+    *,
+    by: str = "password",
+    address: str = "",
+    browser: str = "",
+    now: datetime,
+    instead_of: str | None = None,
+) -> tuple[str, Session]:
+    """A fresh session for somebody who has just proved who they are; (secret, session). by: how they proved it."""
     secret, csrf = new_token(), new_token()
     with write(engine) as conn:
         if instead_of is not None:
             accounts.end_session(conn, secret_hash=token_hash(instead_of), now=now)
-        session_id = accounts.add_session(conn, secret_hash=token_hash(secret), user_id=user.id, csrf=csrf, now=now)
-        audit.record_action(conn, user.actor, "sign in", details={}, now=now)
+        session_id = accounts.add_session(
+            conn,
+            secret_hash=token_hash(secret),
+            user_id=user.id,
+            csrf=csrf,
+            address=address,
+            browser=browser,
+            now=now,
+        )
+        details: dict[str, object] = {"by": by, "browser": browser}
+        audit.record_action(conn, user.actor, "sign in", details=details, address=address or None, now=now)
     return secret, Session(session_id, user, csrf, now)
 
 
@@ -182,8 +230,11 @@ def session_of(engine: Engine, secret: str | None, *, now: datetime) -> Session 
 
 
 def sign_out(engine: Engine, secret: str, *, now: datetime) -> None:
+    found = session_of(engine, secret, now=now)
     with write(engine) as conn:
         accounts.end_session(conn, secret_hash=token_hash(secret), now=now)
+        if found is not None:
+            audit.record_action(conn, found.user.actor, "sign out", details={}, now=now)
 
 
 # --- people ---------------------------------------------------------------------------------------------------------
@@ -233,7 +284,7 @@ def change_role(engine: Engine, actor: Actor, name: str, *, role: Role, now: dat
 
 def _refuse_to_lose_last_lead(conn: Connection, found: User) -> None:
     if found.role is Role.lead and found.disabled_at is None and accounts.count_leads(conn) == 1:
-        raise Conflict(f"{found.name} is the only lead; invite another lead first.")
+        raise Conflict(_("{name} is the only lead; invite another lead first.").format(name=found.name))
 
 
 def enable_user(engine: Engine, actor: Actor, name: str, *, now: datetime) -> User:
@@ -249,11 +300,47 @@ def enable_user(engine: Engine, actor: Actor, name: str, *, now: datetime) -> Us
 def set_password(engine: Engine, actor: Actor, *, name: str, password: str, now: datetime) -> User:
     """Set a user's password as the operator or a lead; that user's sessions end."""
     require(actor, Permission.manage_users)
-    hashed = hash_password(password)
+    hashed = hash_password(password, name=name)
     with write(engine) as conn:
         found = accounts.require_user(conn, name)
-        accounts.revoke_invitations(conn, user_id=found.id, now=now)
-        accounts.set_password_hash(conn, found.id, hashed)
-        accounts.end_sessions_of(conn, found.id, now=now)
+        _renew_password(conn, found, hashed, now=now)
         audit.record_action(conn, actor, "set password", details={"user": name}, now=now)
         return found
+
+
+def has_password(engine: Engine, actor: Actor) -> bool:
+    """Whether the actor can sign in with a password."""
+    require(actor, Permission.own_account)
+    with read(engine) as conn:
+        return accounts.password_hash_of(conn, actor.name) not in (None, NO_PASSWORD)
+
+
+def change_own_password(
+    engine: Engine, actor: Actor, *, current: str, chosen: str, address: str, session_id: int, now: datetime
+) -> None:
+    """Whoever knows the present one chooses another; every other session of that person ends.
+
+    Raises SignInFailed when the present one is wrong: such tries count as failed sign-ins.
+    """
+    require(actor, Permission.own_account)
+    hashed = hash_password(chosen, name=actor.name)
+    found = _prove(engine, name=actor.name, password=current, address=address, now=now)
+    if found is None:
+        raise SignInFailed(
+            _(
+                "The present password is not right, or there were too many tries; nothing was changed. A lead can make "
+                "a link for a new one."
+            )
+        )
+    with write(engine) as conn:
+        _renew_password(conn, found, hashed, but_session=session_id, now=now)
+        audit.record_action(conn, actor, "change own password", details={}, now=now)
+
+
+def _renew_password(
+    conn: Connection, user: User, hashed: str, *, but_session: int | None = None, now: datetime
+) -> None:
+    """A new password makes links and sessions from before worth nothing."""
+    accounts.revoke_invitations(conn, user_id=user.id, now=now)
+    accounts.set_password_hash(conn, user.id, hashed)
+    accounts.end_sessions_of(conn, user.id, but=but_session, now=now)

@@ -17,6 +17,7 @@ from core.services.queueing import catch_up
 from core.services.runs import fail_dead_runs
 from core.services.scoring import queue_scoring_if_needed
 from core.services.searching import index_new_texts
+from core.services.sessions import sweep_addresses
 from core.services.takeback import finish_takebacks
 from core.settings import PROJECT_DIR, Settings
 from db import runs
@@ -89,6 +90,7 @@ class Supervisor:
             self._swept_at = now
             sweep_rejects(self._engine, now=now)
             sweep_uploads(self._engine, self._settings.uploads_dir, now=now)
+            sweep_addresses(self._engine, now=now)
 
     def _sweep_after_imports(self) -> None:
         """What a killed import has read lies about, unseen, with authors and addresses; not while another reads."""

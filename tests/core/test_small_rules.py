@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from argon2 import PasswordHasher
 from sklearn.metrics import accuracy_score, f1_score
 
 from core.domain import Actor, Label, Role, Side, SourceKind
@@ -15,7 +16,7 @@ from core.encoders import Encoder, local_encoders, resolve_encoder
 from core.errors import BadInput, NotAllowed, NotFound, SettingsError
 from core.gold import Vote, gold_label
 from core.metrics import measure
-from core.passwords import hash_password, is_password
+from core.passwords import check_password, hash_password, is_password
 from core.permissions import ROLES, Permission, require
 from core.settings import PROJECT_DIR, read_settings
 from core.splits import side_of
@@ -93,24 +94,52 @@ def test_database_other_than_a_sqlite_file_is_refused_without_telling_the_passwo
 
 
 def test_password_is_stored_as_argon2_and_nobody_has_none() -> None:
-    stored = hash_password("correct horse")
+    stored = hash_password("correct horse battery", name="mo")
     assert stored.startswith("$argon2id$")
-    assert is_password("correct horse", stored)
-    assert not is_password("correct horsE", stored)
+    assert is_password("correct horse battery", stored)
+    assert not is_password("correct horse batterY", stored)
     assert not is_password("anything", None)
     assert not is_password("anything", "!")
 
 
-@pytest.mark.parametrize("password", ["", "short", "x" * 201])
+def test_password_typed_with_another_keyboards_letters_is_the_same_one() -> None:
+    stored = hash_password("ｃorrect horse battery！", name="mo")
+    assert is_password("correct horse battery!", stored)
+    assert is_password("ｃｏｒｒｅｃｔ horse battery！", stored)
+    assert is_password("short！", PasswordHasher().hash("short！"))  # stored before there was one form
+
+
+@pytest.mark.parametrize("password", ["", "short", "fourteen chars", "xy" * 101])
 def test_short_and_huge_passwords_are_refused(password: str) -> None:
-    with pytest.raises(BadInput, match="10 to 200"):
-        hash_password(password)
+    with pytest.raises(BadInput, match="15 to 200"):
+        hash_password(password, name="mo")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "passwordpassword", "Password123456789", "qwertyuiop123456", "1qaz2wsx3edc4rfv5", "123456789012345",
+        "aaaaaaaaaaaaaaaaaa", "abababababababab", "woaini5201314520", "horseyhorseyhorsey", "zhangsanzhangsan1",
+        "Zhang.San-2026-San", "tiebreakmoderator1", "zyxwvutsrqponmlkji",
+    ],
+)  # fmt: skip
+def test_password_put_together_from_what_is_guessed_first_is_refused(password: str) -> None:
+    with pytest.raises(BadInput, match="guessed first"):
+        check_password(password, name="Zhang San")
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["correct horse battery", "今天公园里的花开得真好看我们去吧", "kV9#tz!mQ2&wpL7x", "mo likes cold noodles"],
+)
+def test_any_other_long_password_is_taken_whatever_its_characters(password: str) -> None:
+    check_password(password, name="mo")
 
 
 def test_lead_may_everything_and_the_others_what_the_design_says() -> None:
     assert ROLES[Role.lead] == set(Permission)
-    assert ROLES[Role.moderator] == {Permission.label, Permission.search}
-    assert ROLES[Role.analyst] == {Permission.look, Permission.search}
+    assert ROLES[Role.moderator] == {Permission.own_account, Permission.label, Permission.search}
+    assert ROLES[Role.analyst] == {Permission.own_account, Permission.look, Permission.search}
     with pytest.raises(NotAllowed, match="ask a lead"):
         require(Actor(1, "mo", Role.moderator), Permission.promote)
 

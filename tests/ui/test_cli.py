@@ -243,7 +243,9 @@ def test_users_are_invited_listed_disabled_and_given_passwords_by_standard_input
     add_user(engine, "mo", Role.moderator)
     tiebreak("users", "password", "mo", given="a very long password\n")
     assert str(rows(engine, user)[0]["password_hash"]).startswith("$argon2id$")
-    assert "10 to 200" in tiebreak("users", "password", "mo", given="short\n", code=1).stderr
+    assert "15 to 200" in tiebreak("users", "password", "mo", given="short\n", code=1).stderr
+    assert "signed in nowhere" in tiebreak("users", "sessions", "mo").stdout
+    assert tiebreak.json("users", "sign-out", "mo") == {"user": "mo", "sessions_ended": 0}
     assert [(found["name"], found["role"]) for found in tiebreak.json("users", "list")] == [("mo", "moderator")]
     assert tiebreak.json("users", "role", "mo", "analyst")["role"] == "analyst"
     tiebreak("users", "disable", "mo")

@@ -271,7 +271,7 @@ def test_first_link_makes_the_lead_once_and_is_used_up_by_post_only(client: Test
     differing = post_form(client, path, name="lea", password=PASSWORD, again=PASSWORD + "!")
     assert (differing.status_code, "differ" in differing.text) == (400, True)
     short = post_form(client, path, name="lea", password="short", again="short")
-    assert "10 to 200 characters" in short.text
+    assert "15 to 200 characters" in short.text
     made = post_form(client, path, name="lea", password=PASSWORD, again=PASSWORD)
     assert (made.status_code, made.headers["location"]) == (303, "/")
     assert client.get("/").text == "lea"

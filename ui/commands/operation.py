@@ -206,6 +206,30 @@ def set_user_password(name: Annotated[str, typer.Argument(help="The user's name.
     show(user, as_json=as_json, text=lambda: [f"{name} has a new password; open sessions have ended."])
 
 
+def list_sessions_of_user(name: Annotated[str, typer.Argument(help="The user's name.")], as_json: Json = False) -> None:
+    """List where a user is signed in: browser, address, when it began and was last seen."""
+    from core.services.sessions import sessions_of
+
+    installation = open_installation()
+    found = sessions_of(installation.engine, installation.actor, name, now=utc_now())
+    lines = (
+        f"{s.last_seen_at:%Y-%m-%d %H:%M} UTC, since {s.begun_at:%Y-%m-%d %H:%M}, "
+        f"{s.browser or 'unknown browser'}, {s.address or 'unknown address'}"
+        for s in found
+    )
+    show(found, as_json=as_json, text=lambda: lines if found else [f"{name} is signed in nowhere."])
+
+
+def sign_user_out(name: Annotated[str, typer.Argument(help="The user's name.")], as_json: Json = False) -> None:
+    """Sign a user out everywhere."""
+    from core.services.sessions import sign_out_user
+
+    installation = open_installation()
+    ended = sign_out_user(installation.engine, installation.actor, name, now=utc_now())
+    value = {"user": name, "sessions_ended": ended}
+    show(value, as_json=as_json, text=lambda: [f"{name} is signed out everywhere ({ended} sessions ended)."])
+
+
 def migrate_database(as_json: Json = False) -> None:
     """Create the database or bring it to the newest schema (every command does this first)."""
     from db.engine import newest_schema_version

@@ -16,9 +16,11 @@ from starlette.routing import Route
 from core.clock import utc_now
 from core.domain import Session
 from core.errors import BadInput, NotFound, SignInFailed, TiebreakError
-from core.passwords import MIN_LENGTH
+from core.passwords import MIN_LENGTH, rules_in_words
 from core.services import accounts
+from core.wording import _
 from ui.server import runtime
+from ui.server.browsers import browser_named
 from ui.server.cookies import clear_secret, secret_in, set_secret
 
 FORM_COOKIE = "tiebreak_form"  # the same value in cookie and form: another site can send the form, not read the cookie
@@ -37,6 +39,7 @@ body { margin: 0; min-height: 100vh; display: grid; place-items: center; backgro
 main { width: min(22rem, calc(100vw - 3rem)); padding: 1rem 0 3rem; }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .25rem; }
 p { margin: 0 0 1.25rem; color: var(--quiet); }
+p.hint { font-size: .85rem; margin-top: -.5rem; }
 p.error { color: var(--ink); border-left: 3px solid currentColor; padding-left: .75rem; }
 label { display: block; margin: 0 0 1rem; }
 input { display: block; box-sizing: border-box; width: 100%; margin-top: .25rem; padding: .55rem .7rem; font: inherit;
@@ -63,7 +66,7 @@ def _page(title: str, lead: str, fields: str, button: str, *, error: str = "", s
 def _field(label: str, name: str, *, kind: str = "text", complete: str, value: str = "", focus: bool = False) -> str:
     extra = " autofocus" if focus else ""
     return (
-        f'<label>{label}<input name="{name}" type="{kind}" autocomplete="{complete}" required '
+        f'<label>{html.escape(label)}<input name="{name}" type="{kind}" autocomplete="{complete}" required '
         f'value="{html.escape(value, quote=True)}"{extra}></label>'
     )
 
@@ -74,18 +77,18 @@ async def _fields(request: Request) -> dict[str, str]:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_FORM:
-            raise BadInput("The form is too large.")
+            raise BadInput(_("The form is too large."))
     try:
         parsed = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20)
     except ValueError as err:
-        raise BadInput("The form has too many fields.") from err
+        raise BadInput(_("The form has too many fields.")) from err
     return {name: values[0] for name, values in parsed.items()}
 
 
 def _require_own_form(request: Request, fields: dict[str, str]) -> None:
     expected = request.cookies.get(FORM_COOKIE, "")
     if not expected or not hmac.compare_digest(fields.get("form", "").encode(), expected.encode()):
-        raise BadInput("The form was open too long or cookies are off; please try again.")
+        raise BadInput(_("The form was open too long or cookies are off; please try again."))
 
 
 def address_of(request: Request) -> str:
@@ -95,6 +98,10 @@ def address_of(request: Request) -> str:
     if runtime.require().proxy == peer and forwarded:
         return forwarded.rpartition(",")[2].strip()[:64]  # the last entry is the one the proxy added itself
     return peer
+
+
+def browser_of(request: Request) -> str:
+    return browser_named(request.headers.get("user-agent", ""))
 
 
 def _entered(secret: str, *, to: str) -> Response:
@@ -107,9 +114,10 @@ def _entered(secret: str, *, to: str) -> Response:
 
 
 def _signin_page(*, name: str = "", error: str = "", status: int = 200) -> Response:
-    fields = _field("Name", "name", complete="username", value=name, focus=not name)
-    fields += _field("Password", "password", kind="password", complete="current-password", focus=bool(name))
-    return _page("Tiebreak", "Sign in to decide what the model cannot.", fields, "Sign in", error=error, status=status)
+    fields = _field(_("Name"), "name", complete="username", value=name, focus=not name)
+    fields += _field(_("Password"), "password", kind="password", complete="current-password", focus=bool(name))
+    lead = _("Sign in to decide what the model cannot.")
+    return _page("Tiebreak", lead, fields, _("Sign in"), error=error, status=status)
 
 
 def show_signin(request: Request) -> Response:
@@ -121,12 +129,13 @@ async def sign_in(request: Request) -> Response:
     try:
         fields = await _fields(request)
         _require_own_form(request, fields)
-        secret, _ = await run_in_threadpool(
+        secret, _session = await run_in_threadpool(
             accounts.sign_in,
             runtime.require().engine,
             name=fields.get("name", ""),
             password=fields.get("password", ""),
             address=address_of(request),
+            browser=browser_of(request),
             now=utc_now(),
             instead_of=secret_in(request.cookies),
         )
@@ -166,11 +175,11 @@ def _invitation_page(token: str, *, name: str = "", error: str = "", status: int
     try:
         invitation, owner = accounts.look_up_invitation(runtime.require().engine, token, now=utc_now())
     except NotFound as err:
-        return _page("This link does not work", str(err), "", "", status=404)
-    passwords = _field(
-        f"Password (at least {MIN_LENGTH} characters)", "password", kind="password", complete="new-password"
-    )
-    passwords += _field("The same again", "again", kind="password", complete="new-password")
+        return _page(_("This link does not work"), str(err), "", "", status=404)
+    label = _("Password (at least {count} characters)").format(count=MIN_LENGTH)
+    passwords = _field(label, "password", kind="password", complete="new-password")
+    passwords += _field(_("The same again"), "again", kind="password", complete="new-password")
+    passwords += f'<p class="hint">{html.escape(rules_in_words())}</p>'
     if owner is not None:
         shown = (
             f'<input type="text" name="name" value="{html.escape(owner, quote=True)}" autocomplete="username" hidden>'
@@ -178,7 +187,7 @@ def _invitation_page(token: str, *, name: str = "", error: str = "", status: int
         return _page(
             "New password", f"For the account {owner}.", shown + passwords, "Set password", error=error, status=status
         )
-    fields = _field("Name", "name", complete="username", value=name, focus=True) + passwords
+    fields = _field(_("Name"), "name", complete="username", value=name, focus=True) + passwords
     lead = f"Create your account as {invitation.role}."
     return _page("Welcome to Tiebreak", lead, fields, "Create account", error=error, status=status)
 
@@ -202,12 +211,20 @@ async def accept_invitation(request: Request) -> Response:
 
 def _accept(request: Request, token: str, fields: dict[str, str]) -> Response:
     if fields.get("password", "") != fields.get("again", ""):
-        raise BadInput("The two passwords differ; type the same one twice.")
+        raise BadInput(_("The two passwords differ; type the same one twice."))
     engine, now = runtime.require().engine, utc_now()
     made = accounts.accept_invitation(
         engine, token, name=fields.get("name", ""), password=fields.get("password", ""), now=now
     )
-    secret, _ = accounts.open_session(engine, made, now=now, instead_of=secret_in(request.cookies))
+    secret, _session = accounts.open_session(
+        engine,
+        made,
+        by="link",
+        address=address_of(request),
+        browser=browser_of(request),
+        now=now,
+        instead_of=secret_in(request.cookies),
+    )
     return _entered(secret, to="/")
 
 

@@ -25,9 +25,11 @@ from db.tables import audit_log, decision, invitation, run
 from tests.conftest import NOW, add_user, rows
 
 NEEDS = {
+    "accounts.change_own_password": Permission.own_account,
     "accounts.change_role": Permission.manage_users,
     "accounts.disable_user": Permission.manage_users,
     "accounts.enable_user": Permission.manage_users,
+    "accounts.has_password": Permission.own_account,
     "accounts.invite": Permission.manage_users,
     "accounts.invite_back": Permission.manage_users,
     "accounts.list_users": Permission.manage_users,
@@ -85,6 +87,11 @@ NEEDS = {
     "searching.decide_many": Permission.review,
     "searching.find": Permission.search,
     "searching.undo_many": Permission.review,
+    "sessions.last_seen": Permission.manage_users,
+    "sessions.own_sessions": Permission.own_account,
+    "sessions.sessions_of": Permission.manage_users,
+    "sessions.sign_out_everywhere": Permission.own_account,
+    "sessions.sign_out_user": Permission.manage_users,
     "takeback.posts_that_stay": Permission.manage_imports,
     "takeback.preview_takeback": Permission.manage_imports,
     "takeback.queue_take_back": Permission.manage_imports,
@@ -124,6 +131,9 @@ VALUES: dict[str, Any] = {
     "read_posts": [(1, 1)],
     "zone": UTC,
     "answer": "",
+    "current": "not the password",
+    "address": "192.0.2.1",
+    "session_id": 1,
 }
 
 
@@ -142,6 +152,8 @@ def call(function: Callable[..., Any], engine: Engine, actor: Actor) -> None:
     given = {"engine": engine, "actor": actor, "user_name": actor.name} | VALUES
     if function.__name__ == "queue_training":
         given["request"] = TrainingRequest()
+    if function.__name__ == "change_own_password":
+        given["chosen"] = "long enough for all"
     asked = inspect.signature(function).parameters.values()
     function(**{p.name: given[p.name] for p in asked if p.name in given or p.default is inspect.Parameter.empty})
 

@@ -1,0 +1,65 @@
+"""People: accounts, where they are signed in, and their passwords, by the lead and by each for themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from core.domain import Role
+from tests.e2e.conftest import PASSWORD, Served, Visitor
+
+pytestmark = pytest.mark.browser
+
+OTHER = "another long password indeed"
+
+
+def test_somebody_is_invited_changes_the_password_and_is_signed_out_by_the_lead(
+    served: Served, visit: Callable[[Served], Visitor]
+) -> None:
+    lead, mo, elsewhere = visit(served), visit(served), visit(served)
+    lead.sign_in(served.add_user("lea", Role.lead))
+    lead.go("Users")
+    lead.page.get_by_role("button", name="Make a link").click()
+    link = lead.page.get_by_test_id("stCode").inner_text().strip()
+    assert link.startswith(served.url + "/invite/")
+    mo.page.goto(link)
+    mo.page.get_by_label("Name").fill("mo")
+    for label in ("Password (at", "The same again"):
+        mo.page.get_by_label(label).fill("passwordpassword")
+    mo.page.get_by_role("button", name="Create account").click()
+    expect(mo.page.get_by_role("alert")).to_contain_text("guessed first")
+    mo.shoot("72-invitation")
+    mo.sign_up(link.removeprefix(served.url), "mo")
+    elsewhere.sign_in("mo")
+
+    mo.go("My account")
+    expect(mo.page.get_by_text("mo, moderator, since", exact=False)).to_be_visible()
+    mo.shoot("73-my-account")
+    for label, typed in (("Present password", "wrong"), ("New password", OTHER), ("The new one again", OTHER)):
+        mo.page.get_by_label(label).fill(typed)
+    mo.page.get_by_role("button", name="Change the password").click()
+    expect(mo.page.get_by_test_id("stAlert")).to_contain_text("The present password is not right")
+    for label, typed in (("Present password", PASSWORD), ("New password", OTHER), ("The new one again", OTHER)):
+        mo.page.get_by_label(label).fill(typed)
+    mo.page.get_by_role("button", name="Change the password").click()
+    expect(mo.page.get_by_test_id("stAlert")).to_contain_text("The new password holds")
+    elsewhere.page.reload()
+    expect(elsewhere.page.get_by_role("button", name="Sign in")).to_be_visible()
+
+    lead.open("/users")
+    lead.page.get_by_role("combobox", name=re.compile("Account")).click()
+    lead.page.get_by_role("option", name="mo", exact=True).click()
+    lead.settle()
+    lead.shoot("74-users")
+    lead.page.get_by_role("button", name="Sign out everywhere").click()
+    expect(lead.page.get_by_text("Signed in nowhere.")).to_be_visible()
+    mo.page.reload()
+    expect(mo.page.get_by_role("button", name="Sign in")).to_be_visible()
+    lead.assert_clean()
+
+    lead.go("My account")
+    lead.page.get_by_role("button", name="Sign out everywhere").click()
+    expect(lead.page.get_by_text("You are signed out.")).to_be_visible()
