@@ -278,7 +278,16 @@ class Post:
     text: str
     original: str
     author: str | None
+    thread: str | None = None
     hit_words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WordRecord:
+    """What became of the decided posts with a hit word."""
+
+    decided: int
+    violations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +316,7 @@ class Policy:
     """The lead's choices, versioned; read per use case."""
 
     show_author: bool = False
+    forum_link: str = ""  # where a post is read in the forum, with {pid} and {tid}; empty: nowhere
     family_weight: FamilyWeight = FamilyWeight.one
     model_reads_quotes: bool = False  # of posts imported from then on; a quotation is not the author's own
     lease_minutes: int = 10

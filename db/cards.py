@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from core.domain import Lease, Prediction, Reason
+from core.domain import Lease, Policy, Prediction
+from core.forum import link_to
 from db import families, flags, models, posts
 
 
@@ -30,14 +31,17 @@ class Card:
     copies: int
     flag: str | None  # the note of the holder's own open flag
     is_blind: bool  # judged without the model's view: it measures the model, or people
+    has_author: bool  # whether or not the name is shown
+    thread: str | None
+    forum_link: str | None
 
 
 def cards_of(
-    conn: Connection, leases: Sequence[Lease], *, shows_author: bool, doubled: Collection[int] = ()
+    conn: Connection, leases: Sequence[Lease], rules: Policy, *, shows_author: bool, withheld: Collection[int] = ()
 ) -> list[Card]:
     """Cards in the order of one person's leases; the author is left out unless it may be shown.
 
-    doubled: posts that two people judge. They are not to be led by the model, nor by one another.
+    withheld: posts that measure the model, or people. They are judged without the model's view, whatever the rules.
     """
     found = posts.posts_by_id(conn, [held.post_id for held in leases])
     words = posts.hit_words(conn, list(found))
@@ -51,7 +55,7 @@ def cards_of(
     cards = []
     for held in leases:
         post = found[held.post_id]
-        is_blind = held.reason is Reason.audit or held.post_id in doubled
+        is_blind = held.post_id in withheld
         prediction = None if is_blind else by_text.get(post.text_id)
         cards.append(
             Card(
@@ -67,6 +71,9 @@ def cards_of(
                 copies=max(0, sizes.get(family_of[post.text_id], 0) - 1),
                 flag=flagged.get(post.id),
                 is_blind=is_blind,
+                has_author=bool(post.author),
+                thread=post.thread,
+                forum_link=link_to(rules.forum_link, pid=post.pid, thread=post.thread),
             )
         )
     return cards

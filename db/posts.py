@@ -31,6 +31,7 @@ class NewPost:
     author_id: str | None
     ip: str | None
     extra: dict[str, str]
+    thread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +133,22 @@ def add_posts(conn: Connection, import_id: int, posts: Sequence[NewPost]) -> lis
     ids = list(range(first, first + len(posts)))  # SQLite's own, given: spares asking for them
     columns = (
         "id", "pid", "text_identity", "text_id", "import_id", "original", "author", "author_id", "ip", "extra",
+        "thread",
     )  # fmt: skip
     rows = [
-        (at, p.pid, p.text_identity, p.text_id, import_id, p.original, p.author, p.author_id, p.ip, json.dumps(p.extra))
+        (
+            at,
+            p.pid,
+            p.text_identity,
+            p.text_id,
+            import_id,
+            p.original,
+            p.author,
+            p.author_id,
+            p.ip,
+            json.dumps(p.extra),
+            p.thread,
+        )
         for at, p in zip(ids, posts, strict=True)
     ]
     insert_rows(conn, post, columns, rows)
@@ -184,16 +198,17 @@ def change_texts(conn: Connection, changes: Sequence[tuple[int, int, str]]) -> N
         )
 
 
-def _posts() -> Select[int, str, int, str, str, str]:
+def _posts() -> Select[int, str, int, str, str, str, str]:
+    columns = (post.c.id, post.c.pid, post.c.text_id, distinct_text.c.body, post.c.original, post.c.author)
     return (
-        select(post.c.id, post.c.pid, post.c.text_id, distinct_text.c.body, post.c.original, post.c.author)
+        select(*columns, post.c.thread)
         .join_from(post, distinct_text, post.c.text_id == distinct_text.c.id)
         .where(is_visible())
     )
 
 
-def _to_post(row: Row[int, str, int, str, str, str]) -> Post:
-    return Post(row.id, row.pid, row.text_id, row.body, row.original, row.author)
+def _to_post(row: Row[int, str, int, str, str, str, str]) -> Post:
+    return Post(row.id, row.pid, row.text_id, row.body, row.original, row.author, row.thread)
 
 
 def require_post(conn: Connection, post_id: int) -> Post:

@@ -210,6 +210,9 @@ post = Table(
     Column("author_id", Text),
     Column("ip", Text),
     Column("extra", JSON, nullable=False),
+    Column("thread", Text),  # that the further columns name
+    Index("ix_post_author", "author", sqlite_where=text("author IS NOT NULL")),
+    Index("ix_post_thread", "thread", sqlite_where=text("thread IS NOT NULL")),
     CheckConstraint("(pid IS NULL) <> (text_identity IS NULL)", name="one_identity"),
 )
 

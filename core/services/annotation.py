@@ -10,9 +10,9 @@ from enum import StrEnum
 from sqlalchemy import Connection, Engine
 
 from core.domain import Actor, Decision, Label, Lease, LeaseOutcome, Policy, Reason, SecondOpinion, SkipKind, SourceKind
-from core.drawing import is_drawn
 from core.errors import BadInput, Conflict, LeaseLost, NotAllowed
 from core.permissions import ROLES, Permission, may, require
+from core.services.blinding import is_doubled, is_withheld
 from db import (
     accounts,
     audit,
@@ -121,7 +121,7 @@ class _Desk:
     may_settle: bool
     now: datetime
     ttl: timedelta
-    second_share: float
+    rules: Policy
 
 
 def sync(
@@ -155,8 +155,8 @@ def sync(
     fresh = [lease for lease in held if lease.id not in holding or lease.id in answer.front]
     with read(engine) as conn:  # apart from the writing, so that others wait the shorter
         shows_author = rules.show_author or may(actor, Permission.see_author)
-        doubled = [lease.post_id for lease in fresh if _is_doubled(desk, lease)]
-        answer.cards = cards.cards_of(conn, fresh, shows_author=shows_author, doubled=doubled)
+        withheld = [lease.post_id for lease in fresh if is_withheld(lease, rules)]
+        answer.cards = cards.cards_of(conn, fresh, rules, shows_author=shows_author, withheld=withheld)
         answer.recent = decisions.recent_of(conn, source_id=desk.source_id, limit=RECENT)
         answer.today = decisions.count_since(conn, source_id=desk.source_id, since=today)
         answer.left = queue.count_left(conn)
@@ -168,7 +168,7 @@ def _desk(conn: Connection, actor: Actor, rules: Policy, *, now: datetime) -> _D
         raise NotAllowed("Only a signed-in user decides; `tiebreak decide POST LABEL --as USER` names one.")
     source_id = sources.ensure_source(conn, kind=SourceKind.person, name=actor.name, user_id=actor.user_id)
     ttl = timedelta(minutes=rules.lease_minutes)
-    return _Desk(conn, actor.user_id, source_id, may(actor, Permission.review), now, ttl, rules.second_share)
+    return _Desk(conn, actor.user_id, source_id, may(actor, Permission.review), now, ttl, rules)
 
 
 def _take(desk: _Desk, press: Press, answer: Answer) -> None:
@@ -224,17 +224,12 @@ def _decide(desk: _Desk, press: Press, answer: Answer) -> None:
 
 def _ask_for_second(desk: _Desk, lease: Lease) -> bool:
     """Leave the post in the queue for another person, where it is one of those that two are to judge."""
-    if not _is_doubled(desk, lease) or seconds.count_people(desk.conn, lease.post_id) > 1:
+    if not is_doubled(lease, desk.rules) or seconds.count_people(desk.conn, lease.post_id) > 1:
         return False
     why = SecondOpinion.audit if lease.reason is Reason.audit else SecondOpinion.drawn
     seconds.ask(desk.conn, lease, why=why, now=desk.now)
     queue.put_back(desk.conn, lease)  # at its place, also where it was decided late
     return True
-
-
-def _is_doubled(desk: _Desk, lease: Lease) -> bool:
-    is_audit = lease.reason is Reason.audit and desk.second_share > 0
-    return is_audit or is_drawn(lease.post_id, use="second opinion", share=desk.second_share)
 
 
 def _apply_to_family(desk: _Desk, decided: Decision, *, until: int) -> None:

@@ -16,6 +16,7 @@ from core.domain import Label, SourceTrust
 from core.drafters import Drafted, draft_aside, draft_here
 from core.drafts import Draft, DraftHit, DraftText, draft_posts, marks_by_hash, original_of, text_of
 from core.families import family_form, keys_of
+from core.forum import thread_of
 from core.labelled import is_in_blocks, read_file
 from core.overlaps import EXAMPLES, SplitOverlaps
 from core.tsv import ExportRow, RejectedRow
@@ -266,8 +267,9 @@ def _add_new_posts(conn: Connection, run_id: int, new: list[Draft], text_ids: di
 def _new_post(draft: Draft, text_id: int) -> posts.NewPost:
     identity = None if draft.pid else draft.text.normal_hash
     return posts.NewPost(
-        draft.pid, identity, text_id, draft.original, draft.author, draft.author_id, draft.ip, draft.extra
-    )
+        draft.pid, identity, text_id, draft.original, draft.author, draft.author_id, draft.ip, draft.extra,
+        thread_of(draft.extra),
+    )  # fmt: skip
 
 
 def _store_changes(conn: Connection, run_id: int, changes: list[_Change], text_ids: dict[str, int]) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 
 from core.differences import Difference, differences, links_of, telling_differences
-from core.domain import Actor, Label, Post, Side, SourceKind
+from core.domain import Actor, Label, Post, Side
 from core.errors import Conflict, NotAllowed
 from core.families import Matched, NewTexts, Placed, Representatives, family_form, is_exact_only, match
 from core.minhash import bands_of
 from core.permissions import Permission, may, require
-from db import audit, decisions, families, leases, posts, queue, staging, texts
+from core.services.holding import require_post_before
+from db import audit, families, posts, queue, staging, texts
 from db.engine import in_turns, read, write, write_unseen
 from db.families import DecidedPosts, Family, FamilyMember
 
@@ -248,9 +249,7 @@ def preview_family(engine: Engine, actor: Actor, post_id: int) -> FamilyPreview:
     """
     require(actor, Permission.label)
     with read(engine) as conn:
-        shown = posts.require_post(conn, post_id)
-        if not (may(actor, Permission.look) or _has_to_do_with(conn, actor, post_id)):
-            raise NotAllowed(f"Post {post_id} is not on a card of yours; posts come to you through the queue.")
+        shown = require_post_before(conn, actor, post_id)
         family = families.families_of_texts(conn, [shown.text_id])[shown.text_id]
         found = families.members(conn, family, open_to=actor.user_id or 0)
     others = [member for member in found if member.post_id != post_id]
@@ -276,14 +275,6 @@ def _telling(shown: Post, text: str, original: str) -> tuple[str, ...]:
     ours, theirs = links_of(shown.original), links_of(original)
     links = (*(link for link in ours if link not in theirs), *(link for link in theirs if link not in ours))
     return tuple(dict.fromkeys((*telling_differences(shown.text, text), *links)))
-
-
-def _has_to_do_with(conn: Connection, actor: Actor, post_id: int) -> bool:
-    held = leases.holder_of(conn, post_id)
-    if held is not None and held.user_id == actor.user_id:
-        return True
-    stands = decisions.standing_on_post(conn, post_id)
-    return any(kind is SourceKind.person and name == actor.name for _, kind, name in stands)
 
 
 def split_off(engine: Engine, actor: Actor, post_id: int, *, now: datetime) -> int:

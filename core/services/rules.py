@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from core.domain import Actor, Policy
 from core.errors import BadInput
+from core.forum import refuse_unsafe_template
 from core.permissions import Permission, require
 from db import audit, policies
 from db.engine import read, write
@@ -43,6 +44,8 @@ def _refuse_unworkable(chosen: Policy) -> None:
         raise BadInput(
             f"The shares of the queue are {sum(chosen.shares.values()):.0%} together; they are 100 % at most."
         )
+    if chosen.forum_link:
+        refuse_unsafe_template(chosen.forum_link)
     if not 0 <= chosen.second_share <= 1:
         raise BadInput(
             f"{chosen.second_share:.0%} of posts judged by two people was given, from 0 to 100 % is possible."

@@ -23,6 +23,7 @@ from core.errors import BadInput, SettingsError
 from core.services.accounts import first_lead_token
 from core.services.importing import drop_partial_uploads
 from core.services.launching import Supervisor
+from core.services.words import LOOK_EVERY_S
 from core.settings import PROJECT_DIR, Settings
 from ui.server import labelling, runtime, signin, tables, uploads
 from ui.server.address import forget_address, record_address
@@ -64,14 +65,18 @@ async def _lifespan(_app: Any) -> AsyncIterator[None]:
     gc.freeze()
     running = runtime.require()
     record_address(running.settings, running.address)
-    supervising = asyncio.create_task(_supervise(Supervisor(running.engine, running.settings)))
+    working = [
+        asyncio.create_task(_supervise(Supervisor(running.engine, running.settings))),
+        asyncio.create_task(_count_words(running)),
+    ]
     try:
         yield
     finally:
         forget_address(running.settings, running.address)
-        supervising.cancel()
-        with suppress(asyncio.CancelledError):
-            await supervising
+        for task in working:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 async def _supervise(supervisor: Supervisor) -> None:
@@ -82,6 +87,17 @@ async def _supervise(supervisor: Supervisor) -> None:
         except Exception:  # one bad second must not end supervision for the day
             logger.exception("supervision failed; trying again")
         await asyncio.sleep(SUPERVISE_EVERY_S)
+
+
+async def _count_words(running: runtime.Runtime) -> None:
+    """Keep the record of hit words up to date, aside: an answer to a key press only looks it up."""
+    while True:
+        pause_s = LOOK_EVERY_S
+        try:
+            pause_s = await asyncio.to_thread(running.words.refresh, running.engine)
+        except Exception:  # cards lack a figure meanwhile, and nothing else
+            logger.exception("counting hit words failed; trying again")
+        await asyncio.sleep(pause_s)
 
 
 def serve(

@@ -22,8 +22,10 @@ from core.domain import LABEL_NAMES, Label, Session, SkipKind
 from core.errors import BadInput, Conflict, NotAllowed, NotFound, TiebreakError
 from core.markup import read_markup
 from core.services import annotation, families
+from core.services import siblings as sibling_posts
 from core.services.annotation import Press, PressKind
 from core.services.families import FamilyPreview
+from core.services.siblings import ShownSibling, SiblingGroup
 from core.text import clean_unicode
 from db.cards import Card
 from db.decisions import RecentDecision
@@ -31,6 +33,7 @@ from ui.server import runtime
 
 MAX_BODY = 1_000_000
 RECENT_CHARACTERS = 2_000  # who corrects a decision reads it whole
+SIBLING_CHARACTERS = 400
 STATUSES: dict[type[TiebreakError], int] = {NotAllowed: 403, NotFound: 404, Conflict: 409}  # others are 400
 UNREADABLE = "It was made by another version of this page; decide the post again."
 
@@ -58,6 +61,18 @@ def family(request: Request) -> Response:
     except TiebreakError as err:
         return _refusal_of(err)
     return JSONResponse(_family(found), headers={"Cache-Control": "no-store"})
+
+
+def siblings(request: Request) -> Response:
+    """GET /api/label/siblings?post_id=N: what else the author has written, and what stands around it in its thread."""
+    session: Session = request.state.session
+    try:
+        post_id = _post_id(request.query_params.get("post_id", ""))
+        found = sibling_posts.siblings_of(runtime.require().engine, session.user.actor, post_id)
+    except TiebreakError as err:
+        return _refusal_of(err)
+    groups = {"author": _siblings(found.author), "thread": _siblings(found.thread)}
+    return JSONResponse({"post_id": found.post_id, **groups}, headers={"Cache-Control": "no-store"})
 
 
 async def split(request: Request) -> Response:
@@ -194,7 +209,9 @@ def _card(card: Card) -> dict[str, Any]:
         "segments": [{"kind": s.kind, "text": s.text, "host": s.host} for s in read_markup(card.original)],
         "original": card.original,
         "author": card.author,
-        "hits": list(card.hit_words),
+        "siblings": card.has_author or card.thread is not None,
+        "forum_link": card.forum_link,
+        "hits": [_hit(word) for word in card.hit_words],
         "reason": card.lease.reason,
         "copies": card.copies,
         "flag": card.flag,
@@ -206,6 +223,16 @@ def _card(card: Card) -> dict[str, Any]:
             "label": said.label.name,
             "probabilities": dict(zip(LABEL_NAMES, said.probabilities, strict=True)),
         },
+    }
+
+
+def _hit(word: str) -> dict[str, Any]:
+    """decided, violations: 0 where no post with the word is decided yet, or nobody has counted so far."""
+    record = runtime.require().words.of(word)
+    return {
+        "word": word,
+        "decided": 0 if record is None else record.decided,
+        "violations": 0 if record is None else record.violations,
     }
 
 
@@ -242,6 +269,19 @@ def _family(found: FamilyPreview) -> dict[str, Any]:
     }
 
 
+def _siblings(group: SiblingGroup | None) -> dict[str, Any] | None:
+    if group is None:
+        return None
+    decided = None if group.decided is None else {label.name: count for label, count in group.decided.items()}
+    return {"total": group.total, "decided": decided, "posts": [_sibling(post) for post in group.posts]}
+
+
+def _sibling(post: ShownSibling) -> dict[str, Any]:
+    cut = post.text[:SIBLING_CHARACTERS] + ("…" if len(post.text) > SIBLING_CHARACTERS else "")
+    label = None if post.label is None else post.label.name
+    return {"post_id": post.post_id, "pid": post.pid, "text": cut, "label": label, "is_card": post.is_card}
+
+
 def pieces(shown: str, copy: str, cuts: Sequence[Difference]) -> list[dict[str, str]]:
     """The copy's text in order: same, what it has instead of or beside the shown text (new), what it lacks (gone).
 
@@ -260,5 +300,6 @@ def pieces(shown: str, copy: str, cuts: Sequence[Difference]) -> list[dict[str, 
 routes = [
     Route("/api/label/sync", sync, methods=["POST"]),
     Route("/api/label/family", family, methods=["GET"]),
+    Route("/api/label/siblings", siblings, methods=["GET"]),
     Route("/api/label/split", split, methods=["POST"]),
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
+from core.services.words import WordRecords
 from core.settings import Settings
 
 
@@ -22,6 +23,7 @@ class Runtime:
     proxy: str | None = None
     is_secure: bool = False
     address: str = ""
+    words: WordRecords = field(default_factory=WordRecords)
 
 
 _current: Runtime | None = None

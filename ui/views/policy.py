@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.clock import utc_now
 from core.domain import FamilyWeight, Policy, Rule
+from core.forum import MOST_TEMPLATE
 from core.services import rules
 from core.services.rules import LEASE_MINUTES, MOST_RULES, PREFETCH, REJECT_DAYS
 from ui.page import Page, current_page, errors_as_sentences, open_page
@@ -62,6 +63,7 @@ def save() -> None:
             show_author=chosen["show_author"],
             family_weight=chosen["family_weight"],
             model_reads_quotes=chosen["model_reads_quotes"],
+            forum_link=chosen["forum_link"].strip(),
             lease_minutes=chosen["lease_minutes"],
             prefetch=chosen["prefetch"],
             reject_days=chosen["reject_days"],
@@ -77,6 +79,15 @@ def save() -> None:
 def show_seen(policy: Policy) -> None:
     st.subheader("What moderators see", anchor=False)
     st.toggle("Author names on the card", value=policy.show_author, key="show_author")
+    st.text_input(
+        "Address of a post in the forum",
+        value=policy.forum_link,
+        key="forum_link",
+        max_chars=MOST_TEMPLATE,
+        placeholder="https://forum.example/forum.php?mod=redirect&goto=findpost&ptid={tid}&pid={pid}",
+        help="With {pid} and, where the export has a column tid, {tid}. L on the card opens it in a new tab, never by "
+        "itself. Empty: cards have no link.",
+    )
     left, right, _ = st.columns([2, 2, 3])
     left.number_input(
         "Minutes until a card returns by itself", *LEASE_MINUTES, value=policy.lease_minutes, key="lease_minutes"

@@ -92,6 +92,7 @@ NEEDS = {
     "sessions.sessions_of": Permission.manage_users,
     "sessions.sign_out_everywhere": Permission.own_account,
     "sessions.sign_out_user": Permission.manage_users,
+    "siblings.siblings_of": Permission.label,
     "takeback.posts_that_stay": Permission.manage_imports,
     "takeback.preview_takeback": Permission.manage_imports,
     "takeback.queue_take_back": Permission.manage_imports,

@@ -7,6 +7,7 @@
 const SYNC_URL = "/api/label/sync";
 const FAMILY_URL = "/api/label/family";
 const SPLIT_URL = "/api/label/split";
+const SIBLINGS_URL = "/api/label/siblings";
 const TOKENS_NAMED = 12;
 const SURE_MS = 400; // the second click of a double click is no second thought
 const RENEW_EVERY_MS = 60_000; // leases last ten minutes; one lost request must not matter
@@ -16,6 +17,12 @@ const RETRY_MS = [500, 1_000, 2_000, 4_000, 8_000];
 const MOST_AT_ONCE = 100;
 const SHAPES = { normal: "●", suspicious: "▲", violation: "■" };
 const QUOTE_HEAD = 40; // characters of a folded quotation that are shown
+const WORDS_SHOWN = 8; // hit words with their record
+const ENOUGH_FOR_PERCENT = 20; // decided posts with a hit word
+const ZOOMS = [0.85, 1, 1.2, 1.45, 1.75];
+const BREAKS = [20, 30, 45, 60, 90]; // minutes
+const PAUSE_MS = 5 * 60_000; // so long without a press is a break
+const SNOOZE_MS = 10 * 60_000;
 const ODD = /[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/u; // invisible characters and those that turn the text round
 
 const desks = new Map(); // args.key -> Desk
@@ -102,7 +109,9 @@ class Desk {
     this.isGone = false;
     this.answered = false;
     this.dropped = 0;
+    this.own = new Own(this);
     this.copies = new NearCopies(this);
+    this.siblings = new Siblings(this);
     this.stop = new AbortController();
     this.build();
     this.listen();
@@ -143,6 +152,8 @@ class Desk {
       ["M", "model", () => this.toggleModel()],
       ["H", "original", () => this.toggleOriginal()],
       ["Q", "quotes", () => this.toggleQuotes()],
+      ["T", "siblings", () => this.siblings.toggle()],
+      ["L", "forum", () => this.openForum()],
       ["?", "help", () => this.toggleHelp()],
     ];
     tools.replaceChildren(
@@ -166,6 +177,10 @@ class Desk {
       ["A", "the near-copies of the post and how they differ; while they are open, 1 2 3 decide them along"],
       ["H", "the post as it came, with its markup"],
       ["Q", "open or fold the quotations; a click opens one"],
+      ["T", "what else the author has written, and what stands around the post in its thread"],
+      ["L", "open the post in the forum, in a new tab"],
+      ["Z", "larger text, after the largest the smallest; Shift+Z smaller"],
+      ["D", "dark or light; the page loads anew"],
       ["?", "this help"],
       ["Esc", "close help or near-copies, or leave a correction"],
     ];
@@ -253,6 +268,10 @@ class Desk {
     else if (action === "original") this.toggleOriginal();
     else if (action === "quotes") this.toggleQuotes();
     else if (action === "family") this.copies.toggle();
+    else if (action === "siblings") this.siblings.toggle();
+    else if (action === "forum") this.openForum();
+    else if (action === "zoom") this.own.zoomRound(event.shiftKey ? -1 : 1);
+    else if (action === "dark") this.own.toggleDark();
     else if (action === "help") this.toggleHelp();
     else this.escape();
   }
@@ -369,6 +388,7 @@ class Desk {
       this.correcting = null;
       this.drawRecent();
     } else if (this.copies.isOpen) this.copies.close();
+    else if (this.siblings.isOpen) this.siblings.close();
     else this.say("");
   }
 
@@ -387,6 +407,7 @@ class Desk {
 
   press(fields) {
     if (!this.isRefusal) this.say(""); // a refusal stays until it is dismissed
+    this.own.worked();
     this.unsaved.add({ press_id: newId(), at: Date.now() + this.unsaved.presses.length / 1000, ...fields });
     this.drawCounts();
     this.sync();
@@ -541,6 +562,7 @@ class Desk {
     this.$(".model").hidden = true;
     this.$(".original").hidden = true;
     this.copies.close();
+    this.siblings.close();
     this.$(".text").classList.toggle("waiting", !card);
     this.$(".text").scrollTop = 0;
     if (card) this.drawCard(card);
@@ -555,7 +577,11 @@ class Desk {
     const facts = [card.pid ? `post ${card.pid}` : `post #${card.post_id}`];
     if (card.author) facts.push(`by ${card.author}`);
     this.$(".facts").textContent = facts.join(" · ");
-    this.$(".text").replaceChildren(...readable(card.segments).map((segment) => drawSegment(segment, card.hits)));
+    const words = card.hits.map((hit) => hit.word);
+    this.$(".text").replaceChildren(...readable(card.segments).map((segment) => drawSegment(segment, words)));
+    this.drawHits(card.hits);
+    this.$(".tool-siblings").hidden = !card.siblings;
+    this.$(".tool-forum").hidden = !card.forum_link;
     if (!hasOwnWords(card.segments)) this.openQuotes(true); // they are all there is to judge
     this.$(".original pre").replaceChildren(...withOddMarks(card.original));
     const lease = card.lease_id;
@@ -566,6 +592,20 @@ class Desk {
         if (this.shown === lease) this.root.dataset.painted = String(card.post_id);
       }),
     );
+  }
+
+  /** Each hit word with its record so far. */
+  drawHits(hits) {
+    const line = this.$(".hits");
+    line.hidden = !hits.some((hit) => hit.word);
+    const shown = hits.slice(0, WORDS_SHOWN).map((hit) => {
+      const word = element("span", "hit");
+      word.append(element("mark", "", { lang: "zh" }, visible(hit.word)), ` ${recordOf(hit)}`);
+      return word;
+    });
+    const more = hits.length - WORDS_SHOWN;
+    if (more > 0) shown.push(element("span", "", {}, `and ${more.toLocaleString("en")} more`));
+    line.replaceChildren(...shown);
   }
 
   drawRule() {
@@ -587,6 +627,9 @@ class Desk {
   }
 
   drawNothing() {
+    this.$(".hits").hidden = true;
+    this.$(".tool-siblings").hidden = true;
+    this.$(".tool-forum").hidden = true;
     this.$(".reason").textContent = "";
     this.$(".facts").textContent = "";
     this.$(".text").textContent = this.isUndoing()
@@ -686,6 +729,13 @@ class Desk {
     if (this.shown !== null) this.$(".original").hidden = !this.$(".original").hidden;
   }
 
+  /** Only ever on purpose; the forum is not told where its visitor comes from. */
+  openForum() {
+    const link = this.shown === null ? null : this.cards[0]?.forum_link;
+    if (link) window.open(link, "_blank", "noopener,noreferrer");
+    else if (this.shown !== null) this.say("This post has no address in the forum: the policy names none, or the export lacks what it asks for.");
+  }
+
   toggleQuotes() {
     const quotes = [...this.root.querySelectorAll(".text details")];
     this.openQuotes(quotes.some((quote) => !quote.open));
@@ -733,6 +783,7 @@ class NearCopies {
       this.desk.say("This post has no undecided near-copies.");
       return;
     }
+    this.desk.siblings.close();
     this.isOpen = true;
     this.load();
     this.drawLine();
@@ -776,7 +827,7 @@ class NearCopies {
   async load() {
     const turn = this.begin();
     this.show([element("p", "hint", {}, "Fetching near-copies …")], turn);
-    const { answer, error } = await this.ask(`${FAMILY_URL}?post_id=${this.card.post_id}`);
+    const { answer, error } = await askServer(`${FAMILY_URL}?post_id=${this.card.post_id}`);
     if (turn !== this.asked) return;
     this.preview = answer;
     if (answer) this.card.copies = answer.total;
@@ -790,17 +841,6 @@ class NearCopies {
     this.paintedAt = null;
     this.asked += 1;
     return this.asked;
-  }
-
-  async ask(url, options = {}) {
-    try {
-      const response = await fetch(url, { credentials: "same-origin", signal: AbortSignal.timeout(GIVE_UP_MS), ...options });
-      const answer = await response.json().catch(() => ({}));
-      if (response.ok) return { answer, error: null };
-      return { answer: null, error: response.status === 401 ? "You are signed out." : answer.error ?? `Tiebreak answered ${response.status}.` };
-    } catch {
-      return { answer: null, error: "No connection to Tiebreak." };
-    }
   }
 
   show(content, turn, isWhole = false) {
@@ -890,7 +930,7 @@ class NearCopies {
     if (performance.now() - Number(button.dataset.since) < SURE_MS) return;
     const turn = this.begin(); // no press counts until the rest has been seen again
     for (const other of this.panel.querySelectorAll("button")) other.disabled = true;
-    const { error } = await this.ask(SPLIT_URL, {
+    const { error } = await askServer(SPLIT_URL, {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-Csrf-Token": this.desk.data.csrf },
       body: JSON.stringify({ post_id: copy.post_id }),
@@ -913,12 +953,216 @@ class NearCopies {
   }
 }
 
+// --- sibling posts ----------------------------------------------------------------------------------------------------
+
+/** What else the author has written, and what stands around the post in its thread. Nothing is decided here. */
+class Siblings {
+  constructor(desk) {
+    this.desk = desk;
+    this.isOpen = false;
+    this.asked = 0;
+  }
+
+  get panel() {
+    return this.desk.$(".siblings");
+  }
+
+  toggle() {
+    if (this.isOpen) this.close();
+    else if (this.desk.shown !== null) this.open();
+  }
+
+  async open() {
+    const { desk } = this;
+    const card = desk.cards[0];
+    if (!card.siblings) {
+      desk.say("The export names neither the author of this post nor its thread.");
+      return;
+    }
+    desk.copies.close();
+    this.isOpen = true;
+    this.asked += 1;
+    const turn = this.asked;
+    this.show([element("p", "hint", {}, "Fetching posts …")]);
+    this.panel.focus({ preventScroll: true }); // so that the arrow keys scroll it
+    const { answer, error } = await askServer(`${SIBLINGS_URL}?post_id=${card.post_id}`);
+    if (turn !== this.asked) return;
+    if (error) this.show([element("p", "now", { role: "alert" }, `The posts could not be fetched. ${error}`)]);
+    else this.show([...this.drawGroup("By the same author", answer.author), ...this.drawGroup("In the same thread", answer.thread)]);
+  }
+
+  close() {
+    this.isOpen = false;
+    this.asked += 1;
+    this.panel.hidden = true;
+    this.panel.replaceChildren();
+    this.desk.root.classList.remove("comparing");
+    this.desk.$(".tool-siblings").setAttribute("aria-expanded", "false");
+  }
+
+  show(content) {
+    this.panel.hidden = false;
+    this.panel.replaceChildren(...content);
+    this.panel.scrollTop = 0;
+    this.desk.root.classList.add("comparing");
+    this.desk.$(".tool-siblings").setAttribute("aria-expanded", "true");
+  }
+
+  drawGroup(title, group) {
+    if (!group) return [];
+    const facts = [group.total ? `${group.total.toLocaleString("en")}${group.total >= 1_000 ? " or more" : ""} other${group.total === 1 ? "" : "s"} here` : "no other here"];
+    if (group.decided === null) facts.push("what became of them is hidden: this post is judged blind");
+    const head = element("p", "now", {}, title);
+    const line = element("span", "hint", {}, ` · ${facts.join(" · ")}`);
+    for (const [label, count] of Object.entries(group.decided ?? {})) {
+      if (!count) continue;
+      const told = element("span", label);
+      told.append(element("span", "shape", {}, SHAPES[label]), ` ${count.toLocaleString("en")} ${label}`);
+      line.append(" · ", told);
+    }
+    head.append(line);
+    const list = element("ol", "", { lang: "zh" });
+    list.append(...group.posts.map((post) => this.drawPost(post)));
+    return [head, list];
+  }
+
+  drawPost(post) {
+    const entry = element("li", post.is_card ? "here" : post.label ?? "", { "data-post": String(post.post_id) });
+    const shape = element("span", "shape", post.label ? { title: post.label } : {}, post.label ? SHAPES[post.label] : "");
+    const facts = [post.pid ? `post ${post.pid}` : `post #${post.post_id}`];
+    if (post.is_card) facts.push("the post above");
+    else if (post.label) facts.push(post.label);
+    const text = element("p", "");
+    text.append(...withOddMarks(post.text));
+    entry.append(shape, text, element("small", "", { lang: "en" }, facts.join(" · ")));
+    return entry;
+  }
+}
+
+// --- one's own browser ------------------------------------------------------------------------------------------------
+
+/** What each person sets for themselves, kept in this browser: text size, dark or light, a reminder to take breaks. */
+class Own {
+  constructor(desk) {
+    this.desk = desk;
+    this.name = `tiebreak-own:${desk.data.user}`;
+    this.chosen = { zoom: 1, minutes: 0, since: null, last: null, ...readStored(this.name) };
+    if (!ZOOMS.includes(this.chosen.zoom)) this.chosen.zoom = 1;
+    if (!BREAKS.includes(this.chosen.minutes)) this.chosen.minutes = 0;
+    this.build();
+    this.applyZoom();
+  }
+
+  build() {
+    const { desk } = this;
+    desk.$(".own .smaller").onclick = () => this.zoomBy(-1);
+    desk.$(".own .larger").onclick = () => this.zoomBy(1);
+    const theme = desk.$(".own select.theme");
+    theme.replaceChildren(...Object.entries(THEMES).map(([value, words]) => element("option", "", { value }, words)));
+    theme.value = storedTheme();
+    theme.onchange = () => chooseTheme(theme.value);
+    const breaks = desk.$(".own select.breaks");
+    const options = [0, ...BREAKS].map((minutes) => element("option", "", { value: String(minutes) }, minutes ? `after ${minutes} minutes` : "off"));
+    breaks.replaceChildren(...options);
+    breaks.value = String(this.chosen.minutes);
+    breaks.onchange = () => this.remindAfter(Number(breaks.value));
+    desk.$(".break button").onclick = () => this.snooze();
+  }
+
+  keep(changes) {
+    Object.assign(this.chosen, changes);
+    try {
+      localStorage.setItem(this.name, JSON.stringify(this.chosen));
+    } catch {
+      return; // storage is switched off: the choice holds for as long as the page is open
+    }
+  }
+
+  zoomBy(step) {
+    this.zoomTo(Math.min(ZOOMS.length - 1, Math.max(0, ZOOMS.indexOf(this.chosen.zoom) + step)));
+  }
+
+  /** One key for all sizes: after the largest comes the smallest. */
+  zoomRound(step) {
+    this.zoomTo((ZOOMS.indexOf(this.chosen.zoom) + step + ZOOMS.length) % ZOOMS.length);
+  }
+
+  zoomTo(place) {
+    this.keep({ zoom: ZOOMS[place] });
+    this.applyZoom();
+  }
+
+  applyZoom() {
+    this.desk.root.style.setProperty("--zoom", String(this.chosen.zoom));
+    this.desk.$(".own output").textContent = percent(this.chosen.zoom);
+  }
+
+  toggleDark() {
+    chooseTheme(this.desk.root.classList.contains("dark") ? "Light" : "Dark");
+  }
+
+  // --- breaks ---
+
+  remindAfter(minutes) {
+    this.keep({ minutes, since: null, last: null });
+    this.desk.$(".break").hidden = true;
+  }
+
+  /** Called at each press: who has not paused for so many minutes is reminded, once, and not held up. */
+  worked() {
+    if (!this.chosen.minutes) return;
+    const now = Date.now();
+    const { since, last, minutes } = this.chosen;
+    const isBack = last === null || now - last > PAUSE_MS || now < last;
+    this.keep({ since: isBack ? now : since, last: now });
+    const worked = now - this.chosen.since;
+    const isDue = worked >= minutes * 60_000;
+    this.desk.$(".break").hidden = !isDue;
+    if (isDue) this.desk.$(".break span").textContent = `You have decided for ${Math.floor(worked / 60_000)} minutes without a break of five. The posts wait.`;
+  }
+
+  snooze() {
+    this.keep({ since: Date.now() - this.chosen.minutes * 60_000 + SNOOZE_MS });
+    this.desk.$(".break").hidden = true;
+  }
+}
+
+const THEMES = { System: "as the system", Light: "light", Dark: "dark" };
+
+/** Streamlit keeps its theme by the path that a tab was opened at; what is chosen here holds for every page. */
+function themeKeys() {
+  const links = [...document.querySelectorAll("[data-testid=stSidebarNav] a")].map((link) => new URL(link.href).pathname);
+  return [...new Set([...links, "/", location.pathname])].map((path) => `stActiveTheme-${path}-v2`);
+}
+
+function storedTheme() {
+  const stored = readStored(`stActiveTheme-${location.pathname}-v2`);
+  return stored in THEMES ? stored : "System";
+}
+
+function chooseTheme(theme) {
+  try {
+    for (const key of themeKeys()) localStorage.setItem(key, JSON.stringify(theme));
+  } catch {
+    return;
+  }
+  location.reload();
+}
+
+function readStored(name) {
+  try {
+    return JSON.parse(localStorage.getItem(name));
+  } catch {
+    return null;
+  }
+}
+
 // --- small things -----------------------------------------------------------------------------------------------------
 
 const ANSWERS = { first: 0, second: 1, third: 2 };
 const RULE_KEYS = ["4", "5", "6", "7", "8", "9", "-", "="];
 const RULES = Object.fromEntries(RULE_KEYS.map((key, index) => [key, `rule${index}`]));
-const BY_LETTER = { a: "family", f: "flag", n: "note", o: "others", s: "later", x: "cannot", u: "undo", m: "model", h: "original", q: "quotes" };
+const BY_LETTER = { a: "family", f: "flag", n: "note", o: "others", s: "later", x: "cannot", u: "undo", m: "model", h: "original", q: "quotes", t: "siblings", l: "forum", z: "zoom", d: "dark" };
 const BY_KEY = { ...RULES, 1: "first", 2: "second", 3: "third", 0: "later", "?": "help", "？": "help", Backspace: "undo", Escape: "escape" };
 const BY_CODE = {
   Digit1: "first", Digit2: "second", Digit3: "third", Digit0: "later",
@@ -927,6 +1171,7 @@ const BY_CODE = {
   Numpad4: "rule0", Numpad5: "rule1", Numpad6: "rule2", Numpad7: "rule3", Numpad8: "rule4", Numpad9: "rule5",
   KeyF: "flag", KeyN: "note", KeyO: "others", KeyX: "cannot",
   KeyA: "family", KeyS: "later", KeyU: "undo", KeyM: "model", KeyH: "original", KeyQ: "quotes",
+  KeyT: "siblings", KeyL: "forum", KeyZ: "zoom", KeyD: "dark",
 };
 
 /** By the character, else by the physical key: other layouts and input methods put other characters on it. */
@@ -989,9 +1234,25 @@ function drawSegment(segment, hits) {
     plain.append(...marked(segment.text, hits));
     return plain;
   }
-  const chip = element("span", segment.kind === "link" ? "link" : "chip");
+  if (segment.kind === "link") return drawLink(segment, hits);
+  const chip = element("span", "chip");
   chip.append(...marked(segment.text, hits));
   return chip;
+}
+
+/** Text that cannot be clicked, with the host that it leads to: within the address, else beside it. */
+function drawLink({ text, host }, hits) {
+  const link = element("span", "link");
+  const at = host ? text.toLowerCase().indexOf(host) : -1;
+  if (at < 0) {
+    link.append(...marked(text, hits));
+    if (host) link.append(" ", element("b", "host", { lang: "en", title: "leads to" }, `→ ${visible(host)}`));
+    return link;
+  }
+  const named = element("b", "host");
+  named.append(...marked(text.slice(at, at + host.length), hits));
+  link.append(...marked(text.slice(0, at), hits), named, ...marked(text.slice(at + host.length), hits));
+  return link;
 }
 
 /** Text nodes and <mark> elements; never markup. */
@@ -1028,6 +1289,23 @@ function escapeForRegExp(word) {
 function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID is missing where the page comes by plain http
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function recordOf({ decided, violations }) {
+  if (!decided) return "none decided yet";
+  const share = decided < ENOUGH_FOR_PERCENT ? violations.toLocaleString("en") : percent(violations / decided);
+  return `${share} of ${decided.toLocaleString("en")} violations`;
+}
+
+async function askServer(url, options = {}) {
+  try {
+    const response = await fetch(url, { credentials: "same-origin", signal: AbortSignal.timeout(GIVE_UP_MS), ...options });
+    const answer = await response.json().catch(() => ({}));
+    if (response.ok) return { answer, error: null };
+    return { answer: null, error: response.status === 401 ? "You are signed out." : answer.error ?? `Tiebreak answered ${response.status}.` };
+  } catch {
+    return { answer: null, error: "No connection to Tiebreak." };
+  }
 }
 
 function percent(share) {
