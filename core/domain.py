@@ -101,6 +101,14 @@ class LeaseOutcome(StrEnum):
     expired = "expired"
 
 
+class CheckStatus(StrEnum):
+    """Handed out, and answers count; answers count only; or neither, for the case was not clear after all."""
+
+    active = "active"
+    retired = "retired"
+    void = "void"
+
+
 class SkipKind(StrEnum):
     """Why a moderator passes a post on."""
 
@@ -222,7 +230,10 @@ class QueueEntry:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The time-limited right of one moderator to decide one post; it remembers its place in the queue."""
+    """The time-limited right of one moderator to decide one post; it remembers its place in the queue.
+
+    is_check: the post is a check post, shown as if it stood at that place; the answer measures who gives it.
+    """
 
     id: int
     post_id: int
@@ -234,11 +245,15 @@ class Lease:
     rank: int
     round_id: int | None
     selection_probability: float | None
+    is_check: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One judgement, append-only. label None takes back what it supersedes. settles: made by a lead in review."""
+    """One judgement, append-only. label None takes back what it supersedes. settles: made by a lead in review.
+
+    is_check: the answer to a check post. It measures a person, and decides nothing.
+    """
 
     id: int
     post_id: int
@@ -253,6 +268,7 @@ class Decision:
     settles: bool = False
     rule: str | None = None  # key of the rule of the guidelines that the post breaks
     note: str | None = None
+    is_check: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +339,7 @@ class Policy:
     prefetch: int = 20
     reject_days: int = 30  # that the rejected lines of an import are kept
     second_share: float = 0.1  # of posts that two people judge, without either knowing
+    check_share: float = 0.05  # of a moderator's cards that are check posts; none come before a lead has made some
     rules: tuple[Rule, ...] = RULES  # in the order of their keys on the keyboard
     shares: dict[str, float] = field(
         default_factory=lambda: {"uncertain": 0.6, "likely_violation": 0.2, "audit": 0.1, "exploration": 0.1}

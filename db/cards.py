@@ -68,7 +68,7 @@ def cards_of(
                 hit_words=words.get(post.id, ()),
                 prediction=prediction,
                 version=active.name if active is not None and prediction is not None else None,
-                copies=max(0, sizes.get(family_of[post.text_id], 0) - 1),
+                copies=max(0, sizes.get(family_of[post.text_id], 0) - (not held.is_check)),  # that is decided itself
                 flag=flagged.get(post.id),
                 is_blind=is_blind,
                 has_author=bool(post.author),

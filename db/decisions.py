@@ -34,6 +34,7 @@ class NewDecision:
     settles: bool = False
     rule: str | None = None
     note: str | None = None
+    is_check: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ def _to_decision(row: Row[Any]) -> Decision:
         settles=row.settles,
         rule=row.rule,
         note=row.note,
+        is_check=row.is_check,
     )
 
 

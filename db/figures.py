@@ -7,8 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, case, func, select
 
+from core.domain import CheckStatus
 from db.posts import decides, stands
-from db.tables import decision, source
+from db.tables import check_post, decision, source
 
 PACED = 500  # of the latest decisions that pace is measured by
 
@@ -44,6 +45,20 @@ def count_decisions(conn: Connection, *, source_id: int) -> int:
     return conn.execute(made.where(decision.c.via_id.is_(None))).scalar_one()
 
 
+def agreement_with_checks(conn: Connection, *, source_id: int, until: datetime | None = None) -> Agreement:
+    """With the labels of check posts, but for those that were not clear after all; of answers given before `until`."""
+    query = (
+        select(func.count(), func.coalesce(func.sum(case((decision.c.label == check_post.c.label, 1), else_=0)), 0))
+        .join_from(decision, check_post, check_post.c.post_id == decision.c.post_id)
+        .where(decision.c.source_id == source_id, decision.c.is_check, stands())
+        .where(decision.c.text_id == check_post.c.text_id, check_post.c.status != CheckStatus.void)
+    )
+    if until is not None:
+        query = query.where(decision.c.decided_at < until)
+    compared, same = conn.execute(query).one()
+    return Agreement(same, compared)
+
+
 def agreement_with_others(conn: Connection, *, source_id: int) -> Agreement:
     """With what stands of other people and files; suggestions are nobody's word."""
     other, later = decision.alias("other"), decision.alias("later_other")
@@ -54,7 +69,13 @@ def agreement_with_others(conn: Connection, *, source_id: int) -> Agreement:
         .join(other, (other.c.post_id == decision.c.post_id) & (other.c.text_id == decision.c.text_id))
         .join(source, source.c.id == other.c.source_id)
         .where(decision.c.source_id == source_id, decides(), decision.c.via_id.is_(None))
-        .where(other.c.source_id != source_id, other.c.via_id.is_(None), counts, source.c.trust != "suggestion")
+        .where(
+            other.c.source_id != source_id,
+            other.c.via_id.is_(None),
+            ~other.c.is_check,
+            counts,
+            source.c.trust != "suggestion",
+        )
     )
     compared, same = conn.execute(query).one()
     return Agreement(same, compared)

@@ -64,6 +64,23 @@ def gold_posts(conn: Connection) -> Iterator[GoldPost]:
             yield GoldPost(post_id, first.text_id, first.representative_id, Side(first.side), first.body, label, ids)
 
 
+def votes_on(conn: Connection, post_id: int) -> list[Vote]:
+    """What stands on the text that the post has now, in the order in which it was said."""
+    query = (
+        select(decision.c.label, decision.c.settles, source.c.kind, source.c.trust)
+        .join_from(decision, post, decision.c.post_id == post.c.id)
+        .join(source, source.c.id == decision.c.source_id)
+        .where(post.c.id == post_id, decides(), decision.c.text_id == post.c.text_id)
+        .order_by(decision.c.id)
+    )
+    return [Vote(SourceKind(r.kind), Label(r.label), SourceTrust(r.trust), r.settles) for r in conn.execute(query)]
+
+
+def gold_of(conn: Connection, post_id: int) -> Label | None:
+    """The gold label of one post; None while nothing or no majority stands on the text that it has now."""
+    return gold_label(votes_on(conn, post_id))
+
+
 def _was_used_on_other_side() -> ColumnElement[bool]:
     """Some version has learned from the post and its text is held out now, or the other way round."""
     made = decision.alias()

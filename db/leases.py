@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from core.domain import Lease, LeaseOutcome, Reason
 from db import queue
@@ -25,6 +26,7 @@ def _to_lease(row: Row[Any]) -> Lease:
         rank=row.rank,
         round_id=row.round_id,
         selection_probability=row.selection_probability,
+        is_check=row.is_check,
     )
 
 
@@ -45,15 +47,43 @@ def open_leases(conn: Connection, *, user_id: int) -> list[Lease]:
     return [_to_lease(row) for row in conn.execute(query)]
 
 
-def claim_posts(conn: Connection, *, user_id: int, count: int, now: datetime, ttl: timedelta) -> list[Lease]:
-    """Lease the next free posts of the queue; what this user left for later comes after everything else."""
-    if count <= 0:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A post that can be leased, and its place in the queue. is_check: a check post, as if it stood there."""
+
+    post_id: int
+    rank: int
+    reason: Reason
+    score: float | None
+    round_id: int | None
+    selection_probability: float | None
+    is_check: bool = False
+
+
+def free_places(conn: Connection, *, user_id: int, limit: int) -> list[Place]:
+    """The next free posts of the queue; what this user left for later comes after everything else."""
+    if limit <= 0:
         return []
-    free = queue.claimable(conn, user_id=user_id, limit=count, later=False)
-    free += queue.claimable(conn, user_id=user_id, limit=count - len(free), later=True) if len(free) < count else []
-    if not free:
+    free = queue.claimable(conn, user_id=user_id, limit=limit, later=False)
+    free += queue.claimable(conn, user_id=user_id, limit=limit - len(free), later=True) if len(free) < limit else []
+    return [
+        Place(row.post_id, row.rank, Reason(row.reason), row.score, row.round_id, row.selection_probability)
+        for row in free
+    ]
+
+
+def next_id(conn: Connection) -> int:
+    """The id that the next lease gets."""
+    return (conn.execute(select(func.max(lease.c.id))).scalar() or 0) + 1
+
+
+def claim_places(
+    conn: Connection, places: Sequence[Place], *, user_id: int, now: datetime, ttl: timedelta
+) -> list[Lease]:
+    """Lease posts that are free, in the order given."""
+    if not places:
         return []
-    values = [_values(entry, user_id=user_id, now=now, ttl=ttl) for entry in free]
+    values = [_values(place, user_id=user_id, now=now, ttl=ttl) for place in places]
     returning = insert(lease).returning(lease, sort_by_parameter_order=True)
     return [_to_lease(row) for row in conn.execute(returning, values)]
 
@@ -64,9 +94,9 @@ def claim_again(conn: Connection, ended: Lease, *, now: datetime, ttl: timedelta
     return _to_lease(conn.execute(insert(lease).values(values).returning(lease)).one())
 
 
-def _values(place: Row[*tuple[Any, ...]] | Lease, *, user_id: int, now: datetime, ttl: timedelta) -> dict[str, Any]:
+def _values(place: Place | Lease, *, user_id: int, now: datetime, ttl: timedelta) -> dict[str, Any]:
     """A new lease remembers the place in the queue that it was claimed from."""
-    kept = ("post_id", "reason", "score", "rank", "round_id", "selection_probability")
+    kept = ("post_id", "reason", "score", "rank", "round_id", "selection_probability", "is_check")
     return {name: getattr(place, name) for name in kept} | {
         "user_id": user_id,
         "claimed_at": now,

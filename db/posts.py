@@ -89,8 +89,15 @@ def stands() -> ColumnElement[bool]:
 
 
 def decides() -> ColumnElement[bool]:
-    """The decision stands and is no suggestion; few sources suggest, so they are looked up once a query."""
-    return stands() & decision.c.source_id.not_in(select(source.c.id).where(source.c.trust == SourceTrust.suggestion))
+    """The decision stands and is neither a suggestion nor the answer to a check post.
+
+    Few sources suggest, so they are looked up once a query.
+    """
+    return (
+        stands()
+        & ~decision.c.is_check
+        & decision.c.source_id.not_in(select(source.c.id).where(source.c.trust == SourceTrust.suggestion))
+    )
 
 
 _KNOWN = (post.c.id, post.c.import_id, post.c.text_id, post.c.original)

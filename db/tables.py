@@ -337,6 +337,7 @@ lease = Table(
     Column("rank", Integer),
     Column("round_id", Integer, ForeignKey("queue_round.id")),
     Column("selection_probability", Float),
+    Column("is_check", Boolean, nullable=False, default=False, server_default=false()),  # of a check post
     CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="ended_with_outcome"),
     _one_of("outcome", "decided", "skipped", "returned", "expired"),
     Index("uq_lease_one_open_per_post", "post_id", unique=True, sqlite_where=text("ended_at IS NULL")),
@@ -385,6 +386,20 @@ second_opinion = Table(
     _one_of("why", "drawn", "audit"),
 )
 
+# A clear case whose label is known, mixed among a moderator's cards to measure people. The label is that of the text.
+check_post = Table(
+    "check_post",
+    metadata,
+    _ref("post_id", "post.id", primary_key=True),
+    _ref("text_id", "text.id"),
+    Column("label", Integer, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("made_by", String(80), nullable=False),
+    Column("made_at", UtcTime, nullable=False),
+    CheckConstraint("label IN (0, 1, 2)", name="label"),
+    _one_of("status", "active", "retired", "void"),
+)
+
 decision = Table(
     "decision",
     metadata,
@@ -404,9 +419,13 @@ decision = Table(
     Column("settles", Boolean, nullable=False, default=False, server_default=false()),  # by a lead in review
     Column("rule", String(40)),  # of the guidelines, that the post breaks: a key of the policy's list at that time
     Column("note", Text),
+    # The answer to a check post measures who gave it; it is no word on the post.
+    Column("is_check", Boolean, nullable=False, default=False, server_default=false()),
     CheckConstraint("label IS NULL OR label IN (0, 1, 2)", name="label"),
     CheckConstraint("label IS NOT NULL OR supersedes IS NOT NULL", name="takes_back_something"),
     CheckConstraint("NOT settles OR label IS NOT NULL", name="settles_with_a_label"),
+    CheckConstraint("NOT (is_check AND settles)", name="check_settles_nothing"),
+    Index("ix_decision_checks", "source_id", "post_id", sqlite_where=text("is_check = 1")),
     Index("ix_decision_source_id_decided_at", "source_id", "decided_at"),
 )
 

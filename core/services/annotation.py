@@ -13,10 +13,12 @@ from core.domain import Actor, Decision, Label, Lease, LeaseOutcome, Policy, Rea
 from core.errors import BadInput, Conflict, LeaseLost, NotAllowed
 from core.permissions import ROLES, Permission, may, require
 from core.services.blinding import is_doubled, is_withheld
+from core.services.checks import mix_in
 from db import (
     accounts,
     audit,
     cards,
+    checks,
     decisions,
     families,
     flags,
@@ -212,10 +214,11 @@ def _decide(desk: _Desk, press: Press, answer: Answer) -> None:
         seconds=press.seconds,
         rule=_rule(press),
         note=press.note or None,
+        is_check=lease.is_check,
     )
     decided = decisions.add_decision(desk.conn, made, now=desk.now)
     leases.end(desk.conn, lease.id, outcome=LeaseOutcome.decided, now=desk.now)
-    if not _ask_for_second(desk, lease):
+    if not (lease.is_check or _ask_for_second(desk, lease)):
         seconds.note_given(desk.conn, lease.post_id, now=desk.now)
         queue.take_out(desk.conn, [lease.post_id])
     if press.family_until is not None:
@@ -271,11 +274,19 @@ def _bring_back(desk: _Desk, lease_id: int, answer: Answer) -> None:
     if not posts.ids_of_visible(desk.conn, [ended.post_id]):  # its import was taken back
         return
     held = leases.holder_of(desk.conn, ended.post_id)
-    is_open = not decisions.standing_on_post(desk.conn, ended.post_id) or seconds.is_open(desk.conn, ended.post_id)
+    if ended.is_check:
+        is_open = not checks.is_answered_by(desk.conn, ended.post_id, source_id=desk.source_id)
+    else:
+        is_open = _is_open(desk, ended.post_id)
     if held is None and is_open:
         held = leases.claim_again(desk.conn, ended, now=desk.now, ttl=desk.ttl)
     if held is not None and held.user_id == desk.user_id:
         answer.front.append(held.id)
+
+
+def _is_open(desk: _Desk, post_id: int) -> bool:
+    """Nobody has decided the post, or another opinion is wanted."""
+    return not decisions.standing_on_post(desk.conn, post_id) or seconds.is_open(desk.conn, post_id)
 
 
 def _take_back(desk: _Desk, press: Press) -> Lease | None:
@@ -290,11 +301,13 @@ def _take_back(desk: _Desk, press: Press) -> Lease | None:
         raise Conflict("This decision was not made on this page; click it in the list beside the card to correct it.")
     taken_back = NewDecision(
         stands.post_id, stands.text_id, desk.source_id, None, supersedes=stands.id, lease_id=stands.lease_id,
-        press_id=press.id,
+        press_id=press.id, is_check=stands.is_check,
     )  # fmt: skip
     copies = decisions.copies_of(desk.conn, stands.id)
     decisions.add_copies(desk.conn, decisions.add_decision(desk.conn, taken_back, now=desk.now), copies, now=desk.now)
     lease = leases.get_lease(desk.conn, stands.lease_id)
+    if stands.is_check:
+        return lease
     is_alone = not decisions.standing_on_post(desk.conn, stands.post_id)
     if lease is not None and (is_alone or seconds.want_again(desk.conn, stands.post_id)):
         queue.put_back(desk.conn, lease)
@@ -318,6 +331,7 @@ def _correct(desk: _Desk, press: Press, answer: Answer) -> None:
         settles=stands.settles and desk.may_settle,
         rule=_rule(press),
         note=stands.note if press.note is None else press.note or None,
+        is_check=stands.is_check,
     )
     copies = decisions.copies_of(desk.conn, stands.id)
     decisions.add_copies(desk.conn, decisions.add_decision(desk.conn, better, now=desk.now), copies, now=desk.now)
@@ -362,6 +376,9 @@ def _refuse_late(desk: _Desk, lease: Lease) -> None:
         return
     if lease.outcome is LeaseOutcome.decided and decisions.standing_by_lease(desk.conn, lease.id):
         raise LeaseLost("You have decided this post already; click it in the list beside the card to correct it.")
+    if lease.is_check:
+        _refuse_answered(desk, lease)
+        return
     holder = leases.holder_of(desk.conn, lease.post_id)
     if holder is not None and holder.user_id != desk.user_id:
         raise LeaseLost("Your time for this post ran out, and somebody else holds it now.")
@@ -372,6 +389,15 @@ def _refuse_late(desk: _Desk, lease: Lease) -> None:
     if others and not seconds.is_open(desk.conn, lease.post_id):
         raise LeaseLost(f"Your time for this post ran out, and {others[-1]} has decided it meanwhile.")
     if holder is not None:  # handed to the same person anew, perhaps in another tab
+        leases.end(desk.conn, holder.id, outcome=LeaseOutcome.returned, now=desk.now)
+
+
+def _refuse_answered(desk: _Desk, lease: Lease) -> None:
+    """Others who hold or have judged a check post are no matter: the answer measures one person, and counts once."""
+    if checks.is_answered_by(desk.conn, lease.post_id, source_id=desk.source_id):
+        raise LeaseLost("You have decided this post already; click it in the list beside the card to correct it.")
+    holder = leases.holder_of(desk.conn, lease.post_id)
+    if holder is not None and holder.user_id == desk.user_id:
         leases.end(desk.conn, holder.id, outcome=LeaseOutcome.returned, now=desk.now)
 
 
@@ -402,7 +428,10 @@ def _hold(desk: _Desk, holding: Sequence[int], want: int, answer: Answer) -> lis
     leases.renew(desk.conn, [lease.id for lease in kept], until=desk.now + desk.ttl)
     elsewhere = len(own) - len(kept)
     missing = min(want - len(kept), MOST_LEASES - len(kept) - elsewhere)
-    return kept + leases.claim_posts(desk.conn, user_id=desk.user_id, count=missing, now=desk.now, ttl=desk.ttl)
+    places = leases.free_places(desk.conn, user_id=desk.user_id, limit=missing)
+    if not desk.may_settle:  # who sees the list of check posts is not measured by them
+        places = mix_in(desk.conn, places, desk.rules, user_id=desk.user_id)
+    return kept + leases.claim_places(desk.conn, places, user_id=desk.user_id, now=desk.now, ttl=desk.ttl)
 
 
 # --- one decision, without a browser --------------------------------------------------------------------------------

@@ -14,4 +14,4 @@ def is_doubled(lease: Lease, rules: Policy) -> bool:
 
 def is_withheld(lease: Lease, rules: Policy) -> bool:
     """Neither the model's view of the post nor what people said of its like is shown, whatever the policy."""
-    return lease.reason is Reason.audit or is_doubled(lease, rules)
+    return lease.is_check or lease.reason is Reason.audit or is_doubled(lease, rules)

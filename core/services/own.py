@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from statistics import median
@@ -19,16 +20,43 @@ from db.figures import Agreement
 __all__ = ["RecentDecision"]
 
 DAYS = 14
+FAST_S = 1.0  # from the card's first frame to the key: less is hardly enough to read a post
+MANY_FAST = 0.1  # of the latest decisions, from which on it is worth a word
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What is known of the latest decisions made on a card: the median time, and how many took less than FAST_S.
+
+    The browser measures each, from the first frame in which the card was on the screen to the key. Corrections, bulk
+    decisions and near-copies that were decided along have no such time, and are not among them.
+    """
+
+    timed: int
+    median_s: float | None
+    fast: int
+
+    @property
+    def is_hasty(self) -> bool:
+        return self.timed > 0 and self.fast / self.timed >= MANY_FAST
+
+
+def pace_of(seconds: Sequence[float]) -> Pace:
+    return Pace(len(seconds), median(seconds) if seconds else None, sum(each < FAST_S for each in seconds))
 
 
 @dataclass(frozen=True, slots=True)
 class OwnFigures:
-    """by_day: decisions on each of the last days, the last is today. seconds: the median a decision took, if known."""
+    """by_day: decisions on each of the last days, the last is today. pace: of the latest ones made on a card.
+
+    checks: with the labels of check posts, of answers before today: nobody is to learn what was one by looking here.
+    """
 
     by_day: tuple[tuple[date, int], ...]
     in_all: int
-    seconds: float | None
+    pace: Pace
     agreement: Agreement
+    checks: Agreement
 
     @property
     def today(self) -> int:
@@ -46,12 +74,13 @@ def own_figures(engine: Engine, actor: Actor, *, now: datetime, zone: tzinfo) ->
         made = Counter(
             at.astimezone(zone).date() for at in figures.times_of_decisions(conn, source_id=source_id, since=since)
         )
-        seconds = figures.seconds_per_decision(conn, source_id=source_id)
+        midnight = datetime.combine(today, datetime.min.time(), tzinfo=zone)
         return OwnFigures(
             by_day=tuple((day, made[day]) for day in days),
             in_all=figures.count_decisions(conn, source_id=source_id),
-            seconds=median(seconds) if seconds else None,
+            pace=pace_of(figures.seconds_per_decision(conn, source_id=source_id)),
             agreement=figures.agreement_with_others(conn, source_id=source_id),
+            checks=figures.agreement_with_checks(conn, source_id=source_id, until=midnight),
         )
 
 

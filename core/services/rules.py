@@ -11,6 +11,7 @@ from core.domain import Actor, Policy
 from core.errors import BadInput
 from core.forum import refuse_unsafe_template
 from core.permissions import Permission, require
+from core.wording import _
 from db import audit, policies
 from db.engine import read, write
 
@@ -49,6 +50,12 @@ def _refuse_unworkable(chosen: Policy) -> None:
     if not 0 <= chosen.second_share <= 1:
         raise BadInput(
             f"{chosen.second_share:.0%} of posts judged by two people was given, from 0 to 100 % is possible."
+        )
+    if not 0 <= chosen.check_share <= 0.5:
+        raise BadInput(
+            _("{share} of a moderator's cards as check posts was given, from 0 to 50 % is possible.").format(
+                share=f"{chosen.check_share:.0%}"
+            )
         )
     if any(not (rule.english.strip() or rule.chinese.strip()) for rule in chosen.rules):
         raise BadInput("A rule has no name; give it one or remove it.")

@@ -16,6 +16,7 @@ from core.services import annotation, flags, own
 from core.services.annotation import Press, PressKind
 from core.services.own import OwnFigures, RecentDecision
 from core.services.rules import current_policy
+from core.wording import _
 from ui.page import Page, current_page, errors_as_sentences, open_page
 from ui.words import plain
 
@@ -33,15 +34,32 @@ def here() -> tzinfo:
 
 
 def show_figures(found: OwnFigures) -> None:
-    places = st.columns(4)
+    places = st.columns(5)
     places[0].metric("Today", f"{found.today:,}")
     places[1].metric("In all", f"{found.in_all:,}")
-    pace = "–" if found.seconds is None else f"{found.seconds:.1f} s"
+    pace = "–" if found.pace.median_s is None else f"{found.pace.median_s:.1f} s"
     places[2].metric("A decision takes", pace, help="The median of your last 500, from the card to the key.")
     share = found.agreement.share
     agreed = "–" if share is None else f"{share:.0%}"
     compared = f"Of {found.agreement.compared:,} judgements by others of what you judged."
     places[3].metric("Others say the same", agreed, help=compared)
+    checks = found.checks
+    right = "–" if checks.share is None else f"{checks.share:.0%}"
+    says = _(
+        "Posts whose label is known, which come among the others unseen: {same} of {compared} alike, until yesterday."
+    )
+    places[4].metric(
+        _("As on check posts"), right, help=says.format(same=f"{checks.same:,}", compared=f"{checks.compared:,}")
+    )
+    if found.pace.is_hasty:
+        sentence = _(
+            "{fast} of your last {timed} decisions took less than a second each, quicker than most posts can be read. "
+            "There is no hurry: a right decision is worth more than a fast one."
+        )
+        st.info(
+            sentence.format(fast=f"{found.pace.fast:,}", timed=f"{found.pace.timed:,}"),
+            icon=":material/hourglass_bottom:",
+        )
     if found.in_all:
         days = pd.DataFrame(found.by_day, columns=["day", "decisions"])
         bars = (

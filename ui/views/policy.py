@@ -11,6 +11,7 @@ from core.domain import FamilyWeight, Policy, Rule
 from core.forum import MOST_TEMPLATE
 from core.services import rules
 from core.services.rules import LEASE_MINUTES, MOST_RULES, PREFETCH, REJECT_DAYS
+from core.wording import _
 from ui.page import Page, current_page, errors_as_sentences, open_page
 from ui.words import plain
 
@@ -68,6 +69,7 @@ def save() -> None:
             prefetch=chosen["prefetch"],
             reject_days=chosen["reject_days"],
             second_share=chosen["second_share"] / 100,
+            check_share=chosen["check_share"] / 100,
             rules=tuple(typed(rule) for rule in chosen["rules"]),
             shares={name: chosen[f"share-{name}"] / 100 for name in SHARES},
         )
@@ -113,6 +115,21 @@ def show_seconds(policy: Policy) -> None:
         value=round(policy.second_share * 100),
         key="second_share",
         help="Drawn by chance, with every post of the audit slice. 0 switches second opinions off.",
+        width=460,
+    )
+
+
+def show_checks(policy: Policy) -> None:
+    st.subheader(_("Check posts"), anchor=False)
+    st.number_input(
+        _("Cards of a moderator that are check posts, in percent"),
+        0,
+        50,
+        value=round(policy.check_share * 100),
+        key="check_share",
+        help=_(
+            "Clear cases that you chose, mixed in unseen; each comes to a person once. None come before you chose some."
+        ),
         width=460,
     )
 
@@ -170,6 +187,7 @@ with errors_as_sentences():
     show_seen(policy)
     show_shares(policy)
     show_seconds(policy)
+    show_checks(policy)
     show_rules(page)
     show_training(policy)
     show_kept(policy)

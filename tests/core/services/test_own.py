@@ -58,7 +58,7 @@ def test_pace_is_the_median_and_what_was_undone_is_not_counted(
         )  # fmt: skip
     sync(engine, moderator, Press("undo-0001", PressKind.undo, lease_id=cards[0].lease.id))
     found = own.own_figures(engine, moderator, now=datetime(2026, 3, 2, 9, tzinfo=UTC) + timedelta(hours=1), zone=UTC)
-    assert (found.in_all, found.seconds) == (2, 2.0)
+    assert (found.in_all, found.pace.median_s) == (2, 2.0)
 
 
 def test_agreement_is_with_what_others_said_of_the_same_text(engine: Engine, pool: MakePool, moderator: Actor) -> None:
@@ -73,7 +73,7 @@ def test_agreement_is_with_what_others_said_of_the_same_text(engine: Engine, poo
 
 def test_who_has_decided_nothing_has_figures_all_the_same(engine: Engine, moderator: Actor) -> None:
     found = own.own_figures(engine, moderator, now=NOON, zone=UTC)
-    assert (found.today, found.in_all, found.seconds, found.agreement.share) == (0, 0, None, None)
+    assert (found.today, found.in_all, found.pace.median_s, found.agreement.share) == (0, 0, None, None)
     assert own.last_decisions(engine, moderator) == []
 
 

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine
 
 import core.services
-from core.domain import Actor, Label, Policy, Role, SecondOpinion, SourceTrust
+from core.domain import Actor, CheckStatus, Label, Policy, Role, SecondOpinion, SourceTrust
 from core.errors import NotAllowed, TiebreakError
 from core.permissions import ROLES, Permission
 from core.services.importing import ImportRequest
@@ -37,6 +37,10 @@ NEEDS = {
     "agreeing.agreement": Permission.review,
     "annotation.decide_post": Permission.label,
     "annotation.sync": Permission.label,
+    "checks.change_check": Permission.review,
+    "checks.count_checks": Permission.review,
+    "checks.list_checks": Permission.review,
+    "checks.make_check": Permission.review,
     "families.count_families": Permission.look,
     "families.list_families": Permission.look,
     "families.list_members": Permission.look,
@@ -125,6 +129,7 @@ VALUES: dict[str, Any] = {
     "request": ImportRequest("/nowhere", "nowhere"),
     "chosen": Policy(),
     "flag_id": 1,
+    "status": CheckStatus.retired,
     "query": Query(),
     "batch": "batch-0001",
     "why": SecondOpinion.drawn,

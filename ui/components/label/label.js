@@ -10,6 +10,8 @@ const SPLIT_URL = "/api/label/split";
 const SIBLINGS_URL = "/api/label/siblings";
 const TOKENS_NAMED = 12;
 const SURE_MS = 400; // the second click of a double click is no second thought
+const FAST_S = 1; // a decision under it can hardly have been read
+const FAST_RUN = 10; // of them in a row, from which on it is said
 const RENEW_EVERY_MS = 60_000; // leases last ten minutes; one lost request must not matter
 const LOOK_AGAIN_MS = 5_000; // while the queue is empty
 const GIVE_UP_MS = 20_000; // a connection that died silently answers nothing, for minutes
@@ -103,6 +105,7 @@ class Desk {
     this.writing = null; // what is being written: a note, or what the lead is to look at
     this.note = "";
     this.correcting = null; // a decision of the list
+    this.fastRun = 0;
     this.failures = 0;
     this.inFlight = false;
     this.again = false;
@@ -300,6 +303,14 @@ class Desk {
     if (until !== null) this.copies.decided = card.lease_id;
     if (card.model) this.models.set(card.post_id, card.model);
     this.next(card);
+    this.warnOfHaste(seconds);
+  }
+
+  /** A word about a run of very fast decisions; it goes with the first that took its time. */
+  warnOfHaste(seconds) {
+    this.fastRun = seconds < FAST_S ? this.fastRun + 1 : 0;
+    if (this.fastRun < FAST_RUN || !this.$(".notice").hidden) return;
+    this.say(`${this.fastRun} decisions in a row took less than a second each. Take the time to read.`);
   }
 
   skip(kind) {
