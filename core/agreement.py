@@ -12,10 +12,10 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from core.resampling import draw_families, percentile_interval
+
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
-MIN_UNITS = 2  # for an interval: of one family, resampling says nothing
 
 
 class Scale(StrEnum):
@@ -52,24 +52,15 @@ def alpha_interval(
 ) -> tuple[float, float] | None:
     """Return the bootstrap interval (percentiles) of alpha; None where there is no alpha, or one family only.
 
-    families: (n_units,); whole families are drawn, for near-copies are judged alike (cluster bootstrap, Davison and
-    Hinkley 1997). Draws in which nobody could disagree are left out.
+    families: (n_units,); whole families are drawn. Draws in which nobody could disagree are left out.
     """
     coincidences = _coincidences(judgements)
     is_paired = coincidences.any(axis=(1, 2))
-    _, numbers = np.unique(families[is_paired], return_inverse=True)
-    count = int(numbers.max(initial=-1)) + 1
-    if count < MIN_UNITS:
+    draws = draw_families(families[is_paired], rng=rng, draws=resamples)
+    if draws is None:
         return None
-    by_family = np.zeros((count, *coincidences.shape[1:]))
-    np.add.at(by_family, numbers, coincidences[is_paired])
-    draws = rng.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
-    drawn = (_alpha(np.tensordot(times, by_family, axes=1), scale) for times in draws)
-    found = [value for value in drawn if value is not None]
-    if not found:
-        return None
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    drawn = [_alpha(each, scale) for each in draws.sums(coincidences[is_paired])]
+    return percentile_interval(np.array([np.nan if value is None else value for value in drawn]), level=level)
 
 
 def _coincidences(judgements: Counts) -> Floats:

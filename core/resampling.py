@@ -1,0 +1,53 @@
+"""Drawing whole families with replacement: how sure a figure is when near-copies are judged alike.
+
+Cluster bootstrap: Davison and Hinkley, Bootstrap Methods and their Application (1997), section 3.8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64]
+
+MIN_FAMILIES = 2  # of one family, drawing again says nothing
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyDraws:
+    """numbers: (n_units,), the family of each unit, from 0. times: (n_draws, n_families), how often each was drawn."""
+
+    numbers: Ids
+    times: Floats
+
+    def sums(self, of_units: Floats) -> Floats:
+        """What the units of each draw add up to, (n_draws, …); of_units: (n_units, …)."""
+        by_family = np.zeros((self.times.shape[1], *of_units.shape[1:]))
+        np.add.at(by_family, self.numbers, of_units)
+        return np.tensordot(self.times, by_family, axes=1)
+
+
+def draw_families(families: Ids, *, rng: np.random.Generator, draws: int = 1_000) -> FamilyDraws | None:
+    """Draw as many families as there are, so many times; None where there are fewer than two.
+
+    families: (n_units,), any numbers that are the same within a family.
+    """
+    _, numbers = np.unique(families, return_inverse=True)
+    count = int(numbers.max(initial=-1)) + 1
+    if count < MIN_FAMILIES:
+        return None
+    times = rng.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)
+    return FamilyDraws(numbers.astype(np.int64), times)
+
+
+def percentile_interval(values: Floats, *, level: float = LEVEL) -> tuple[float, float] | None:
+    """The middle share of what the draws gave, (n_draws,); draws in which it was not defined (NaN) are left out."""
+    found = values[~np.isnan(values)]
+    if not len(found):
+        return None
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
