@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: setup run quick test lint bench bench-import lock clean
+.PHONY: setup run quick test lint words bench bench-import lock clean
 
 setup: $(READY)
 
@@ -30,6 +30,10 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Gather the sentences of the code into the catalogues of other languages; prints what is still to translate.
+words: setup
+	$(BIN)/python -m ui.catalogue
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks

@@ -28,6 +28,13 @@ class Role(StrEnum):
     analyst = "analyst"
 
 
+class Language(StrEnum):
+    """What pages can be read in; named as catalogues are."""
+
+    english = "en"
+    chinese = "zh_Hans"
+
+
 class Reason(StrEnum):
     """Why a post is shown."""
 
@@ -133,6 +140,7 @@ class User:
     role: Role
     created_at: datetime
     disabled_at: datetime | None
+    language: Language | None = None  # as the browser asks, until somebody chooses
 
     @property
     def actor(self) -> Actor:

@@ -7,13 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from core.domain import Invitation, ListedSession, Role, Session, User
+from core.domain import Invitation, Language, ListedSession, Role, Session, User
 from core.errors import NotFound
 from db.tables import invitation, session, signin_failure, user
 
 
 def _to_user(row: Row[Any]) -> User:
-    return User(row.id, row.name, Role(row.role), row.created_at, row.disabled_at)
+    language = None if row.language is None else Language(row.language)
+    return User(row.id, row.name, Role(row.role), row.created_at, row.disabled_at, language)
 
 
 # --- users ----------------------------------------------------------------------------------------------------------
@@ -58,6 +59,10 @@ def set_disabled(conn: Connection, user_id: int, *, at: datetime | None) -> None
 
 def set_role(conn: Connection, user_id: int, role: Role) -> None:
     conn.execute(update(user).where(user.c.id == user_id).values(role=role))
+
+
+def set_language(conn: Connection, user_id: int, language: Language) -> None:
+    conn.execute(update(user).where(user.c.id == user_id).values(language=language))
 
 
 def count_leads(conn: Connection) -> int:

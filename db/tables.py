@@ -80,6 +80,7 @@ user = Table(
     Column("password_hash", String(200), nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("disabled_at", UtcTime),
+    Column("language", String(16)),  # that pages are read in; NULL: as the browser asks
     _one_of("role", "moderator", "lead", "analyst"),
 )
 

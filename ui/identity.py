@@ -9,6 +9,8 @@ import streamlit as st
 from core.clock import utc_now
 from core.domain import Session
 from core.services import accounts
+from core.wording import _
+from ui import languages
 from ui.server import runtime
 from ui.server.cookies import secret_in
 
@@ -24,9 +26,10 @@ def require_session() -> Session:
         _stop()
     session = accounts.session_of(running.engine, secret_in(st.context.cookies), now=utc_now())
     if session is None:
-        st.write("You are signed out.")
-        st.link_button("Sign in", "/signin", type="primary")
+        st.write(_("You are signed out."))
+        st.link_button(_("Sign in"), "/signin", type="primary")
         _stop()
+    languages.answer_page(session)
     return session
 
 

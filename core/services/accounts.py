@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, Invitation, Role, Session, SourceKind, User
+from core.domain import Actor, Invitation, Language, Role, Session, SourceKind, User
 from core.errors import BadInput, Conflict, NotFound, SignInFailed
 from core.passwords import NO_PASSWORD, hash_password, is_password, new_token, token_hash
 from core.permissions import Permission, may, require
@@ -306,6 +306,15 @@ def set_password(engine: Engine, actor: Actor, *, name: str, password: str, now:
         _renew_password(conn, found, hashed, now=now)
         audit.record_action(conn, actor, "set password", details={"user": name}, now=now)
         return found
+
+
+def choose_language(engine: Engine, actor: Actor, language: Language) -> None:
+    """The language that the actor reads pages in from now on."""
+    require(actor, Permission.own_account)
+    if actor.user_id is None:
+        raise BadInput("The command line speaks English.")
+    with write(engine) as conn:
+        accounts.set_language(conn, actor.user_id, language)
 
 
 def has_password(engine: Engine, actor: Actor) -> bool:

@@ -25,6 +25,8 @@ from core.services.importing import drop_partial_uploads
 from core.services.launching import Supervisor
 from core.services.words import LOOK_EVERY_S
 from core.settings import PROJECT_DIR, Settings
+from core.wording import translate_by
+from ui import languages
 from ui.server import labelling, runtime, signin, tables, uploads
 from ui.server.address import forget_address, record_address
 from ui.server.gate import Gate
@@ -46,6 +48,7 @@ THEME = {  # without a base the browser's own choice of light or dark counts
 
 
 def make_app() -> Any:
+    translate_by(languages.of_reader)
     return st.App(
         PROJECT_DIR / "ui" / "app.py",
         lifespan=_lifespan,

@@ -16,10 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.clock import utc_now
 from core.domain import Session
 from core.services import accounts
+from core.wording import _
+from ui import languages
 from ui.server import runtime
 from ui.server.cookies import secret_in
 
-OPEN_PATHS = frozenset({"/signin", "/healthz"})
+OPEN_PATHS = frozenset({"/signin", "/language", "/healthz"})
 OPEN_INVITATION = re.compile(r"/invite/[A-Za-z0-9_-]{20,100}")
 # Streamlit's own script, style and fonts, the same for everybody. A page that is open when its session ends still has
 # to fetch what draws the way to the sign-in page.
@@ -62,6 +64,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
+        languages.answer_request(connection.cookies, connection.headers.get("accept-language", ""))
         refusal = await _refuse(connection)
         if refusal is None:
             await self._app(scope, receive, _with_headers(send) if scope["type"] == "http" else send)
@@ -90,18 +93,19 @@ async def _refuse(connection: HTTPConnection) -> Response | None:
     host = connection.headers.get("host", "")
     if not is_allowed_host(host, running.allowed_hosts):
         return PlainTextResponse(
-            "This host name is not one of Tiebreak's; start it with --allowed-host NAME.", status_code=421
+            _("This host name is not one of Tiebreak's; start it with --allowed-host NAME."), status_code=421
         )
     if not is_own_origin(connection.headers.get("origin"), host):
-        return PlainTextResponse("Requests from other sites are refused.", status_code=403)
+        return PlainTextResponse(_("Requests from other sites are refused."), status_code=403)
     path = connection.scope["path"]
     if path in OPEN_PATHS or OPEN_INVITATION.fullmatch(path) or _is_asset(connection):
         return None
     session = await run_in_threadpool(accounts.session_of, running.engine, secret_in(connection.cookies), now=utc_now())
     if session is None:
         return _to_signin(connection)
+    languages.answer_request(connection.cookies, connection.headers.get("accept-language", ""), session)
     if not _is_meant(connection, session):
-        return JSONResponse({"error": "The page is out of date (CSRF token); reload it."}, status_code=403)
+        return JSONResponse({"error": _("The page is out of date (CSRF token); reload it.")}, status_code=403)
     connection.scope.setdefault("state", {})["session"] = session
     return None
 
@@ -133,7 +137,7 @@ def _to_signin(connection: HTTPConnection) -> Response:
     if is_page:
         path = connection.scope["path"]
         return RedirectResponse(f"/signin?next={quote(path, safe='')}" if path != "/" else "/signin", status_code=303)
-    return JSONResponse({"error": "You are signed out; sign in and try again."}, status_code=401)
+    return JSONResponse({"error": _("You are signed out; sign in and try again.")}, status_code=401)
 
 
 def _is_meant(connection: HTTPConnection, session: Session) -> bool:

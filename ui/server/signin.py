@@ -1,4 +1,4 @@
-"""Sign-in, sign-out and invitations: plain forms that need no script."""
+"""Sign-in, sign-out, invitations and the choice of a language: plain forms that need no script."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hmac
 import html
 import secrets
 from string import Template
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -14,20 +14,22 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from core.clock import utc_now
-from core.domain import Session
+from core.domain import Language, Session
 from core.errors import BadInput, NotFound, SignInFailed, TiebreakError
 from core.passwords import MIN_LENGTH, rules_in_words
 from core.services import accounts
 from core.wording import _
+from ui import languages
 from ui.server import runtime
 from ui.server.browsers import browser_named
-from ui.server.cookies import clear_secret, secret_in, set_secret
+from ui.server.cookies import clear_secret, secret_in, set_language, set_secret
+from ui.words import role_in_words
 
 FORM_COOKIE = "tiebreak_form"  # the same value in cookie and form: another site can send the form, not read the cookie
 MAX_FORM = 20_000
 
 _PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="$lang"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Tiebreak</title><link rel="icon" href="data:,">
 <style>
 :root { color-scheme: light dark;
@@ -46,8 +48,11 @@ input { display: block; box-sizing: border-box; width: 100%; margin-top: .25rem;
   color: inherit; background: transparent; border: 1px solid var(--line); border-radius: .4rem; }
 button { width: 100%; padding: .6rem; font: inherit; font-weight: 600; color: var(--on); background: var(--accent);
   border: 0; border-radius: .4rem; cursor: pointer; }
+form.languages { margin-top: 2rem; }
+form.languages button { width: auto; padding: .2rem .6rem; font-weight: 400; color: var(--quiet); background: none;
+  border: 1px solid var(--line); }
 input:focus-visible, button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-</style></head><body><main><h1>$title</h1>$lead$form</main></body></html>""")
+</style></head><body><main><h1>$title</h1>$lead$form$others</main></body></html>""")
 
 
 def _page(title: str, lead: str, fields: str, button: str, *, error: str = "", status: int = 200) -> HTMLResponse:
@@ -56,8 +61,16 @@ def _page(title: str, lead: str, fields: str, button: str, *, error: str = "", s
     says = f"<p>{html.escape(lead)}</p>" if lead else ""
     says += f'<p class="error" role="alert">{html.escape(error)}</p>' if error else ""
     hidden = f'<input type="hidden" name="form" value="{token}">'
+    others = "".join(
+        f'<button name="language" value="{other}" lang="{languages.TAGS[other]}">{languages.OWN_NAMES[other]}</button>'
+        for other in Language
+        if other is not languages.language()
+    )
+    others = f'<form method="post" action="/language" class="languages">{others}</form>'
     form = f'<form method="post">{hidden}{fields}<button>{html.escape(button)}</button></form>' if button else ""
-    response = HTMLResponse(_PAGE.substitute(title=html.escape(title), lead=says, form=form), status_code=status)
+    lang = languages.TAGS[languages.language()]
+    page = _PAGE.substitute(lang=lang, title=html.escape(title), lead=says, form=form, others=others)
+    response = HTMLResponse(page, status_code=status)
     running = runtime.require()
     response.set_cookie(FORM_COOKIE, token, httponly=True, secure=running.is_secure, samesite="strict", path="/")
     return response
@@ -159,7 +172,7 @@ async def sign_out(request: Request) -> Response:
     except BadInput as err:
         return HTMLResponse(html.escape(str(err)), status_code=400)
     if not hmac.compare_digest(fields.get("csrf", "").encode(), session.csrf.encode()):
-        return HTMLResponse("The page is out of date; reload it.", status_code=403)
+        return HTMLResponse(html.escape(_("The page is out of date; reload it.")), status_code=403)
     secret = secret_in(request.cookies) or ""
     await run_in_threadpool(accounts.sign_out, runtime.require().engine, secret, now=utc_now())
     response = RedirectResponse("/signin", status_code=303)
@@ -185,11 +198,16 @@ def _invitation_page(token: str, *, name: str = "", error: str = "", status: int
             f'<input type="text" name="name" value="{html.escape(owner, quote=True)}" autocomplete="username" hidden>'
         )
         return _page(
-            "New password", f"For the account {owner}.", shown + passwords, "Set password", error=error, status=status
+            _("New password"),
+            _("For the account {name}.").format(name=owner),
+            shown + passwords,
+            _("Set password"),
+            error=error,
+            status=status,
         )
     fields = _field(_("Name"), "name", complete="username", value=name, focus=True) + passwords
-    lead = f"Create your account as {invitation.role}."
-    return _page("Welcome to Tiebreak", lead, fields, "Create account", error=error, status=status)
+    lead = _("Create your account as {role}.").format(role=role_in_words(invitation.role))
+    return _page(_("Welcome to Tiebreak"), lead, fields, _("Create account"), error=error, status=status)
 
 
 def show_invitation(request: Request) -> Response:
@@ -228,6 +246,29 @@ def _accept(request: Request, token: str, fields: dict[str, str]) -> Response:
     return _entered(secret, to="/")
 
 
+# --- language -------------------------------------------------------------------------------------------------------
+
+
+async def choose_language(request: Request) -> Response:
+    """POST /language: the next pages are in that language; kept with the account, or in a cookie until there is one."""
+    try:
+        fields = await _fields(request)
+    except BadInput as err:
+        return HTMLResponse(html.escape(str(err)), status_code=400)
+    if fields.get("language") not in list(Language):
+        return HTMLResponse(html.escape(_("That language is not one of Tiebreak's.")), status_code=400)
+    chosen, engine = Language(fields["language"]), runtime.require().engine
+    session = await run_in_threadpool(accounts.session_of, engine, secret_in(request.cookies), now=utc_now())
+    if session is not None:
+        if not hmac.compare_digest(fields.get("csrf", "").encode(), session.csrf.encode()):
+            return HTMLResponse(html.escape(_("The page is out of date; reload it.")), status_code=403)
+        await run_in_threadpool(accounts.choose_language, engine, session.user.actor, chosen)
+    came_from = urlsplit(request.headers.get("referer", ""))
+    response = RedirectResponse(local_path(f"{came_from.path}?{came_from.query}".strip("?") or "/"), status_code=303)
+    set_language(response, chosen, is_secure=runtime.require().is_secure)
+    return response
+
+
 def healthy(request: Request) -> Response:
     """GET /healthz: answers once the server serves; says nothing else."""
     return Response("ok", media_type="text/plain")
@@ -238,6 +279,7 @@ routes = [
     Route("/signin", show_signin, methods=["GET"]),
     Route("/signin", sign_in, methods=["POST"]),
     Route("/signout", sign_out, methods=["POST"]),
+    Route("/language", choose_language, methods=["POST"]),
     Route("/invite/{token}", show_invitation, methods=["GET"]),
     Route("/invite/{token}", accept_invitation, methods=["POST"]),
 ]

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine
 
 import core.services
-from core.domain import Actor, CheckStatus, Label, Policy, Role, SecondOpinion, SourceTrust
+from core.domain import Actor, CheckStatus, Label, Language, Policy, Role, SecondOpinion, SourceTrust
 from core.errors import NotAllowed, TiebreakError
 from core.permissions import ROLES, Permission
 from core.services.importing import ImportRequest
@@ -27,6 +27,7 @@ from tests.conftest import NOW, add_user, rows
 NEEDS = {
     "accounts.change_own_password": Permission.own_account,
     "accounts.change_role": Permission.manage_users,
+    "accounts.choose_language": Permission.own_account,
     "accounts.disable_user": Permission.manage_users,
     "accounts.enable_user": Permission.manage_users,
     "accounts.has_password": Permission.own_account,
@@ -115,6 +116,7 @@ VALUES: dict[str, Any] = {
     "post_id": 1,
     "family_id": 1,
     "label": Label.normal,
+    "language": Language.chinese,
     "run_id": 1,
     "version": "v1",
     "of": "confidence",
