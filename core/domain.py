@@ -159,6 +159,28 @@ class Invitation:
 
 
 @dataclass(frozen=True, slots=True)
+class InvitedAddress:
+    """An e-mail address that may sign in through the team's provider: as a new account, or as an existing one."""
+
+    id: int
+    email: str
+    role: Role
+    account: str | None
+    created_by: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a sign-in provider says of who has signed in there, once its token has been checked."""
+
+    issuer: str
+    subject: str
+    email: str | None
+    is_verified: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A signed-in browser. The cookie holds the secret; the database only its hash."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from core.errors import SettingsError
 
@@ -64,6 +65,53 @@ class Settings:
     @property
     def database_path(self) -> Path:
         return Path(self.database_url.removeprefix("sqlite:///"))
+
+
+@dataclass(frozen=True, slots=True)
+class Oidc:
+    """A team's own sign-in provider (OpenID Connect). label: its name on the button of the sign-in page."""
+
+    issuer: str
+    client_id: str
+    client_secret: str | None = field(repr=False)  # None: a public client, proved by PKCE alone
+    label: str
+    hosts: frozenset[str]  # that requests may go to
+
+
+def read_oidc(environ: Mapping[str, str]) -> Oidc | None:
+    """Return the sign-in provider that the environment names; None where it names none.
+
+    Raises SettingsError for half a configuration and for one that would send secrets readable.
+    """
+    issuer, client_id = environ.get("TIEBREAK_OIDC_ISSUER") or "", environ.get("TIEBREAK_OIDC_CLIENT_ID") or ""
+    if not issuer and not client_id:
+        return None
+    if not issuer or not client_id:
+        raise SettingsError("TIEBREAK_OIDC_ISSUER and TIEBREAK_OIDC_CLIENT_ID come together; set both or none.")
+    parts = urlsplit(issuer)
+    is_local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    if parts.hostname is None or parts.scheme not in (("https", "http") if is_local else ("https",)):
+        raise SettingsError(f"TIEBREAK_OIDC_ISSUER is {issuer!r}; an address that begins with https:// is needed.")
+    also = (environ.get("TIEBREAK_OIDC_HOSTS") or "").lower().replace(",", " ").split()
+    return Oidc(
+        issuer,
+        client_id,
+        _read_secret(environ.get("TIEBREAK_OIDC_CLIENT_SECRET_FILE")),
+        environ.get("TIEBREAK_OIDC_LABEL") or parts.hostname,
+        frozenset({parts.hostname, *also}),
+    )
+
+
+def _read_secret(path: str | None) -> str | None:
+    if not path:
+        return None
+    try:
+        secret = Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as err:
+        raise SettingsError(f"TIEBREAK_OIDC_CLIENT_SECRET_FILE is {path!r}, which cannot be read ({err}).") from err
+    if not secret:
+        raise SettingsError(f"TIEBREAK_OIDC_CLIENT_SECRET_FILE is {path!r}, which is empty.")
+    return secret
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:

@@ -82,6 +82,7 @@ def add_invitation(
     user_id: int | None,
     is_first_lead: bool,
     created_by: str,
+    email: str | None = None,
     now: datetime,
     expires_at: datetime,
 ) -> None:
@@ -93,6 +94,7 @@ def add_invitation(
         "created_by": created_by,
         "created_at": now,
         "expires_at": expires_at,
+        "email": email,
     }
     conn.execute(insert(invitation).values(values))
 

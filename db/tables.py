@@ -96,7 +96,21 @@ invitation = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime, nullable=False),
     Column("used_at", UtcTime),
+    Column("email", String(254), index=True),  # set: no link, but whoever signs in with this verified address
     _one_of("role", "moderator", "lead", "analyst"),
+)
+
+# Who a sign-in provider says somebody is: its subject, which stays when the e-mail address changes.
+identity = Table(
+    "identity",
+    metadata,
+    _id(),
+    _ref("user_id", "user.id", index=True),
+    Column("issuer", String(255), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("email", String(254), nullable=False),  # at the first sign-in, for people to read
+    Column("bound_at", UtcTime, nullable=False),
+    UniqueConstraint("issuer", "subject"),
 )
 
 session = Table(

@@ -47,7 +47,9 @@ def test_every_setting_that_the_code_reads_is_in_the_table(readme: Path) -> None
         read |= set(re.findall(r'environ(?:\.get\(|\[)"([A-Z_]+)"(?!\] =)', path.read_text(encoding="utf-8")))
     assert read <= documented
     assert documented == {
-        "TIEBREAK_HOME", "TIEBREAK_DATABASE_URL", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "PIP_INDEX_URL",
+        "TIEBREAK_HOME", "TIEBREAK_DATABASE_URL", "TIEBREAK_OIDC_ISSUER", "TIEBREAK_OIDC_CLIENT_ID",
+        "TIEBREAK_OIDC_CLIENT_SECRET_FILE", "TIEBREAK_OIDC_LABEL", "TIEBREAK_OIDC_HOSTS",
+        "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "PIP_INDEX_URL",
         "PIP_EXTRA_INDEX_URL", "PYTHON", "ARGS",
     }  # fmt: skip
 

@@ -172,7 +172,7 @@ def _prove(engine: Engine, *, name: str, password: str, address: str, now: datet
         with write(engine) as conn:
             accounts.add_failure(conn, name=cleaned, address=address, now=now)
             if not is_limited:  # whoever goes on trying is not to fill the log
-                _record_failure(conn, found, "password", address=address, now=now)
+                record_failure(conn, found, "password", address=address, now=now)
         logger.warning("sign-in failed%s", " (rate limit)" if is_limited else "")
         return None
     with write(engine) as conn:
@@ -180,7 +180,7 @@ def _prove(engine: Engine, *, name: str, password: str, address: str, now: datet
     return found
 
 
-def _record_failure(conn: Connection, found: User | None, by: str, *, address: str, now: datetime) -> None:
+def record_failure(conn: Connection, found: User | None, by: str, *, address: str, now: datetime) -> None:
     """A name that is nobody's is not written down: people type passwords into the wrong field."""
     whose = Actor(None, UNKNOWN, Role.moderator) if found is None else found.actor
     audit.record_action(conn, whose, "sign-in failed", details={"by": by}, address=address, now=now)

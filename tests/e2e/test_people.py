@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from core.domain import Role
-from tests.e2e.conftest import PASSWORD, Served, Visitor
+from tests.e2e.conftest import PASSWORD, Served, Visitor, free_port
+from tests.ui.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider, serve_provider
 
 pytestmark = pytest.mark.browser
 
@@ -63,3 +65,47 @@ def test_somebody_is_invited_changes_the_password_and_is_signed_out_by_the_lead(
     lead.go("My account")
     lead.page.get_by_role("button", name="Sign out everywhere").click()
     expect(lead.page.get_by_text("You are signed out.")).to_be_visible()
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with serve_provider() as serving:
+        yield serving
+
+
+def test_invited_address_comes_in_through_the_teams_own_provider(
+    tmp_path: Path, visit: Callable[[Served], Visitor], provider: Provider
+) -> None:
+    (tmp_path / "secret").write_text(CLIENT_SECRET)
+    environ = {
+        "TIEBREAK_OIDC_ISSUER": provider.issuer,
+        "TIEBREAK_OIDC_CLIENT_ID": CLIENT_ID,
+        "TIEBREAK_OIDC_CLIENT_SECRET_FILE": str(tmp_path / "secret"),
+        "TIEBREAK_OIDC_LABEL": "Forum ID",
+        "NO_PROXY": "127.0.0.1",
+    }
+    served = Served(tmp_path, free_port(), environ=environ)
+    served.start()
+    try:
+        lead, mo = visit(served), visit(served)
+        mo.page.goto(served.url + "/signin")
+        mo.page.get_by_role("link", name="Sign in with Forum ID").click()
+        expect(mo.page.get_by_role("alert")).to_contain_text("Nobody has invited mo.li@forum.example")
+        mo.shoot("75-sign-in-with-a-provider")
+
+        lead.sign_in(served.add_user("lea", Role.lead))
+        lead.go("Users")
+        lead.page.get_by_label("E-mail address").fill("mo.li@forum.example")
+        lead.page.get_by_role("button", name="Invite", exact=True).click()
+        expect(lead.page.get_by_text("mo.li@forum.example, moderator, invited by lea", exact=False)).to_be_visible()
+        lead.shoot("76-users-with-a-provider")
+
+        mo.page.get_by_role("link", name="Sign in with Forum ID").click()
+        mo.settle()
+        expect(mo.page.locator("form.account .who")).to_contain_text("mo.li moderator")
+        mo.go("My account")
+        expect(mo.page.get_by_text("You sign in without a password of ours.", exact=False)).to_be_visible()
+        mo.assert_clean()
+        lead.assert_clean()
+    finally:
+        served.stop()

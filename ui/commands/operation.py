@@ -14,7 +14,7 @@ import typer
 
 from core.clock import utc_now
 from core.domain import Role, Run, RunStatus
-from core.settings import read_settings
+from core.settings import read_oidc, read_settings
 from db.engine import migrate, open_engine
 from ui.commands.console import Json, fail, open_installation, run_follow_ups, run_in_foreground, show
 
@@ -41,6 +41,7 @@ def serve(
 
     if (certificate is None) != (key is None):
         raise typer.BadParameter("--certificate and --key come together")
+    oidc = read_oidc(os.environ)
     installation = open_installation()
     serve_app(
         installation.settings,
@@ -52,6 +53,7 @@ def serve(
         certificate=certificate,
         key=key,
         force=force,
+        oidc=oidc,
     )
 
 
@@ -132,19 +134,29 @@ def take_back_import(
 def invite_user(
     role: Annotated[Role | None, typer.Option(help="Role of the new account.")] = None,
     name: Annotated[str | None, typer.Option(help="Instead: an existing user who needs a new password.")] = None,
+    email: Annotated[
+        str | None, typer.Option(help="Instead of a link: who signs in with this address at the team's provider.")
+    ] = None,
     address: Annotated[
         str | None, typer.Option(help="Where people reach the app (default: where it is being served).")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a one-time link (24 hours) for a new account of a role, or for a new password of an existing one."""
-    from core.services import accounts
+    from core.services import accounts, identities
     from ui.server.address import recorded_address
 
     if (role is None) == (name is None):
         raise typer.BadParameter("give either --role or --name")
     installation = open_installation()
     engine, actor = installation.engine, installation.actor
+    if email is not None:
+        invited = identities.invite_address(
+            engine, actor, email=email, role=role or Role.moderator, account=name, now=utc_now()
+        )
+        said = f"{invited.email} may sign in as {invited.account or invited.role} until {invited.expires_at:%Y-%m-%d}."
+        show(invited, as_json=as_json, text=lambda: [said])
+        return
     if role is not None:
         token = accounts.invite(engine, actor, role=role, now=utc_now())
     else:

@@ -24,10 +24,10 @@ from core.services.accounts import first_lead_token
 from core.services.importing import drop_partial_uploads
 from core.services.launching import Supervisor
 from core.services.words import LOOK_EVERY_S
-from core.settings import PROJECT_DIR, Settings
+from core.settings import PROJECT_DIR, Oidc, Settings
 from core.wording import translate_by
 from ui import languages
-from ui.server import labelling, runtime, signin, tables, uploads
+from ui.server import labelling, oidc_signin, runtime, signin, tables, uploads
 from ui.server.address import forget_address, record_address
 from ui.server.gate import Gate
 
@@ -52,7 +52,7 @@ def make_app() -> Any:
     return st.App(
         PROJECT_DIR / "ui" / "app.py",
         lifespan=_lifespan,
-        routes=[*signin.routes, *labelling.routes, *uploads.routes, *tables.routes],
+        routes=[*signin.routes, *oidc_signin.routes, *labelling.routes, *uploads.routes, *tables.routes],
         middleware=[Middleware(Gate)],
     )
 
@@ -114,6 +114,7 @@ def serve(
     certificate: Path | None = None,
     key: Path | None = None,
     force: bool = False,
+    oidc: Oidc | None = None,
 ) -> None:
     """Serve until interrupted. Raises BadInput for a host that would expose passwords, or a port that is taken."""
     refuse_exposure(host, has_tls=certificate is not None, proxy=behind_proxy, force=force)
@@ -123,7 +124,7 @@ def serve(
     is_secure = certificate is not None or behind_proxy is not None
     hosts = frozenset(name.lower() for name in (*allowed_hosts, host))
     address = _address(host, port, proxy=behind_proxy, has_tls=certificate is not None, named=allowed_hosts)
-    runtime.start(runtime.Runtime(settings, engine, hosts, behind_proxy, is_secure, address))
+    runtime.start(runtime.Runtime(settings, engine, hosts, behind_proxy, is_secure, address, oidc=oidc))
     _print_address(engine, address)
     os.environ["FORWARDED_ALLOW_IPS"] = ""  # uvicorn would believe X-Forwarded-For of any process on this machine
     settings.inbox_dir.mkdir(parents=True, exist_ok=True)

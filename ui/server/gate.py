@@ -21,7 +21,7 @@ from ui import languages
 from ui.server import runtime
 from ui.server.cookies import secret_in
 
-OPEN_PATHS = frozenset({"/signin", "/language", "/healthz"})
+OPEN_PATHS = frozenset({"/signin", "/signin/oidc", "/signin/oidc/callback", "/language", "/healthz"})
 OPEN_INVITATION = re.compile(r"/invite/[A-Za-z0-9_-]{20,100}")
 # Streamlit's own script, style and fonts, the same for everybody. A page that is open when its session ends still has
 # to fetch what draws the way to the sign-in page.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 
 from core.services.words import WordRecords
-from core.settings import Settings
+from core.settings import Oidc, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Runtime:
     is_secure: bool = False
     address: str = ""
     words: WordRecords = field(default_factory=WordRecords)
+    oidc: Oidc | None = None
 
 
 _current: Runtime | None = None

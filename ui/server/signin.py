@@ -6,7 +6,7 @@ import hmac
 import html
 import secrets
 from string import Template
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -51,12 +51,16 @@ button { width: 100%; padding: .6rem; font: inherit; font-weight: 600; color: va
 form.languages { margin-top: 2rem; }
 form.languages button { width: auto; padding: .2rem .6rem; font-weight: 400; color: var(--quiet); background: none;
   border: 1px solid var(--line); }
-input:focus-visible, button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+a.other { display: block; margin-top: 1rem; padding: .55rem; text-align: center; text-decoration: none; color: inherit;
+  font-weight: 600; border: 1px solid var(--line); border-radius: .4rem; }
+input:focus-visible, button:focus-visible, a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 </style></head><body><main><h1>$title</h1>$lead$form$others</main></body></html>""")
 
 
-def _page(title: str, lead: str, fields: str, button: str, *, error: str = "", status: int = 200) -> HTMLResponse:
-    """A form with a fresh double-submit token; every text given is escaped here, `fields` is markup of ours."""
+def _page(
+    title: str, lead: str, fields: str, button: str, *, other: str = "", error: str = "", status: int = 200
+) -> HTMLResponse:
+    """A form with a fresh double-submit token; texts are escaped here, `fields` and `other` are markup of ours."""
     token = secrets.token_urlsafe(32)
     says = f"<p>{html.escape(lead)}</p>" if lead else ""
     says += f'<p class="error" role="alert">{html.escape(error)}</p>' if error else ""
@@ -69,7 +73,7 @@ def _page(title: str, lead: str, fields: str, button: str, *, error: str = "", s
     others = f'<form method="post" action="/language" class="languages">{others}</form>'
     form = f'<form method="post">{hidden}{fields}<button>{html.escape(button)}</button></form>' if button else ""
     lang = languages.TAGS[languages.language()]
-    page = _PAGE.substitute(lang=lang, title=html.escape(title), lead=says, form=form, others=others)
+    page = _PAGE.substitute(lang=lang, title=html.escape(title), lead=says, form=form + other, others=others)
     response = HTMLResponse(page, status_code=status)
     running = runtime.require()
     response.set_cookie(FORM_COOKIE, token, httponly=True, secure=running.is_secure, samesite="strict", path="/")
@@ -117,7 +121,7 @@ def browser_of(request: Request) -> str:
     return browser_named(request.headers.get("user-agent", ""))
 
 
-def _entered(secret: str, *, to: str) -> Response:
+def entered(secret: str, *, to: str) -> Response:
     response = RedirectResponse(to, status_code=303)
     set_secret(response, secret, is_secure=runtime.require().is_secure)
     return response
@@ -126,19 +130,31 @@ def _entered(secret: str, *, to: str) -> Response:
 # --- sign-in --------------------------------------------------------------------------------------------------------
 
 
-def _signin_page(*, name: str = "", error: str = "", status: int = 200) -> Response:
+def signin_page(*, name: str = "", error: str = "", onwards: str = "/", status: int = 200) -> Response:
+    """onwards: the page of ours to go on to."""
     fields = _field(_("Name"), "name", complete="username", value=name, focus=not name)
     fields += _field(_("Password"), "password", kind="password", complete="current-password", focus=bool(name))
     lead = _("Sign in to decide what the model cannot.")
-    return _page("Tiebreak", lead, fields, _("Sign in"), error=error, status=status)
+    return _page("Tiebreak", lead, fields, _("Sign in"), other=_other_way(onwards), error=error, status=status)
+
+
+def _other_way(onwards: str) -> str:
+    """A link to the team's own provider, where one is set up. A link: forms may only lead to us."""
+    oidc = runtime.require().oidc
+    if oidc is None:
+        return ""
+    words = _("Sign in with {provider}").format(provider=oidc.label)
+    href = f"/signin/oidc?next={quote(onwards, safe='')}"
+    return f'<a class="other" href="{html.escape(href, quote=True)}">{html.escape(words)}</a>'
 
 
 def show_signin(request: Request) -> Response:
-    return _signin_page()
+    return signin_page(onwards=local_path(request.query_params.get("next", "/")))
 
 
 async def sign_in(request: Request) -> Response:
     fields: dict[str, str] = {}
+    onwards = local_path(request.query_params.get("next", "/"))
     try:
         fields = await _fields(request)
         _require_own_form(request, fields)
@@ -154,13 +170,13 @@ async def sign_in(request: Request) -> Response:
         )
     except (SignInFailed, BadInput) as err:
         status = 403 if isinstance(err, SignInFailed) else 400
-        return _signin_page(name=fields.get("name", "")[:80], error=str(err), status=status)
-    return _entered(secret, to=local_path(request.query_params.get("next", "/")))
+        return signin_page(name=fields.get("name", "")[:80], error=str(err), onwards=onwards, status=status)
+    return entered(secret, to=onwards)
 
 
 def local_path(path: str) -> str:
     """A page of ours to go on to; anything that could lead elsewhere becomes the home page."""
-    is_plain = path.startswith("/") and not path.startswith(("//", "/\\", "/_stcore", "/api"))
+    is_plain = path.startswith("/") and not path.startswith(("//", "/\\", "/_stcore", "/api", "/signin/oidc"))
     return path if is_plain and path.isprintable() and "\\" not in path else "/"
 
 
@@ -243,7 +259,7 @@ def _accept(request: Request, token: str, fields: dict[str, str]) -> Response:
         now=now,
         instead_of=secret_in(request.cookies),
     )
-    return _entered(secret, to="/")
+    return entered(secret, to="/")
 
 
 # --- language -------------------------------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ import streamlit as st
 
 from core.clock import utc_now
 from core.domain import Role, User
-from core.services import accounts, sessions
+from core.services import accounts, identities, sessions
 from core.wording import N_, _, ngettext
 from ui.page import Page, current_page, errors_as_sentences, open_page
+from ui.server import runtime
 from ui.sessions_table import show_sessions
 
 WHAT = {
@@ -36,6 +37,26 @@ def make_link_back(name: str) -> None:
     page = current_page()
     with errors_as_sentences():
         remember_link(accounts.invite_back(page.engine, page.actor, name=name, now=utc_now()), name)
+
+
+def invite_address() -> None:
+    page, typed = current_page(), st.session_state
+    with errors_as_sentences():
+        chosen = typed["address-account"]
+        identities.invite_address(
+            page.engine,
+            page.actor,
+            email=typed["address-email"],
+            role=Role(typed["address-role"]),
+            account=chosen or None,
+            now=utc_now(),
+        )
+
+
+def withdraw(email: str) -> None:
+    page = current_page()
+    with errors_as_sentences():
+        identities.withdraw_address(page.engine, page.actor, email=email, now=utc_now())
 
 
 def remember_link(token: str, whom: str) -> None:
@@ -67,10 +88,42 @@ def sign_out(name: str) -> None:
         st.toast(said.format(count=f"{ended:,}", name=name))
 
 
-def show_people(people: list[User], seen: dict[int, datetime]) -> None:
+def show_addresses(page: Page, people: list[User]) -> None:
+    """Who may come in through the team's own provider."""
+    st.subheader(_("Sign-in with {provider}").format(provider=provider_name()), anchor=False)
+    st.caption(
+        _(
+            "Invite an e-mail address: whoever has it there, verified, comes in with the role you give, within 30 "
+            "days. From the first sign-in on the account is that person's, whatever the address becomes."
+        )
+    )
+    with st.form("address", clear_on_submit=True, border=False):
+        left, middle, right, last = st.columns([4, 3, 3, 2], vertical_alignment="bottom")
+        left.text_input(_("E-mail address"), key="address-email", max_chars=254)
+        middle.selectbox(_("As a new"), list(Role), key="address-role", format_func=in_words)
+        names = ["", *(user.name for user in people if user.disabled_at is None)]
+        right.selectbox(_("or for the account"), names, key="address-account", format_func=lambda name: name or "–")
+        last.form_submit_button(_("Invite"), on_click=invite_address, width="stretch")
+    for invited in identities.list_invited(page.engine, page.actor, now=utc_now()):
+        left, right = st.columns([10, 2], vertical_alignment="center")
+        whom = invited.account or invited.role
+        said = _("{email}, {whom}, invited by {name}, until {day}")
+        left.text(said.format(email=invited.email, whom=whom, name=invited.created_by, day=f"{invited.expires_at:%F}"))
+        right.button(
+            _("Withdraw"), key=f"withdraw-{invited.id}", on_click=withdraw, args=(invited.email,), width="stretch"
+        )
+
+
+def provider_name() -> str | None:
+    running = runtime.current()
+    return running.oidc.label if running is not None and running.oidc is not None else None
+
+
+def show_people(people: list[User], seen: dict[int, datetime], addresses: dict[int, str]) -> None:
     rows = [
         {
             "name": user.name,
+            "email": addresses.get(user.id, ""),
             "role": user.role,
             "state": _("disabled") if user.disabled_at else "",
             "since": user.created_at,
@@ -80,12 +133,14 @@ def show_people(people: list[User], seen: dict[int, datetime]) -> None:
     ]
     columns = {
         "name": st.column_config.TextColumn(_("name"), width="medium"),
+        "email": st.column_config.TextColumn(_("signs in as"), width="medium"),
         "role": st.column_config.TextColumn(_("role")),
         "state": st.column_config.TextColumn(_("state")),
         "since": st.column_config.DatetimeColumn(_("since"), format="YYYY-MM-DD"),
         "seen": st.column_config.DatetimeColumn(_("last seen (UTC)"), format="YYYY-MM-DD HH:mm"),
     }
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns)
+    shown = pd.DataFrame(rows) if addresses else pd.DataFrame(rows).drop(columns="email")
+    st.dataframe(shown, hide_index=True, column_config=columns)
 
 
 def show_account(page: Page, people: list[User]) -> None:
@@ -127,6 +182,9 @@ with errors_as_sentences():
     left.selectbox(_("Invite a"), list(Role), key="invite-role", format_func=in_words)
     right.button(_("Make a link"), type="primary", on_click=make_link, width="stretch")
     people = accounts.list_users(page.engine, page.actor)
-    show_people(people, sessions.last_seen(page.engine, page.actor))
+    addresses = identities.bound_addresses(page.engine, page.actor)
+    show_people(people, sessions.last_seen(page.engine, page.actor), addresses)
     st.subheader(_("One account"), anchor=False)
     show_account(page, people)
+    if provider_name():
+        show_addresses(page, people)

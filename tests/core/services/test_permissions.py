@@ -59,6 +59,10 @@ NEEDS = {
     "flags.unjudged_posts": Permission.review,
     "flags.walk_flags": Permission.review,
     "flags.walk_skips": Permission.review,
+    "identities.bound_addresses": Permission.manage_users,
+    "identities.invite_address": Permission.manage_users,
+    "identities.list_invited": Permission.manage_users,
+    "identities.withdraw_address": Permission.manage_users,
     "importing.list_rejects": Permission.manage_imports,
     "importing.queue_import": Permission.manage_imports,
     "inbox.inbox_path": Permission.manage_imports,
@@ -142,6 +146,7 @@ VALUES: dict[str, Any] = {
     "current": "not the password",
     "address": "192.0.2.1",
     "session_id": 1,
+    "email": "mo@forum.example",
 }
 
 
