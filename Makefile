@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
+LONG := training or browser or slow
 
-.PHONY: setup run quick test lint words bench bench-import lock clean
+.PHONY: setup run quick test lint words bench bench-import bench-label lock clean
 
 setup: $(READY)
 
@@ -20,11 +21,12 @@ run: setup
 	$(BIN)/tiebreak serve $(ARGS)
 
 quick: setup
-	$(PYTEST) --numprocesses auto -m "not training and not browser and not slow"
+	$(PYTEST) --numprocesses auto -m "not ($(LONG) or alone)"
 
-# What is left after the quick ones has the machine to itself, one test at a time: browsers, training, times, memory.
+# Browsers and servers wait more than they work: several at once. What looks at clock or memory has the machine to itself.
 test: quick
-	$(PYTEST) -m "training or browser or slow"
+	$(PYTEST) --numprocesses 3 --dist worksteal -m "($(LONG)) and not alone"
+	$(PYTEST) -m alone
 
 lint: setup
 	$(BIN)/ruff check .
@@ -41,6 +43,10 @@ bench: setup
 # At forum scale and at ten times it; the databases need some gigabytes in build/ meanwhile.
 bench-import: setup
 	$(BIN)/python -m tests.benchmarks import import-and-decide --sizes 63000 630000 6300000
+
+# A moderator's day: key to paint, a team at work, searches. The forum behind it is made once and kept in build/.
+bench-label: setup
+	$(BIN)/python -m tests.benchmarks desk team search --markdown $(ARGS)
 
 # Resolve anew: the newest versions that pyproject.toml allows.
 lock:

@@ -6,18 +6,29 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import Engine, insert, select
 
+from core import passwords
 from core.domain import Actor, Role
 from core.settings import Settings, read_settings
 from db.engine import migrate, open_engine, write
 from db.tables import source, user
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Hashes made by tests cost next to nothing; they carry their own costs, so that a served process reads them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", cache(lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)))
+        yield
 
 
 @pytest.fixture

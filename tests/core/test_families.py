@@ -336,7 +336,7 @@ def test_templates_are_told_apart_and_their_copies_found() -> None:
     assert recall >= 0.95
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_thousands_of_near_copies_of_one_template_cost_no_more_than_so_many_others() -> None:
     rng = random.Random(7)
     form = family_form(vary(templates(rng, count=1)[0], rng))

@@ -198,14 +198,14 @@ def growth(read: Callable[[str], object], unit: str, size: int) -> float:
     return least
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("unit", UNITS)
 def test_twice_any_hostile_text_takes_twice_the_time_in_every_reader(unit: str) -> None:
     for name, read in READERS.items():
         assert growth(read, unit, 3_000) <= 2.2, name
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("unit", ["a[b]x[/b]", "x[/quote]", "[quote]a[/quote]", "[url=http://a.cn]x[b]"])
 def test_post_of_a_megabyte_is_put_together_once_and_not_piece_by_piece(unit: str) -> None:
     assert seconds(read_markup, unit * (1_000_000 // len(unit)), runs=1) < 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +25,7 @@ from core.domain import Actor, Role
 from core.services import accounts
 from core.settings import PROJECT_DIR, read_settings
 from db.engine import open_engine
+from ui.server.cookies import COOKIE
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -113,14 +116,20 @@ def wait_until(
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Drawn from below those that the system gives to outgoing connections: nobody takes it before the server does."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def served(tmp_path: Path, migrated: Path) -> Iterator[Served]:
+    """A running installation without anybody and anything in it."""
     server = Served(tmp_path, free_port())
+    (tmp_path / "data").mkdir()
+    shutil.copy(migrated, tmp_path / "data" / "tiebreak.db")  # saves the migrations, which tests of their own run
     server.start()
     yield server
     server.stop()
@@ -178,6 +187,14 @@ class Visitor:
         self.page.get_by_label("Password").fill(PASSWORD)
         self.page.get_by_role("button", name="Sign in").click()
         self.settle()
+
+    def enter(self, name: str, page: str) -> None:
+        """Signed in as the form does it, without the form, and straight to a page: most tests are about neither."""
+        self.name = name
+        now = utc_now()
+        secret, _ = accounts.sign_in(self.server.engine, name=name, password=PASSWORD, address="test", now=now)
+        self.context.add_cookies([{"name": COOKIE, "value": secret, "url": self.server.url}])
+        self.open(f"/{page}")
 
     def go(self, title: str) -> None:
         self.page.get_by_test_id("stSidebarNav").get_by_role("link", name=title, exact=True).click()

@@ -34,9 +34,8 @@ def forum(served: Served, tmp_path: Path) -> Served:
 @pytest.fixture
 def labelling(forum: Served, visit: Callable[[Served], Visitor]) -> Visitor:
     visitor = visit(forum)
-    visitor.sign_in(forum.add_user("mo", Role.moderator))
-    visitor.go("Label")
-    visitor.page.locator(".desk[data-painted='1']").wait_for(timeout=20_000)
+    visitor.enter(forum.add_user("mo", Role.moderator), "label")
+    visitor.page.locator(".desk[data-painted='1']").wait_for(timeout=60_000)
     return visitor
 
 
@@ -179,8 +178,7 @@ def test_lead_reads_the_families_their_posts_and_exports_them(
     labelling.page.keyboard.press("3")
     wait_until(lambda: len(labels(forum)) == 6, seconds=10)
     lead = visit(forum)
-    lead.sign_in(forum.add_user("lea", Role.lead))
-    lead.go("Families")
+    lead.enter(forum.add_user("lea", Role.lead), "families")
     page = lead.page
     expect(page.get_by_text("6 posts take 1 judgement.", exact=False)).to_be_visible()
     cells = page.get_by_test_id("stDataFrame").first
@@ -207,8 +205,7 @@ def test_page_of_families_is_empty_before_an_import_and_is_not_for_moderators(
     served: Served, visit: Callable[[Served], Visitor]
 ) -> None:
     analyst = visit(served)
-    analyst.sign_in(served.add_user("ana", Role.analyst))
-    analyst.go("Families")
+    analyst.enter(served.add_user("ana", Role.analyst), "families")
     expect(analyst.page.get_by_text("There are no near-copies yet.", exact=False)).to_be_visible()
     analyst.assert_clean()
     moderator = visit(served)

@@ -35,8 +35,7 @@ SPLIT_TEXTS = (("你好", "train"), ("你好！", "test"), ("再见", "test"))
 @pytest.fixture
 def importing(served: Served, visit: Callable[[Served], Visitor]) -> Visitor:
     visitor = visit(served)
-    visitor.sign_in(served.add_user("lea", Role.lead))
-    visitor.go("Import")
+    visitor.enter(served.add_user("lea", Role.lead), "imports")
     return visitor
 
 
@@ -257,8 +256,7 @@ def test_import_under_way_shows_its_progress_survives_a_closed_page_and_can_be_c
         importing.shoot("26-import-running")
         importing.context.close()
         visitor = visit(served)
-        visitor.sign_in("lea")
-        visitor.go("Import")
+        visitor.enter("lea", "imports")
         expect(visitor.page.get_by_text("long.tsv")).to_be_visible(timeout=20_000)
         expect(visitor.page.get_by_text("Import run 1 · running")).to_be_visible()
         choose(visitor, "short.tsv", b"pid\tcontext\n900001\thello\n")
@@ -363,7 +361,7 @@ class PeakMemory:
         return (self.peak - self.before) / 1e6
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_500_megabytes_are_uploaded_without_the_server_growing(
     importing: Visitor, served: Served, tmp_path: Path
 ) -> None:

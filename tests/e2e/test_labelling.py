@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,26 +14,9 @@ from core.settings import PROJECT_DIR
 from db.tables import decision, flag, lease, post, skip, user
 from tests.conftest import rows
 from tests.e2e.conftest import Served, Visitor, free_port, wait_until
+from tests.e2e.keys import PRESS_EVERY, WITNESS
 
 pytestmark = pytest.mark.browser
-
-# What was on the screen at each key press, noted before the page's own listener sees the key.
-WITNESS = """
-window.presses = [];
-window.addEventListener('keydown', (event) => {
-  const hosts = [...document.querySelectorAll('*')].filter((e) => e.shadowRoot?.querySelector('.desk'));
-  const desk = hosts[0]?.shadowRoot.querySelector('.desk') ?? document.querySelector('.desk');
-  window.presses.push(desk?.dataset.painted ? Number(desk.dataset.painted) : null);
-}, true);
-"""
-PRESS_EVERY = """
-([key, count, gap]) => new Promise((done) => {
-  const press = () => window.dispatchEvent(new KeyboardEvent('keydown', {key, code: 'Digit' + key, bubbles: true}));
-  if (gap === 0) { for (let i = 0; i < count; i++) press(); done(); return; }
-  let left = count;
-  const timer = setInterval(() => { press(); if (--left === 0) { clearInterval(timer); done(); } }, gap);
-})
-"""
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +34,7 @@ def labelling(forum: Served, visit: Callable[[Served], Visitor]) -> Visitor:
     """A fresh moderator in front of the first card."""
     visitor = visit(forum)
     visitor.context.add_init_script(WITNESS)
-    made = forum.run("users", "invite", "--role", "moderator", "--json").stdout
-    link = made[made.index("/invite/") : made.index('"', made.index("/invite/"))]
-    visitor.sign_up(link, f"mo-{link[-6:]}")
-    visitor.go("Label")
+    visitor.enter(forum.add_user(f"mo-{secrets.token_hex(4)}", Role.moderator), "label")
     wait_for_card(visitor)
     visitor.page.evaluate("window.presses.length = 0")
     return visitor
@@ -65,7 +46,7 @@ def desk(visitor: Visitor) -> Locator:
 
 def wait_for_card(visitor: Visitor) -> int:
     """Wait until a post has been painted; returns its id."""
-    visitor.page.locator(".desk[data-painted]").wait_for(timeout=20_000)
+    visitor.page.locator(".desk[data-painted]").wait_for(timeout=60_000)
     return int(desk(visitor).get_attribute("data-painted") or 0)
 
 
@@ -81,6 +62,7 @@ def decisions_of(forum: Served, visitor: Visitor) -> list[dict[str, object]]:
     return rows(forum.engine, decision, source_id=source_id)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("gap_ms", [30, 80])
 def test_twenty_quick_presses_save_twenty_decisions_on_the_posts_that_were_shown(
     labelling: Visitor, forum: Served, gap_ms: int
@@ -262,11 +244,10 @@ def test_two_moderators_are_never_shown_the_same_post(
 ) -> None:
     other = visit(forum)
     other.context.add_init_script(WITNESS)
-    other.sign_in(forum.add_user(f"second-to-{labelling.name}", Role.moderator))
-    other.go("Label")
+    other.enter(forum.add_user(f"second-to-{labelling.name}", Role.moderator), "label")
     wait_for_card(other)
     for visitor in (labelling, other):
-        visitor.page.evaluate(PRESS_EVERY, ["1", 8, 60])
+        visitor.page.evaluate(PRESS_EVERY, ["1", 8, 200])
         wait_until_saved(visitor)
     mine, theirs = ({made["post_id"] for made in decisions_of(forum, v)} for v in (labelling, other))
     assert len(mine) == len(theirs) == 8

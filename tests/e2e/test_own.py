@@ -22,7 +22,7 @@ def label_all(visitor: Visitor, keys: dict[int, str]) -> None:
     """Press the key for each post as it comes."""
     desk = visitor.page.locator(".desk")
     for _ in keys:
-        visitor.page.locator(".desk[data-painted]").wait_for(timeout=20_000)
+        visitor.page.locator(".desk[data-painted]").wait_for(timeout=60_000)
         visitor.page.keyboard.press(keys[int(desk.get_attribute("data-painted") or 0)])
         visitor.page.wait_for_timeout(120)
     expect(desk.locator(".unsaved dd")).to_have_text("0", timeout=20_000)
@@ -38,8 +38,7 @@ def test_two_people_judge_the_same_posts_and_both_they_and_the_lead_see_how_they
     served.run("import", str(tmp_path / "posts.tsv"))
     for name, keys in (("mo", {1: "3", 2: "1", 3: "1", 4: "2"}), ("mi", {1: "3", 2: "1", 3: "1", 4: "1"})):
         moderator = visit(served)
-        moderator.sign_in(served.add_user(name, Role.moderator))
-        moderator.go("Label")
+        moderator.enter(served.add_user(name, Role.moderator), "label")
         label_all(moderator, keys)
     assert len(rows(served.engine, decision)) == 8
 
@@ -60,8 +59,7 @@ def test_two_people_judge_the_same_posts_and_both_they_and_the_lead_see_how_they
     moderator.assert_clean()
 
     lead = visit(served)
-    lead.sign_in(served.add_user("lea", Role.lead))
-    lead.go("Agreement")
+    lead.enter(served.add_user("lea", Role.lead), "agreement")
     metrics = lead.page.get_by_test_id("stMetric")
     twice = metrics.filter(has_text="Posts judged twice")
     expect(twice).to_be_visible()
@@ -75,8 +73,7 @@ def test_who_has_done_nothing_is_told_what_would_stand_there(
     served: Served, visit: Callable[[Served], Visitor]
 ) -> None:
     lead = visit(served)
-    lead.sign_in(served.add_user("lea", Role.lead))
-    lead.go("My work")
+    lead.enter(served.add_user("lea", Role.lead), "own")
     expect(lead.page.get_by_text("None yet. The Label page brings posts.")).to_be_visible()
     lead.go("Agreement")
     expect(lead.page.get_by_text("No post has been judged by two people yet.", exact=False)).to_be_visible()

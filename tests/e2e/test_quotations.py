@@ -37,8 +37,7 @@ def forum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def text(forum: Served, visit: Callable[[Served], Visitor]) -> Iterator[Locator]:
     """The text of a card with an answer."""
     visitor = visit(forum)
-    visitor.sign_in(forum.add_user(f"mo-{free_port()}", Role.moderator))
-    visitor.go("Label")
+    visitor.enter(forum.add_user(f"mo-{free_port()}", Role.moderator), "label")
     skip_until(visitor.page, has_answer=True)
     yield visitor.page.locator(".desk .text")
     visitor.assert_clean()
@@ -46,7 +45,7 @@ def text(forum: Served, visit: Callable[[Served], Visitor]) -> Iterator[Locator]
 
 def skip_until(page: Page, *, has_answer: bool) -> None:
     """Skip cards until one with an answer, or one without, is on the screen."""
-    page.locator(".desk[data-painted]").wait_for(timeout=20_000)
+    page.locator(".desk[data-painted]").wait_for(timeout=60_000)
     while page.locator(".desk .note").is_visible() is not has_answer:
         shown = page.locator(".desk .facts").inner_text()
         page.keyboard.press("0")

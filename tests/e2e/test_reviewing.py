@@ -43,8 +43,7 @@ def test_lead_settles_a_disagreement_and_raises_a_models_suggestions(
     served.run("import", labelled(tmp_path / "llm.jsonl", *["suspicious"] * 3), "--trust", "suggestion")
     assert gold(served) == {2: "normal"}
     lead = visit(served)
-    lead.sign_in(served.add_user("lea", Role.lead))
-    lead.go("Review")
+    lead.enter(served.add_user("lea", Role.lead), "review")
     page = lead.page
     expect(page.get_by_text("1 post · page 1 of 1")).to_be_visible()
     expect(page.get_by_text("Post 1, left out of training until it is settled")).to_be_visible()
@@ -70,8 +69,7 @@ def test_lead_answers_a_flag_judges_one_post_and_puts_another_back(
     posts.write_text("pid\tcontext\n1\tfirst post here\n2\tquite another one\n3\t<b>third</b> **of all**\n")
     served.run("import", str(posts))
     moderator = visit(served)
-    moderator.sign_in(served.add_user("mo", Role.moderator))
-    moderator.go("Label")
+    moderator.enter(served.add_user("mo", Role.moderator), "label")
     desk = moderator.page.locator(".desk")
     desk.locator(".text span").first.wait_for()
     moderator.page.locator(".desk[data-painted]").wait_for(timeout=20_000)
@@ -86,8 +84,7 @@ def test_lead_answers_a_flag_judges_one_post_and_puts_another_back(
     expect(desk.locator(".unsaved dd")).to_have_text("0", timeout=20_000)
 
     lead = visit(served)
-    lead.sign_in(served.add_user("lea", Role.lead))
-    lead.go("Review")
+    lead.enter(served.add_user("lea", Role.lead), "review")
     page = lead.page
     expect(page.get_by_text("1 open, the oldest 1 shown")).to_be_visible()
     expect(page.get_by_text("![x](http://evil.example/x.png)", exact=False)).to_be_visible()
@@ -117,8 +114,7 @@ def test_lead_edits_the_rules_and_moderators_get_the_new_list(
     posts.write_text("pid\tcontext\n1\tfirst post here\n")
     served.run("import", str(posts))
     lead = visit(served)
-    lead.sign_in(served.add_user("lea", Role.lead))
-    lead.go("Policy")
+    lead.enter(served.add_user("lea", Role.lead), "policy")
     page = lead.page
     lead.shoot("52-policy")
     names = page.get_by_label("English")

@@ -34,8 +34,7 @@ def test_lead_finds_posts_by_two_characters_decides_them_together_and_undoes_it(
 ) -> None:
     bring(served, tmp_path)
     lead = visit(served)
-    lead.sign_in(served.add_user("lea", Role.lead))
-    lead.go("Search")
+    lead.enter(served.add_user("lea", Role.lead), "search")
     page = lead.page
     page.get_by_label("Text").fill("微信")
     page.get_by_label("Text").press("Enter")
@@ -63,8 +62,7 @@ def test_moderator_searches_without_authors_and_without_deciding_many(
 ) -> None:
     bring(served, tmp_path)
     moderator = visit(served)
-    moderator.sign_in(served.add_user("mo", Role.moderator))
-    moderator.go("Search")
+    moderator.enter(served.add_user("mo", Role.moderator), "search")
     page = moderator.page
     expect(page.get_by_test_id("stDataFrame").locator("canvas td").filter(has_text="天气")).to_have_count(1)
     expect(page.get_by_test_id("stDataFrame").locator("canvas td").filter(has_text="au7")).to_have_count(0)

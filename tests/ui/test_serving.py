@@ -81,6 +81,7 @@ def test_web_process_never_imports_the_model_libraries() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.alone
 def test_second_start_serves_within_five_seconds(tmp_path: Path) -> None:
     server = Served(tmp_path, free_port())
     server.start()
