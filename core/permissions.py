@@ -19,13 +19,17 @@ class Permission(StrEnum):
     review = "settle what is listed for review"
     search = "search and browse posts"
     look = "see distributions, families, versions and runs"
+    read_guidelines = "read the guidelines, their versions and examples"
+    write_guidelines = "write the guidelines, choose their examples"
     see_author = "see author names whatever the policy says"
 
 
 ROLES: dict[Role, frozenset[Permission]] = {
-    Role.moderator: frozenset({Permission.own_account, Permission.label, Permission.search}),
+    Role.moderator: frozenset(
+        {Permission.own_account, Permission.label, Permission.search, Permission.read_guidelines}
+    ),
     Role.lead: frozenset(Permission),
-    Role.analyst: frozenset({Permission.own_account, Permission.look, Permission.search}),
+    Role.analyst: frozenset({Permission.own_account, Permission.look, Permission.search, Permission.read_guidelines}),
 }
 
 

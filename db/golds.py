@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -64,21 +64,30 @@ def gold_posts(conn: Connection) -> Iterator[GoldPost]:
             yield GoldPost(post_id, first.text_id, first.representative_id, Side(first.side), first.body, label, ids)
 
 
-def votes_on(conn: Connection, post_id: int) -> list[Vote]:
-    """What stands on the text that the post has now, in the order in which it was said."""
+def votes_on(conn: Connection, post_ids: Sequence[int]) -> dict[int, list[Vote]]:
+    """What stands on the text that each of the visible posts has now, in the order in which it was said."""
     query = (
-        select(decision.c.label, decision.c.settles, source.c.kind, source.c.trust)
+        select(post.c.id, decision.c.label, decision.c.settles, source.c.kind, source.c.trust)
         .join_from(decision, post, decision.c.post_id == post.c.id)
         .join(source, source.c.id == decision.c.source_id)
-        .where(post.c.id == post_id, decides(), decision.c.text_id == post.c.text_id)
+        .where(post.c.id.in_(post_ids), decides(), decision.c.text_id == post.c.text_id, is_visible())
         .order_by(decision.c.id)
     )
-    return [Vote(SourceKind(r.kind), Label(r.label), SourceTrust(r.trust), r.settles) for r in conn.execute(query)]
+    votes: dict[int, list[Vote]] = {}
+    for r in conn.execute(query):
+        vote = Vote(SourceKind(r.kind), Label(r.label), SourceTrust(r.trust), r.settles)
+        votes.setdefault(r.id, []).append(vote)
+    return votes
+
+
+def labels_of(conn: Connection, post_ids: Sequence[int]) -> dict[int, Label]:
+    """The gold label of each of the posts that has one: not while nothing or no majority stands on its text."""
+    found = {post_id: gold_label(votes) for post_id, votes in votes_on(conn, post_ids).items()}
+    return {post_id: label for post_id, label in found.items() if label is not None}
 
 
 def gold_of(conn: Connection, post_id: int) -> Label | None:
-    """The gold label of one post; None while nothing or no majority stands on the text that it has now."""
-    return gold_label(votes_on(conn, post_id))
+    return labels_of(conn, [post_id]).get(post_id)
 
 
 def _was_used_on_other_side() -> ColumnElement[bool]:

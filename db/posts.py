@@ -225,6 +225,11 @@ def require_post(conn: Connection, post_id: int) -> Post:
     return _to_post(row)
 
 
+def id_of_pid(conn: Connection, pid: str) -> int | None:
+    """Of the visible post with that pid."""
+    return conn.execute(select(post.c.id).where(post.c.pid == pid, is_visible())).scalar()
+
+
 def ids_of_visible(conn: Connection, post_ids: Sequence[int]) -> set[int]:
     """Those among the ids whose posts are there and visible."""
     return set(conn.execute(select(post.c.id).where(post.c.id.in_(each_of(post_ids)), is_visible())).scalars())

@@ -444,6 +444,37 @@ decision = Table(
     Index("ix_decision_source_id_decided_at", "source_id", "decided_at"),
 )
 
+# --- guidelines -----------------------------------------------------------------------------------------------------
+
+guidelines_version = Table(
+    "guidelines_version",
+    metadata,
+    _id(),
+    Column("body", Text, nullable=False),  # Markdown
+    Column("note", Text, nullable=False),  # what changed
+    Column("written_by", String(80), nullable=False),
+    Column("written_at", UtcTime, nullable=False),
+)
+
+# A decided post that shows what a label means. By reference: its words and its label are those that it has.
+guidelines_example = Table(
+    "guidelines_example",
+    metadata,
+    _ref("post_id", "post.id", primary_key=True),
+    Column("note", Text, nullable=False),
+    Column("added_by", String(80), nullable=False),
+    Column("added_at", UtcTime, nullable=False),
+)
+
+# Up to where each person has read the guidelines.
+guidelines_visit = Table(
+    "guidelines_visit",
+    metadata,
+    _ref("user_id", "user.id", primary_key=True),
+    _ref("version_id", "guidelines_version.id", nullable=True),  # NULL: there was no text yet
+    Column("seen_at", UtcTime, nullable=False),
+)
+
 # --- models ---------------------------------------------------------------------------------------------------------
 
 model_version = Table(

@@ -31,7 +31,19 @@ from sqlalchemy import (
 
 from core.domain import OPEN_STATUSES, LeaseOutcome
 from db.posts import is_decided_beside_taken_back, is_visible, living_imports, stands
-from db.tables import decision, flag, hit, lease, post, queue_entry, run, second_opinion, sighting, skip
+from db.tables import (
+    decision,
+    flag,
+    guidelines_example,
+    hit,
+    lease,
+    post,
+    queue_entry,
+    run,
+    second_opinion,
+    sighting,
+    skip,
+)
 
 PART = 500  # ids in one statement
 
@@ -250,7 +262,7 @@ def remove_alone(conn: Connection, import_id: int, *, keeper_id: int, first: int
     unseen = list(conn.execute(select(post.c.id).where(own, _is_referred_to())).scalars())
     gone = list(conn.execute(select(post.c.id).where(own, ~_is_referred_to())).scalars())
     _delete(conn, (sighting, hit, queue_entry), unseen)
-    _delete(conn, (sighting, hit, queue_entry, lease, skip, flag, second_opinion), gone)
+    _delete(conn, (sighting, hit, queue_entry, lease, skip, flag, second_opinion, guidelines_example), gone)
     for start in range(0, len(gone), PART):
         conn.execute(delete(post).where(post.c.id.in_(gone[start : start + PART])))
 

@@ -73,7 +73,7 @@ def test_keys_are_those_of_the_label_page(readme: Path) -> None:
     named = [re.findall(r"`([^`]+)`", row[0]) for row in table_after(readme, heading)[2:]]
     assert named == [
         ["1", "2", "3"], ["0", "S"], ["O"], ["X"], ["U", "Backspace"], ["4", "9", "-", "="], ["N"], ["F"], ["M"], ["A"],
-        ["H"], ["Q"], ["T"], ["L"], ["Z"], ["D"], ["?"],
+        ["H"], ["Q"], ["G"], ["T"], ["L"], ["Z"], ["D"], ["?"],
     ]  # fmt: skip
     script = (PROJECT_DIR / "ui" / "components" / "label" / "label.js").read_text(encoding="utf-8")
     for key in (
@@ -92,6 +92,7 @@ def test_keys_are_those_of_the_label_page(readme: Path) -> None:
         "h:",
         "q:",
         "t:",
+        "g:",
         "l:",
         "z:",
         "d:",

@@ -22,6 +22,7 @@ PAGES = {
         ("views/label.py", N_("Label"), Permission.label),
         ("views/own.py", N_("My work"), Permission.label),
         ("views/search.py", N_("Search"), Permission.search),
+        ("views/guidelines.py", N_("Guidelines"), Permission.read_guidelines),
         ("views/account.py", N_("My account"), Permission.own_account),
     ),
     N_("Posts"): (

@@ -22,6 +22,7 @@ from db import (
     decisions,
     families,
     flags,
+    guidelines,
     leases,
     policies,
     posts,
@@ -111,6 +112,7 @@ class Answer:
     recent: list[RecentDecision] = field(default_factory=list)
     left: int = 0
     today: int = 0
+    has_new_guidelines: bool = False  # that this person has not been shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ def sync(
         answer.recent = decisions.recent_of(conn, source_id=desk.source_id, limit=RECENT)
         answer.today = decisions.count_since(conn, source_id=desk.source_id, since=today)
         answer.left = queue.count_left(conn)
+        answer.has_new_guidelines = guidelines.is_changed_for(conn, desk.user_id)
     return answer
 
 

@@ -27,7 +27,7 @@ from core.services.words import LOOK_EVERY_S
 from core.settings import PROJECT_DIR, Oidc, Settings
 from core.wording import translate_by
 from ui import languages
-from ui.server import labelling, oidc_signin, runtime, signin, tables, uploads
+from ui.server import guidelines, labelling, oidc_signin, runtime, signin, tables, uploads
 from ui.server.address import forget_address, record_address
 from ui.server.gate import Gate
 
@@ -52,7 +52,14 @@ def make_app() -> Any:
     return st.App(
         PROJECT_DIR / "ui" / "app.py",
         lifespan=_lifespan,
-        routes=[*signin.routes, *oidc_signin.routes, *labelling.routes, *uploads.routes, *tables.routes],
+        routes=[
+            *signin.routes,
+            *oidc_signin.routes,
+            *labelling.routes,
+            *guidelines.routes,
+            *uploads.routes,
+            *tables.routes,
+        ],
         middleware=[Middleware(Gate)],
     )
 

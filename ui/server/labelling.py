@@ -191,6 +191,7 @@ def _answer(answer: annotation.Answer, unreadable: list[str]) -> dict[str, Any]:
         "recent": [_recent(made) for made in answer.recent],
         "left": answer.left,
         "today": answer.today,
+        "new_guidelines": answer.has_new_guidelines,
     }
 
 

@@ -10,9 +10,11 @@ import streamlit as st
 
 from core.clock import utc_now
 from core.domain import Label, RunKind
+from core.errors import TiebreakError
 from core.permissions import Permission, may
-from core.services import runs, searching
+from core.services import guidelines, runs, searching
 from core.services.searching import FoundPost, Outcome, Query
+from core.wording import _, ngettext
 from ui.page import Page, current_page, errors_as_sentences, open_page
 from ui.words import counted, counted_doing
 
@@ -130,6 +132,23 @@ def decide_many(chosen: list[FoundPost], label: Label) -> None:
         st.session_state["search-batch"] = (batch, label, outcome)
 
 
+def add_examples(chosen: list[FoundPost]) -> None:
+    """Those that can be: what is undecided, or still measures people, is named and left out."""
+    page = current_page()
+    added, refused = 0, []
+    for each in chosen:
+        try:
+            guidelines.add_example(page.engine, page.actor, each.post_id, now=utc_now())
+            added += 1
+        except TiebreakError as err:
+            refused.append(str(err))
+    if added:
+        said = ngettext("{count} example is in the guidelines.", "{count} examples are in the guidelines.", added)
+        st.toast(said.format(count=f"{added:,}"))
+    for why in refused:
+        st.warning(why)
+
+
 def undo_many(batch: str) -> None:
     page = current_page()
     with errors_as_sentences():
@@ -174,7 +193,9 @@ def show_choice(chosen: list[FoundPost]) -> None:
         )
         said += f"; decided already: {', '.join(by_label)}. What you decide settles those"
     st.caption(f"{said}.")
-    for place, label in zip(st.columns([2, 2, 2, 6]), Label, strict=False):
+    places = st.columns([2, 2, 2, 3, 3])
+    places[3].button(_("Show as examples"), on_click=add_examples, args=(chosen,), width="stretch")
+    for place, label in zip(places, Label, strict=False):
         place.button(
             f"All {label.name} {label.chinese}",
             key=f"many-{label.name}",

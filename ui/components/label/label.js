@@ -8,6 +8,7 @@ const SYNC_URL = "/api/label/sync";
 const FAMILY_URL = "/api/label/family";
 const SPLIT_URL = "/api/label/split";
 const SIBLINGS_URL = "/api/label/siblings";
+const GUIDELINES_URL = "/api/guidelines";
 const TOKENS_NAMED = 12;
 const SURE_MS = 400; // the second click of a double click is no second thought
 const FAST_S = 1; // a decision under it can hardly have been read
@@ -115,6 +116,7 @@ class Desk {
     this.own = new Own(this);
     this.copies = new NearCopies(this);
     this.siblings = new Siblings(this);
+    this.guidelines = new Guidelines(this);
     this.stop = new AbortController();
     this.build();
     this.listen();
@@ -157,6 +159,7 @@ class Desk {
       ["Q", "quotes", () => this.toggleQuotes()],
       ["T", "siblings", () => this.siblings.toggle()],
       ["L", "forum", () => this.openForum()],
+      ["G", "guidelines", () => this.guidelines.toggle()],
       ["?", "help", () => this.toggleHelp()],
     ];
     tools.replaceChildren(
@@ -182,6 +185,7 @@ class Desk {
       ["Q", "open or fold the quotations; a click opens one"],
       ["T", "what else the author has written, and what stands around the post in its thread"],
       ["L", "open the post in the forum, in a new tab"],
+      ["G", "the guidelines, with examples and what changed since you read them; the keys work on"],
       ["Z", "larger text, after the largest the smallest; Shift+Z smaller"],
       ["D", "dark or light; the page loads anew"],
       ["?", "this help"],
@@ -272,6 +276,7 @@ class Desk {
     else if (action === "quotes") this.toggleQuotes();
     else if (action === "family") this.copies.toggle();
     else if (action === "siblings") this.siblings.toggle();
+    else if (action === "guidelines") this.guidelines.toggle();
     else if (action === "forum") this.openForum();
     else if (action === "zoom") this.own.zoomRound(event.shiftKey ? -1 : 1);
     else if (action === "dark") this.own.toggleDark();
@@ -400,6 +405,7 @@ class Desk {
       this.drawRecent();
     } else if (this.copies.isOpen) this.copies.close();
     else if (this.siblings.isOpen) this.siblings.close();
+    else if (this.guidelines.isOpen) this.guidelines.close();
     else this.say("");
   }
 
@@ -538,6 +544,7 @@ class Desk {
     this.recent = answer.recent;
     this.left = answer.left;
     this.today = answer.today;
+    this.guidelines.offer(answer.new_guidelines === true);
     if (this.correcting && !this.recent.some((made) => made.decision_id === this.correcting.decision_id)) this.correcting = null;
     if (this.cards[0]?.lease_id !== onScreen || isChanged || this.shown === null) this.draw();
     else this.drawBeside();
@@ -1050,6 +1057,138 @@ class Siblings {
   }
 }
 
+// --- guidelines -------------------------------------------------------------------------------------------------------
+
+/** Beside the card, for as long as they are wanted: deciding goes on while they are open. */
+class Guidelines {
+  constructor(desk) {
+    this.desk = desk;
+    this.isOpen = false;
+    this.isNew = false;
+    this.asked = 0;
+    this.panel.querySelector(".close").onclick = () => this.close();
+    desk.$(".changed button").onclick = () => this.toggle();
+  }
+
+  get panel() {
+    return this.desk.$(".guidelines");
+  }
+
+  /** isNew: there is something that this person has not been shown. */
+  offer(isNew) {
+    this.isNew = isNew;
+    this.desk.$(".changed").hidden = !isNew || this.isOpen;
+  }
+
+  toggle() {
+    if (this.isOpen) this.close();
+    else this.open();
+  }
+
+  async open() {
+    this.isOpen = true;
+    this.asked += 1;
+    const turn = this.asked;
+    this.panel.hidden = false;
+    this.panel.scrollTop = 0;
+    this.panel.focus({ preventScroll: true }); // so that the arrow keys scroll it
+    this.desk.$(".tool-guidelines").setAttribute("aria-expanded", "true");
+    this.show([element("p", "hint", {}, "Fetching the guidelines …")]);
+    const { answer, error } = await askServer(GUIDELINES_URL);
+    if (turn !== this.asked) return;
+    if (error) {
+      this.show([element("p", "", { role: "alert" }, `The guidelines could not be fetched. ${error}`)]);
+      return;
+    }
+    this.show(this.drawAll(answer));
+    await this.noteRead(answer.version?.id ?? 0);
+  }
+
+  close() {
+    this.isOpen = false;
+    this.asked += 1;
+    this.panel.hidden = true;
+    this.desk.$(".tool-guidelines").setAttribute("aria-expanded", "false");
+    this.offer(this.isNew);
+  }
+
+  show(content) {
+    this.panel.querySelector(".whole").replaceChildren(...content);
+    this.desk.$(".changed").hidden = true;
+  }
+
+  async noteRead(version) {
+    const headers = { "X-Csrf-Token": this.desk.data.csrf };
+    const { error } = await askServer(`${GUIDELINES_URL}/read?version=${version}`, { method: "POST", headers });
+    if (!error) this.isNew = false; // else they are offered again
+  }
+
+  drawAll({ version, changes, examples }) {
+    const parts = [];
+    if (changes) parts.push(this.drawChanges(changes));
+    if (version) {
+      const text = element("div", "body", { lang: "zh" });
+      text.innerHTML = version.html; // made by the server from Markdown: no raw HTML, no pictures, no scripts
+      parts.push(text, element("p", "hint", {}, `Version ${version.id}, written by ${version.by} on ${dayOf(version.at)}.`));
+    } else parts.push(element("p", "hint", {}, "There are no guidelines yet; a lead writes them on the Guidelines page."));
+    if (this.desk.data.rules.length) parts.push(this.drawRules());
+    return [...parts, ...this.drawExamples(examples)];
+  }
+
+  drawChanges({ since, lines, notes }) {
+    const box = element("section", "changes");
+    box.append(element("h4", "", {}, `Changed since you read version ${since}`));
+    for (const note of notes) {
+      const words = note.note ? `: ${visible(note.note)}` : "";
+      box.append(element("p", "hint", {}, `Version ${note.id}, ${note.by}, ${dayOf(note.at)}${words}`));
+    }
+    const compared = element("div", "compared", { lang: "zh" });
+    for (const line of lines) {
+      const role = { new: { role: "insertion" }, gone: { role: "deletion" } }[line.kind] ?? {};
+      compared.append(element("div", line.kind, role, line.kind === "gap" ? "…" : line.text || " "));
+    }
+    box.append(compared);
+    return box;
+  }
+
+  drawRules() {
+    const box = element("section", "");
+    box.append(element("h4", "", {}, "Rules that a post can break"));
+    const list = element("ul", "keys");
+    this.desk.data.rules.forEach((rule, index) => {
+      const entry = element("li", "");
+      if (index < RULE_KEYS.length) entry.append(element("kbd", "", {}, RULE_KEYS[index]), " ");
+      const names = [rule.chinese, rule.english].filter(Boolean);
+      entry.append(element("span", "", { lang: "zh" }, names.join(" · ")));
+      list.append(entry);
+    });
+    box.append(list);
+    return box;
+  }
+
+  drawExamples(examples) {
+    return this.desk.data.labels.flatMap(({ name, chinese }) => {
+      const own = examples.filter((example) => example.label === name);
+      if (!own.length) return [];
+      const title = element("h4", name);
+      title.append(element("span", "shape", {}, SHAPES[name]), ` Examples of ${name} `, element("span", "", { lang: "zh" }, chinese));
+      const list = element("ol", "", { lang: "zh" });
+      list.append(
+        ...own.map((example) => {
+          const entry = element("li", "");
+          const text = element("p", "");
+          text.append(...withOddMarks(example.text));
+          entry.append(text);
+          if (example.is_new) entry.append(element("span", "fresh", { lang: "en" }, "new"), " ");
+          if (example.note) entry.append(element("small", "", {}, visible(example.note)));
+          return entry;
+        }),
+      );
+      return [title, list];
+    });
+  }
+}
+
 // --- one's own browser ------------------------------------------------------------------------------------------------
 
 /** What each person sets for themselves, kept in this browser: text size, dark or light, a reminder to take breaks. */
@@ -1173,7 +1312,7 @@ function readStored(name) {
 const ANSWERS = { first: 0, second: 1, third: 2 };
 const RULE_KEYS = ["4", "5", "6", "7", "8", "9", "-", "="];
 const RULES = Object.fromEntries(RULE_KEYS.map((key, index) => [key, `rule${index}`]));
-const BY_LETTER = { a: "family", f: "flag", n: "note", o: "others", s: "later", x: "cannot", u: "undo", m: "model", h: "original", q: "quotes", t: "siblings", l: "forum", z: "zoom", d: "dark" };
+const BY_LETTER = { a: "family", f: "flag", n: "note", o: "others", s: "later", x: "cannot", u: "undo", m: "model", h: "original", q: "quotes", t: "siblings", g: "guidelines", l: "forum", z: "zoom", d: "dark" };
 const BY_KEY = { ...RULES, 1: "first", 2: "second", 3: "third", 0: "later", "?": "help", "？": "help", Backspace: "undo", Escape: "escape" };
 const BY_CODE = {
   Digit1: "first", Digit2: "second", Digit3: "third", Digit0: "later",
@@ -1182,7 +1321,7 @@ const BY_CODE = {
   Numpad4: "rule0", Numpad5: "rule1", Numpad6: "rule2", Numpad7: "rule3", Numpad8: "rule4", Numpad9: "rule5",
   KeyF: "flag", KeyN: "note", KeyO: "others", KeyX: "cannot",
   KeyA: "family", KeyS: "later", KeyU: "undo", KeyM: "model", KeyH: "original", KeyQ: "quotes",
-  KeyT: "siblings", KeyL: "forum", KeyZ: "zoom", KeyD: "dark",
+  KeyT: "siblings", KeyG: "guidelines", KeyL: "forum", KeyZ: "zoom", KeyD: "dark",
 };
 
 /** By the character, else by the physical key: other layouts and input methods put other characters on it. */
@@ -1317,6 +1456,10 @@ async function askServer(url, options = {}) {
   } catch {
     return { answer: null, error: "No connection to Tiebreak." };
   }
+}
+
+function dayOf(time) {
+  return time.slice(0, 10);
 }
 
 function percent(share) {
