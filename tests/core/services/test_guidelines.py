@@ -99,7 +99,7 @@ def test_visit_in_an_old_tab_does_not_take_a_later_one_back(engine: Engine, lead
     write(engine, lead, "two", based_on=1)
     guidelines.note_read(engine, moderator, version_id=2, now=NOW)
     guidelines.note_read(engine, moderator, version_id=1, now=NOW + timedelta(hours=1))
-    assert [visit["version_id"] for visit in rows(engine, guidelines_visit)] == [2]
+    assert [visit["version_id"] for visit in rows(engine, guidelines_visit, user_id=moderator.user_id)] == [2]
     with pytest.raises(NotFound):
         guidelines.note_read(engine, moderator, version_id=3, now=NOW)
 
