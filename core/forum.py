@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 from core.errors import BadInput
+from core.wording import _
 
 THREAD_COLUMNS = ("tid", "thread_id", "threadid", "thread", "topic_id")  # the first that an export has
 MOST_TEMPLATE = 500  # characters
@@ -30,16 +31,32 @@ def refuse_unsafe_template(template: str) -> None:
     shown = template[:80]
     try:
         parts = urlsplit(template)
-        host, _ = parts.hostname, parts.port
+        host, _port = parts.hostname, parts.port
     except ValueError as err:
-        raise BadInput(f"{shown!r} is not an address; one like {example} was expected.") from err
+        raise BadInput(
+            _("{address} is not an address; one like {example} was expected.").format(
+                address=repr(shown), example=example
+            )
+        ) from err
     if parts.scheme not in ("http", "https") or not host or len(template) > MOST_TEMPLATE:
-        raise BadInput(f"{shown!r} is not an http or https address; one like {example} was expected.")
+        raise BadInput(
+            _("{address} is not an http or https address; one like {example} was expected.").format(
+                address=repr(shown), example=example
+            )
+        )
     if _NO_ADDRESS.search(template) or "@" in parts.netloc or "{" in parts.netloc or "}" in parts.netloc:
-        raise BadInput(f"{shown!r} does not lead to one host, whatever the post; one like {example} was expected.")
+        raise BadInput(
+            _("{address} does not lead to one host, whatever the post; one like {example} was expected.").format(
+                address=repr(shown), example=example
+            )
+        )
     places = set(_PLACE.findall(template))
     if not places or places - {"{pid}", "{tid}"} or re.search(r"[{}]", _PLACE.sub("", template)):
-        raise BadInput(f"{shown!r} needs {{pid}} or {{tid}}, and no other braces; one like {example} was expected.")
+        raise BadInput(
+            _("{address} needs pid or tid in braces, and no other braces; one like {example} was expected.").format(
+                address=repr(shown), example=example
+            )
+        )
 
 
 def link_to(template: str, *, pid: str | None, thread: str | None) -> str | None:

@@ -12,6 +12,7 @@ from core.errors import BadInput, Conflict, NotFound
 from core.guidelines import MOST_CHARACTERS, Line, changes
 from core.permissions import Permission, require
 from core.text import clean_unicode
+from core.wording import _
 from db import audit, checks, golds, guidelines, posts
 from db.engine import read, write
 from db.guidelines import ExamplePost, Version
@@ -90,7 +91,7 @@ def note_read(engine: Engine, actor: Actor, *, version_id: int | None, now: date
         return
     with write(engine) as conn:
         if version_id is not None and guidelines.get_version(conn, version_id) is None:
-            raise NotFound(f"There is no version {version_id} of the guidelines.")
+            raise NotFound(_("There is no version {number} of the guidelines.").format(number=version_id))
         guidelines.note_visit(conn, actor.user_id, version_id=version_id, seen_at=now)
 
 
@@ -111,21 +112,27 @@ def write_version(
     require(actor, Permission.write_guidelines)
     text, said = clean_unicode(body).strip(), clean_unicode(note).strip()
     if not text:
-        raise BadInput("The guidelines are empty; write something, or leave them as they were.")
+        raise BadInput(_("The guidelines are empty; write something, or leave them as they were."))
     if len(text) > MOST_CHARACTERS or len(said) > MOST_NOTE:
         raise BadInput(
-            f"The guidelines have {len(text):,} characters and the note {len(said):,}; at most {MOST_CHARACTERS:,} and "
-            f"{MOST_NOTE:,} are possible."
+            _(
+                "The guidelines have {length} characters and the note {note_length}; at most {most} and {most_note} "
+                "are possible."
+            ).format(
+                length=f"{len(text):,}", note_length=f"{len(said):,}", most=f"{MOST_CHARACTERS:,}", most_note=MOST_NOTE
+            )
         )
     with write(engine) as conn:
         newest = guidelines.newest_version(conn)
         if (None if newest is None else newest.id) != based_on:
             raise Conflict(
-                f"{newest.written_by if newest else 'Somebody'} has saved version {newest.id if newest else 0} "
-                "meanwhile. Your text is still here: copy it, look at what changed, and put both together."
+                _(
+                    "{name} has saved version {number} meanwhile. Your text is still here: copy it, look at what "
+                    "changed, and put both together."
+                ).format(name=newest.written_by if newest else "?", number=newest.id if newest else 0)
             )
         if newest is not None and newest.body == text:
-            raise BadInput(f"Nothing has changed since version {newest.id}; nothing was saved.")
+            raise BadInput(_("Nothing has changed since version {number}; nothing was saved.").format(number=newest.id))
         made = guidelines.add_version(conn, body=text, note=said, written_by=actor.name, now=now)
         if actor.user_id is not None:  # who writes it has read it
             guidelines.note_visit(conn, actor.user_id, version_id=made.id, seen_at=now)
@@ -148,24 +155,38 @@ def add_example(engine: Engine, actor: Actor, post_id: int, *, note: str = "", n
     require(actor, Permission.write_guidelines)
     said = clean_unicode(note).strip()
     if len(said) > MOST_NOTE:
-        raise BadInput(f"The note has {len(said):,} characters; at most {MOST_NOTE} are possible.")
+        raise BadInput(
+            _("The note has {length} characters; at most {most} are possible.").format(
+                length=f"{len(said):,}", most=MOST_NOTE
+            )
+        )
     with write(engine) as conn:
         posts.require_post(conn, post_id)
         _refuse_measuring(conn, post_id)
         if post_id not in golds.labels_of(conn, [post_id]):
-            raise Conflict(f"No label counts for post {post_id} yet: it is undecided, or people disagree about it.")
+            raise Conflict(
+                _("No label counts for post {post} yet: it is undecided, or people disagree about it.").format(
+                    post=post_id
+                )
+            )
         known = guidelines.list_examples(conn)
         if len(known) >= MOST_EXAMPLES and post_id not in {example.post_id for example in known}:
-            raise BadInput(f"There are {len(known)} examples, and nobody reads more; remove one first.")
+            raise BadInput(
+                _("There are {count} examples, and nobody reads more; remove one first.").format(count=len(known))
+            )
         guidelines.add_example(conn, post_id=post_id, note=said, added_by=actor.name, now=now)
         audit.record_action(conn, actor, "add example", details={"post": post_id}, now=now)
 
 
 def _refuse_measuring(conn: Connection, post_id: int) -> None:
     if guidelines.is_waiting(conn, post_id):
-        raise Conflict(f"Post {post_id} waits for a second opinion; it can become an example after that.")
+        raise Conflict(
+            _("Post {post} waits for a second opinion; it can become an example after that.").format(post=post_id)
+        )
     if checks.status_of(conn, post_id) is CheckStatus.active:
-        raise Conflict(f"Post {post_id} is a check post; it can become an example once it is retired.")
+        raise Conflict(
+            _("Post {post} is a check post; it can become an example once it is retired.").format(post=post_id)
+        )
 
 
 def remove_example(engine: Engine, actor: Actor, post_id: int, *, now: datetime) -> None:
@@ -185,5 +206,9 @@ def find_post(engine: Engine, actor: Actor, named: str) -> int:
             return posts.require_post(conn, int(wanted[1:])).id
         post_id = posts.id_of_pid(conn, wanted)
     if post_id is None:
-        raise NotFound(f"There is no post {wanted[:40]!r}; give its pid, or # and its number as pages show it.")
+        raise NotFound(
+            _("There is no post {named}; give its pid, or # and its number as pages show it.").format(
+                named=repr(wanted[:40])
+            )
+        )
     return post_id

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from core.domain import Actor, Post, SourceKind
 from core.errors import NotAllowed
 from core.permissions import Permission, may
+from core.wording import _
 from db import decisions, leases, posts
 
 
@@ -17,7 +18,9 @@ def require_post_before(conn: Connection, who: Actor, post_id: int) -> Post:
     """
     found = posts.require_post(conn, post_id)
     if not (may(who, Permission.look) or _has_to_do_with(conn, who, post_id)):
-        raise NotAllowed(f"Post {post_id} is not on a card of yours; posts come to you through the queue.")
+        raise NotAllowed(
+            _("Post {post} is not on a card of yours; posts come to you through the queue.").format(post=post_id)
+        )
     return found
 
 

@@ -14,6 +14,7 @@ from core.errors import BadInput, NotAllowed, NotFound, TiebreakError
 from core.guidelines import to_html
 from core.services import guidelines
 from core.services.guidelines import Changes, Example, Guidelines
+from core.wording import _
 from ui.server import runtime
 
 EXAMPLE_CHARACTERS = 600
@@ -43,7 +44,7 @@ def note_read(request: Request) -> Response:
 
 def _version_id(digits: str) -> int | None:
     if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
-        raise BadInput(f"version is {digits[:40]!r}; the number of a version was expected.")
+        raise BadInput(_("version is {given}; the number of a version was expected.").format(given=repr(digits[:40])))
     return int(digits) or None
 
 
