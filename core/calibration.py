@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
+Selection = npt.NDArray[np.bool_]
 
 COLDEST, HOTTEST = 0.05, 20.0
 HALVINGS = 60  # of the span of inverse temperatures: beyond the precision of doubles
@@ -24,42 +25,51 @@ FOLDS = 5
 # --- correcting -------------------------------------------------------------------------------------------------------
 
 
-def fit_temperature(log_proba: Floats, truth: Ids, weights: Floats | None = None) -> float:
-    """Return the temperature that makes the truth most likely, within 0.05 to 20.
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What turns a version's logits into probabilities: softmax(logits / temperature + offset).
 
-    log_proba: (n, n_labels), up to a constant a row (logits do). truth: (n,), labels. weights: (n,), how many posts
-    each stands for. The likelihood is concave in the inverse temperature, so its slope is followed to where it is 0.
+    offset: (n_labels,), added to the logits for labels that are rarer in the pool than in training, or more frequent.
+    Both fold into a linear head: divide weights and bias by the temperature, and add the offset to the bias.
+    """
+
+    temperature: float
+    offset: tuple[float, ...]
+
+    def probabilities(self, logits: Floats) -> Floats:
+        """(n, n_labels), rows sum to 1."""
+        return softmax(logits / self.temperature + np.array(self.offset))
+
+
+def prior_offset(*, trained: Floats, pool: Floats) -> Floats:
+    """Return what to add to logits where labels are as frequent as in the pool, not as in training.
+
+    trained, pool: (n_labels,), shares of the labels. For one that either has never seen nothing is known: 0.
+    """
+    is_known = (trained > 0) & (pool > 0)
+    return np.log(np.divide(pool, trained, out=np.ones_like(pool), where=is_known))
+
+
+def fit_temperature(logits: Floats, truth: Ids, weights: Floats, *, offset: Floats) -> float:
+    """Return the temperature that makes the truth most likely beside that offset, within 0.05 to 20.
+
+    logits: (n, n_labels). truth: (n,), labels. weights: (n,), how many posts each stands for. offset: (n_labels,).
+    The likelihood is concave in the inverse temperature, so its slope is followed to where it is 0.
     Raises ValueError when there is nothing to fit on.
     """
-    if not len(truth) or len(log_proba) != len(truth):
-        raise ValueError(f"{len(log_proba)} rows and {len(truth)} labels; both must be equally many, not none")
-    weight = np.ones(len(truth)) if weights is None else weights
-    of_truth = log_proba[np.arange(len(truth)), truth]
+    if not len(truth) or len(logits) != len(truth):
+        raise ValueError(f"{len(logits)} rows and {len(truth)} labels; both must be equally many, not none")
+    of_truth = logits[np.arange(len(truth)), truth]
 
     def slope(inverse: float) -> float:
-        expected = (softmax(log_proba * inverse) * log_proba).sum(axis=1)
-        return float((weight * (of_truth - expected)).sum())
+        expected = (softmax(logits * inverse + offset) * logits).sum(axis=1)
+        return float((weights * (of_truth - expected)).sum())
 
     low, high = 1 / HOTTEST, 1 / COLDEST
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         low, high = (middle, high) if slope(middle) > 0 else (low, middle)
     return 2 / (low + high)
-
-
-def cooled(log_proba: Floats, temperature: float) -> Floats:
-    """Probabilities at that temperature, rows sum to 1."""
-    return softmax(log_proba / temperature)
-
-
-def corrected_to_prior(proba: Floats, *, trained: Floats, pool: Floats) -> Floats:
-    """What the probabilities are where labels are as frequent as in the pool, not as in training; rows sum to 1.
-
-    trained, pool: (n_labels,), shares of the labels. One that training never saw cannot be corrected: its factor is 1.
-    """
-    factors = np.divide(pool, trained, out=np.ones_like(pool), where=trained > 0)
-    scaled = proba * factors
-    return np.asarray(scaled / scaled.sum(axis=1, keepdims=True))
 
 
 def softmax(logits: Floats) -> Floats:
@@ -78,25 +88,16 @@ def folds_by_family(families: Ids, *, rng: np.random.Generator, folds: int = FOL
     return np.asarray(of_family[numbers], dtype=np.int64)
 
 
-def cross_fitted(
-    log_proba: Floats,
-    truth: Ids,
-    families: Ids,
-    *,
-    fit: Callable[[Floats, Ids], Callable[[Floats], Floats]],
-    rng: np.random.Generator,
-    folds: int = FOLDS,
-) -> Floats:
-    """Return corrected probabilities, (n, n_labels), each by what was fitted on the other folds.
+def cross_fitted(logits: Floats, fold_of: Ids, *, fit: Callable[[Selection], Correction]) -> Floats:
+    """Return probabilities, (n, n_labels), each corrected by what was fitted on the other folds.
 
-    fit: gets the rows and labels of the other folds, returns the correction.
+    fold_of: (n,). fit: gets which rows to fit on, (n,) of bool.
     """
-    fold_of = folds_by_family(families, rng=rng, folds=folds)
-    corrected = np.zeros_like(log_proba)
+    proba = np.zeros_like(logits)
     for fold in np.unique(fold_of):
         is_here = fold_of == fold
-        corrected[is_here] = fit(log_proba[~is_here], truth[~is_here])(log_proba[is_here])
-    return corrected
+        proba[is_here] = fit(~is_here).probabilities(logits[is_here])
+    return proba
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------
@@ -115,9 +116,7 @@ class ReliabilityBin:
     posts: float
 
 
-def reliability(
-    said: Floats, happened: npt.NDArray[np.bool_], weights: Floats, *, bins: int = BINS
-) -> list[ReliabilityBin]:
+def reliability(said: Floats, happened: Selection, weights: Floats, *, bins: int = BINS) -> list[ReliabilityBin]:
     """Return bins of equally many units, in order of what was said; fewer where there are fewer units than bins.
 
     said, happened, weights: (n,). Units with equal probabilities stay in one bin.

@@ -13,7 +13,8 @@ MODEL_LIBRARIES = {"torch", "transformers", "peft", "accelerate", "datasets", "e
 PURE = (
     *("selection", "families", "lookalikes", "minhash", "buckets", "differences", "splits", "metrics", "agreement"),
     *("tsv", "text", "markup", "labels", "labelled", "json_arrays", "exchange", "gold", "overlaps", "drafts", "blocks"),
-    *("people", "forum", "guidelines", "calibration", "resampling", "comparison"),
+    *("people", "forum", "guidelines"),
+    *("calibration", "resampling", "comparison", "evaluation"),
 )
 FOUNDATION = ("domain", "errors", "settings", "wording")
 
