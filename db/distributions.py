@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Connection, Float, Integer, Row, Select, c
 
 from core.domain import Label
 from db.posts import is_visible
-from db.tables import distinct_text, post, prediction
+from db.tables import distinct_text, post, prediction, top_of_prediction
 
 BINS = 50
 
@@ -15,8 +15,7 @@ _probability = {Label.normal: _p.p_normal, Label.suspicious: _p.p_suspicious, La
 
 
 def top_probability() -> ColumnElement[float]:
-    low = case((_p.p_normal >= _p.p_suspicious, _p.p_normal), else_=_p.p_suspicious)
-    return case((low >= _p.p_violation, low), else_=_p.p_violation)
+    return top_of_prediction
 
 
 def predicted_label() -> ColumnElement[int]:

@@ -15,10 +15,11 @@ from sqlalchemy import ColumnElement, Connection, Integer, Select, column, func,
 
 from core.domain import Label
 from db.distributions import predicted_label, top_probability
-from db.engine import plain_rows
+from db.engine import each_of, plain_rows
 from db.posts import decides, is_decided, is_visible
 from db.tables import decision, distinct_text, family_place, hit, post, prediction, source
 
+FEW = 5_000  # posts that are looked through one by one
 _RUN = re.compile(r"[^\W_]{2,}")
 _text_pairs = table("text_pairs", column("rowid", Integer), column("pairs"))
 
@@ -105,11 +106,54 @@ def forget_texts(conn: Connection, text_ids: Sequence[int]) -> None:
 def find(
     conn: Connection, query: Query, *, version_id: int | None, limit: int, after: tuple[int, int] | None = None
 ) -> list[FoundPost]:
-    """Visible posts, those with the newest texts first; after: the place of the last one on the page before."""
-    return list(_found(conn, _select(query, version_id=version_id, after=after).limit(limit)))
+    """Visible posts, the newest first; where words are looked for, those with the newest texts.
+
+    after: the place of the last one on the page before.
+    """
+    few = _few(conn, query, version_id)
+    return list(_found(conn, _select(query, few, version_id=version_id, after=after).limit(limit)))
 
 
-def _select(query: Query, *, version_id: int | None, after: tuple[int, int] | None) -> Select[tuple[object, ...]]:
+def _few(conn: Connection, query: Query, version_id: int | None) -> list[int] | None:
+    """Posts among which all are that are looked for, when one of the conditions alone leaves few of them.
+
+    Where none does, posts are read from the newest on: what is not rare is met soon.
+    """
+    for candidates in _candidates(query, version_id):
+        found = [post_id for (post_id,) in plain_rows(conn, candidates.limit(FEW + 1))]
+        if len(found) <= FEW:
+            return found
+    return None
+
+
+def _candidates(query: Query, version_id: int | None) -> Iterator[Select[int]]:
+    """For each condition that has an index: posts that fit, or that did once. All conditions are looked at later."""
+    if query.pid is not None:
+        yield select(post.c.id).where(post.c.pid == query.pid)
+    if query.family is not None:
+        same_text = family_place.c.text_id == post.c.text_id
+        yield select(post.c.id).join(family_place, same_text).where(family_place.c.representative_id == query.family)
+    if query.author is not None:
+        yield select(post.c.id).where(post.c.author == query.author)
+    if query.decided_by is not None:
+        by = decision.join(source, source.c.id == decision.c.source_id)
+        yield select(decision.c.post_id).select_from(by).where(source.c.name == query.decided_by)
+    if query.label is not None or query.is_decided:
+        is_it = decision.c.label.is_not(None) if query.label is None else decision.c.label == int(query.label)
+        yield select(decision.c.post_id).where(is_it)
+    if query.hit_word is not None:
+        yield select(hit.c.post_id).where(hit.c.word == query.hit_word)
+    if query.confidence is not None:
+        same_text = prediction.c.text_id == post.c.text_id
+        is_it = (prediction.c.version_id == version_id) & top_probability().between(*query.confidence)
+        yield select(post.c.id).select_from(prediction.join(post, same_text)).where(is_it)
+    if query.import_id is not None:
+        yield select(hit.c.post_id).where(hit.c.import_id == query.import_id)
+
+
+def _select(
+    query: Query, few: list[int] | None, *, version_id: int | None, after: tuple[int, int] | None
+) -> Select[tuple[object, ...]]:
     made = decision.alias("made")
     newest = (
         select(func.max(decision.c.id)).where(decision.c.post_id == post.c.id, decides()).correlate(post)
@@ -120,30 +164,36 @@ def _select(query: Query, *, version_id: int | None, after: tuple[int, int] | No
         predicted_label().label("predicted"), top_probability().label("confidence"), prediction.c.version_id,
     )  # fmt: skip
     begun = select(*columns)
+    by_pairs = query.text is not None and few is None
     # The index hands its rows out newest first, so that what is common is found without looking at all of it.
-    first = begun.select_from(_text_pairs) if query.text else begun
-    order = _text_pairs.c.rowid if query.text else post.c.text_id
+    newest_text = _text_pairs.c.rowid if by_pairs else post.c.text_id
+    place = tuple_(newest_text, post.c.id) if query.text else tuple_(post.c.id)
     joined = (
-        first.join(distinct_text, distinct_text.c.id == _text_pairs.c.rowid).join(
-            post, post.c.text_id == distinct_text.c.id
-        )
-        if query.text
-        else first.join_from(post, distinct_text, distinct_text.c.id == post.c.text_id)
+        begun.select_from(_text_pairs)
+        .join(distinct_text, distinct_text.c.id == _text_pairs.c.rowid)
+        .join(post, post.c.text_id == distinct_text.c.id)
+        if by_pairs
+        else begun.join_from(post, distinct_text, distinct_text.c.id == post.c.text_id)
     )
     whole = (
         joined.outerjoin(made, made.c.id == newest)
         .outerjoin(source, source.c.id == made.c.source_id)
         .outerjoin(prediction, said)
-        .where(is_visible(in_order=True), *_conditions(query, made.c.label, source.c.name))
-        .order_by(order.desc(), post.c.id.desc())
+        .where(is_visible(in_order=True), *_conditions(query, made.c.label, source.c.name, by_pairs=by_pairs))
+        .order_by(*(part.desc() for part in place.clauses))
     )
-    return whole if after is None else whole.where(tuple_(order, post.c.id) < tuple_(*after))
+    if few is not None:
+        whole = whole.where(post.c.id.in_(each_of(few)))
+    return whole if after is None else whole.where(place < tuple_(*after[-len(place.clauses) :]))
 
 
-def _conditions(query: Query, label: ColumnElement[int], name: ColumnElement[str]) -> Iterator[ColumnElement[bool]]:
-    if query.text:
-        match = " AND ".join(f'"{pair}"' for pair in pairs_of(query.text))
+def _conditions(
+    query: Query, label: ColumnElement[int], name: ColumnElement[str], *, by_pairs: bool
+) -> Iterator[ColumnElement[bool]]:
+    if by_pairs:
+        match = " AND ".join(f'"{pair}"' for pair in pairs_of(query.text or ""))
         yield literal_column("text_pairs").op("MATCH")(match)
+    if query.text:
         yield distinct_text.c.body.icontains(query.text.strip(), autoescape=True)
     if query.pid is not None:
         yield post.c.pid == query.pid

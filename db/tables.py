@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    case,
     false,
     text,
 )
@@ -241,6 +242,7 @@ hit = Table(
     _ref("import_id", "run.id", index=True),
     Column("place", Integer, nullable=False),  # within the import: the order in which its hits came
     Column("excerpt", Text, nullable=False),
+    Index("ix_hit_word_post_id", "word", "post_id"),
     sqlite_with_rowid=False,
 )
 
@@ -424,7 +426,7 @@ decision = Table(
     _ref("source_id", "source.id"),
     Column("label", Integer),  # NULL takes back what it supersedes
     _ref("supersedes", "decision.id", nullable=True, unique=True),
-    _ref("lease_id", "lease.id", nullable=True),
+    _ref("lease_id", "lease.id", nullable=True, index=True),
     _ref("import_id", "run.id", nullable=True, index=True),
     _ref("via_id", "decision.id", nullable=True, index=True),  # it came by the family: applied from this decision
     Column("press_id", String(64), unique=True),  # made by the browser: a press sent twice is one decision
@@ -514,6 +516,12 @@ prediction = Table(
     sqlite_with_rowid=False,
 )
 Index("ix_prediction_text_id", prediction.c.text_id)
+
+# Of the most likely label. Used as it stands here, its index finds the texts that a version is so sure of.
+_p = prediction.c
+_less_severe = case((_p.p_normal >= _p.p_suspicious, _p.p_normal), else_=_p.p_suspicious)
+top_of_prediction = case((_less_severe >= _p.p_violation, _less_severe), else_=_p.p_violation)
+Index("ix_prediction_version_id_top", prediction.c.version_id, top_of_prediction)
 
 # Exactly which decisions a training run used.
 snapshot_decision = Table(
