@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select
+from sqlalchemy import Connection, Integer, Row, Select, bindparam, func, insert, select
 
 from core.domain import Decision, Label, SourceKind
 from db.posts import decides, stands
@@ -162,6 +163,17 @@ def standing_on_post(conn: Connection, post_id: int) -> list[tuple[Decision, Sou
 
 def recent_of(conn: Connection, *, source_id: int, limit: int) -> list[RecentDecision]:
     """Standing decisions of a source, newest first; those on near-copies are counted with what they came from."""
+    return [
+        RecentDecision(
+            r.id, r.lease_id, r.post_id, r.text_id, r.body, Label(r.label), r.decided_at, r.copies, r.rule, r.note
+        )
+        for r in conn.execute(_recent(), {"of_source": source_id, "most": limit})
+    ]
+
+
+@cache
+def _recent() -> Select[Any]:
+    """Put together once: that takes longer than the query."""
     copy, later = decision.alias("copy"), decision.alias("later_copy")
     copies = (
         select(func.count())
@@ -171,7 +183,7 @@ def recent_of(conn: Connection, *, source_id: int, limit: int) -> list[RecentDec
         .correlate(decision)
         .scalar_subquery()
     )
-    query = (
+    return (
         select(
             decision.c.id,
             decision.c.lease_id,
@@ -186,16 +198,10 @@ def recent_of(conn: Connection, *, source_id: int, limit: int) -> list[RecentDec
         )
         .join_from(decision, post, decision.c.post_id == post.c.id)
         .join(distinct_text, distinct_text.c.id == post.c.text_id)
-        .where(decision.c.source_id == source_id, decision.c.via_id.is_(None), stands())
+        .where(decision.c.source_id == bindparam("of_source"), decision.c.via_id.is_(None), stands())
         .order_by(decision.c.decided_at.desc(), decision.c.id.desc())
-        .limit(limit)
+        .limit(bindparam("most", type_=Integer))
     )
-    return [
-        RecentDecision(
-            r.id, r.lease_id, r.post_id, r.text_id, r.body, Label(r.label), r.decided_at, r.copies, r.rule, r.note
-        )
-        for r in conn.execute(query)
-    ]
 
 
 def count_since(conn: Connection, *, source_id: int, since: datetime) -> int:

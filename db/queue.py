@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 
 from core.domain import Lease, QueueEntry, Reason, SkipKind
 from db import seconds
@@ -98,7 +113,14 @@ def claimable(
     round_id = current_round(conn)
     if round_id is None:
         return []
-    post_id = queue_entry.c.post_id
+    asked = {"of_round": round_id, "of_user": user_id, "most": limit}
+    return list(conn.execute(_claimable(later), asked))
+
+
+@cache
+def _claimable(later: bool) -> Select[int, int, str, float, int, float]:
+    """Put together once: that takes longer than the query."""
+    post_id, user_id = queue_entry.c.post_id, bindparam("of_user", type_=Integer)
     held = exists().where(lease.c.post_id == post_id, lease.c.ended_at.is_(None))
     decided = exists().where(decision.c.post_id == post_id, decides())
     is_there = exists().where(post.c.id == post_id, is_visible())
@@ -106,8 +128,8 @@ def claimable(
     is_due = own.where(skip.c.kind == SkipKind.later) if later else ~own
     is_second = seconds.is_wanted(post_id) & ~seconds.is_judged_by(post_id, user_id)
     is_open = ~decided | is_second
-    free = _entries_in_order(round_id).where(~held, is_open, is_there, is_due, ~is_left_to_lead(post_id))
-    return list(conn.execute(free.limit(limit)))
+    free = _entries_in_order(bindparam("of_round", type_=Integer)).where(~held, is_open, is_there, is_due)
+    return free.where(~is_left_to_lead(post_id)).limit(bindparam("most", type_=Integer))
 
 
 def is_left_to_lead(post_id: ColumnElement[int]) -> ColumnElement[bool]:
@@ -116,7 +138,7 @@ def is_left_to_lead(post_id: ColumnElement[int]) -> ColumnElement[bool]:
     return exists().where(stuck.c.kind == SkipKind.cannot_judge, stuck.c.post_id == post_id)
 
 
-def _entries_in_order(round_id: int) -> Select[int, int, str, float, int, float]:
+def _entries_in_order(round_id: int | ColumnElement[int]) -> Select[int, int, str, float, int, float]:
     columns = (
         queue_entry.c.post_id,
         queue_entry.c.rank,
@@ -170,10 +192,11 @@ def put_last(conn: Connection, post_id: int) -> None:
         )
 
 
-def count_left(conn: Connection) -> int:
+def count_left(conn: Connection, *, most: int | None = None) -> int:
+    """most: beyond which it is not counted."""
     round_id = current_round(conn)
-    counted = select(func.count()).select_from(queue_entry).where(queue_entry.c.round_id == round_id)
-    return conn.execute(counted).scalar_one() if round_id is not None else 0
+    left = select(queue_entry.c.post_id).where(queue_entry.c.round_id == round_id).limit(most).subquery()
+    return conn.execute(select(func.count()).select_from(left)).scalar_one() if round_id is not None else 0
 
 
 def head_of_queue(conn: Connection, *, limit: int) -> list[QueueEntry]:

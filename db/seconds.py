@@ -24,7 +24,7 @@ def is_wanted(post_id: ColumnElement[int]) -> ColumnElement[bool]:
     return exists().where(second_opinion.c.post_id == post_id, _waits())
 
 
-def is_judged_by(post_id: ColumnElement[int], user_id: int) -> ColumnElement[bool]:
+def is_judged_by(post_id: ColumnElement[int], user_id: int | ColumnElement[int]) -> ColumnElement[bool]:
     """A decision of the user's own stands on the post."""
     own = select(decision.c.id).join_from(decision, source, source.c.id == decision.c.source_id)
     return own.where(decision.c.post_id == post_id, source.c.user_id == user_id, decides()).exists()
