@@ -13,8 +13,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.settings import PROJECT_DIR
-from tests.benchmarks import cold, deciding, families, importing, labelling, loop, machine, queueing
-from tests.benchmarks.figures import Figure, Outcome, Skipped, table
+from tests.benchmarks import (
+    cold,
+    deciding,
+    desk,
+    families,
+    importing,
+    labelling,
+    loop,
+    machine,
+    queueing,
+    searches,
+    team,
+)
+from tests.benchmarks.figures import Figure, Outcome, Skipped, markdown, table
 from tests.benchmarks.workshop import Options, Workshop
 
 BENCHMARKS: dict[str, Callable[[Workshop], list[Figure]]] = {
@@ -25,13 +37,16 @@ BENCHMARKS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "loop": loop.measure,
     "families": families.measure,
     "edits": families.measure_edits,
+    "desk": desk.measure,
+    "team": team.measure,
+    "search": searches.measure,
     "cold": cold.measure,
 }
 BUILD = PROJECT_DIR / "build"
 
 
 def main() -> None:
-    names, options = _read_arguments(sys.argv[1:])
+    names, options, as_markdown = _read_arguments(sys.argv[1:])
     BUILD.mkdir(exist_ok=True)
     report: dict[str, object] = {
         "begun_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -40,6 +55,7 @@ def main() -> None:
         "options": asdict(options),
     }
     outcomes: dict[str, object] = {}
+    tables = [machine.described()]
     # In build/, not in the system's temporary folder: that one may be memory, where saving costs nothing.
     with tempfile.TemporaryDirectory(dir=BUILD, prefix="benchmarks-") as folder:
         workshop = Workshop(Path(folder), options)
@@ -52,11 +68,14 @@ def main() -> None:
                 (table(outcome.figures) if outcome.skipped is None else f"  skipped: {outcome.skipped}\n") + "\n"
             )
             sys.stdout.flush()
+            tables.append(markdown(name, outcome))
             outcomes[name] = asdict(outcome) | {"load": load}
             _write(report | {"benchmarks": outcomes})  # after each: what is measured is not lost to what follows
+    if as_markdown:
+        sys.stdout.write("\n".join(tables))
 
 
-def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], Options]:
+def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], Options, bool]:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; all when none is named")
     parser.add_argument(
@@ -66,6 +85,10 @@ def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], Options]:
     parser.add_argument("--import-rows", type=int, default=630_000, help="rows for import-and-decide (%(default)s)")
     parser.add_argument("--labels", type=int, nargs="+", default=[300, 1_000], help="sizes for cold (%(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="samples for cold (%(default)s)")
+    parser.add_argument(
+        "--posts", type=int, default=175_000, help="in the forum of desk, team and search; kept in build/ (%(default)s)"
+    )
+    parser.add_argument("--markdown", action="store_true", help="print the figures once more, as tables for README.md")
     parsed = parser.parse_args(arguments)
     unknown = [name for name in parsed.names if name not in BENCHMARKS]
     if unknown:
@@ -73,9 +96,10 @@ def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], Options]:
     fewest = min(parsed.rows, parsed.import_rows, *parsed.sizes)
     if fewest < 500:
         parser.error(f"{fewest} rows are too few to measure anything; give 500 or more")
-    return parsed.names or list(BENCHMARKS), Options(
-        parsed.rows, tuple(parsed.sizes), parsed.import_rows, tuple(parsed.labels), tuple(parsed.seeds)
+    options = Options(
+        parsed.rows, tuple(parsed.sizes), parsed.import_rows, tuple(parsed.labels), tuple(parsed.seeds), parsed.posts
     )
+    return parsed.names or list(BENCHMARKS), options, parsed.markdown
 
 
 def _run(name: str, workshop: Workshop) -> Outcome:

@@ -44,6 +44,26 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def markdown(name: str, outcome: Outcome) -> str:
+    """The figures as a Markdown table: `thing: statistic` stands in the row of its thing, others below each other."""
+    if outcome.skipped is not None:
+        return f"**{name}**: skipped, {outcome.skipped}\n"
+    by_thing: dict[str, dict[str, Figure]] = {}
+    for figure in outcome.figures:
+        thing, _, statistic = figure.name.rpartition(": ")
+        by_thing.setdefault(thing or figure.name, {})[statistic if thing else ""] = figure
+    statistics_ = list(dict.fromkeys(name for row in by_thing.values() for name in row if name))
+    header = [name, *([""] if any("" in row for row in by_thing.values()) else []), *statistics_, "notes"]
+    lines = [header, ["---", *["---:"] * (len(header) - 2), "---"]]
+    for thing, row in by_thing.items():
+        cells = [
+            f"{readable(row[each].value)} {row[each].unit}".strip() if each in row else "" for each in header[1:-1]
+        ]
+        notes = "; ".join(dict.fromkeys(figure.note for figure in row.values() if figure.note))
+        lines.append([thing, *cells, notes])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def readable(value: float) -> str:
     """Whole numbers as they are, others with about three digits that count."""
     if isinstance(value, int):

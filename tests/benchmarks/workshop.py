@@ -20,6 +20,7 @@ class Options:
     """rows: of the export behind queue and labelling, and texts for families. sizes: of exports to import, in rows.
 
     import_rows: of the export that is imported while moderators decide. labels and seeds: of the comparison on COLD.
+    posts: in the forum that is kept for desk, team and search.
     """
 
     rows: int
@@ -27,6 +28,7 @@ class Options:
     import_rows: int
     labels: tuple[int, ...]
     seeds: tuple[int, ...]
+    posts: int = 175_000
 
 
 @dataclass(frozen=True, slots=True)
