@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import NotFound
+from core.wording import _
 
 REFERENCE = "hfl/chinese-roberta-wwm-ext"
 STARTER = "starter"
@@ -58,8 +59,11 @@ def resolve_encoder(wanted: str | None, *, models_dir: Path, starter_dir: Path, 
             return folder
     have = ", ".join(encoder.name for encoder in here) or "none"
     raise NotFound(
-        f"There is no base encoder {wanted!r} on this machine (there are: {have}). Put a BERT-like encoder with "
-        f"config.json, weights and tokenizer into {models_dir / 'base'}/<name>/; nothing is downloaded unasked."
+        _(
+            "There is no base encoder {wanted!r} on this machine (there are: {have}). Put a BERT-like "
+            "encoder with config.json, weights and tokenizer into {models_dir}/<name>/; nothing is "
+            "downloaded unasked."
+        ).format(wanted=wanted, have=have, models_dir=models_dir / "base")
     )
 
 

@@ -13,13 +13,14 @@ from enum import StrEnum
 from core.errors import BadInput
 from core.labels import majority, read_label
 from core.tsv import TEXT_COLUMNS
+from core.wording import N_, _
 
 Record = Mapping[str, object]
-DISAGREE = "annotators disagree"
+DISAGREE = N_("annotators disagree")
 _TEXT = "text"
 _MIN_FIELDS = frozenset({"annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement"})
 _DOCCANO_FIELDS = frozenset({"Comments", "comments", "annotations", "annotation_approver", "username", "entities"})
-_SPANS = "spans within the text, not a label for the whole of it"
+_SPANS = N_("spans within the text, not a label for the whole of it")
 
 
 class Shape(StrEnum):
@@ -54,7 +55,7 @@ def field_names(record: Record) -> tuple[str, ...]:
     """The names that columns can be chosen from."""
     shape = shape_of(record)
     if shape is Shape.label_studio:
-        controls = {name for annotation in _annotations(record) for name, _ in _choices(annotation)}
+        controls = {name for annotation in _annotations(record) for name, _chosen in _choices(annotation)}
         return (*_task_data(record), *sorted(controls))
     return tuple(name for name in record if name not in _bookkeeping(shape))
 
@@ -80,7 +81,7 @@ def plain_record(record: Record, *, chosen: Mapping[str, str], order: Sequence[s
     elif shape is Shape.doccano:
         fields["label"] = _agreed([_doccano_annotation(said) for said in _list(record.get("annotations"))], order)
         if fields["label"] is None and record.get("entities"):
-            raise BadInput(_SPANS)
+            raise BadInput(_(_SPANS))
     return fields
 
 
@@ -101,11 +102,15 @@ def only_label(value: object) -> object:
         value = value[0]
     parts = value if isinstance(value, list) else [value]
     if _are_spans(parts):
-        raise BadInput(_SPANS)
+        raise BadInput(_(_SPANS))
     if any(isinstance(part, list | dict) for part in parts):
-        raise BadInput("the label is no name")
+        raise BadInput(_("the label is no name"))
     if len(parts) > 1:
-        raise BadInput(f"several labels ({', '.join(str(part)[:20] for part in parts[:5])}) where one is wanted")
+        raise BadInput(
+            _("several labels ({parts}) where one is wanted").format(
+                parts=", ".join(str(part)[:20] for part in parts[:5])
+            )
+        )
     return parts[0] if parts else None
 
 
@@ -125,14 +130,14 @@ def _from_task(task: Record, label_name: str | None, order: Sequence[str]) -> Re
     truth go before the others, and of several the majority counts."""
     fields = {name: value for name, value in _task_data(task).items() if name.strip().lower() != "label"}
     said = [list(_choices(annotation)) for annotation in _annotations(task)]
-    controls = {name for choices in said for name, _ in choices}
+    controls = {name for choices in said for name, _chosen in choices}
     if label_name is not None and label_name not in controls and label_name in _task_data(task):
         return _task_data(task)
     wanted = {label_name} if label_name in controls else controls
     answers = [only_label([c for name, choices in answer if name in wanted for c in choices]) for answer in said]
     label = _agreed(answers, order)
     if label is None:
-        raise BadInput("no label")
+        raise BadInput(_("no label"))
     return fields | {label_name if label_name is not None and label_name in controls else "label": label}
 
 
@@ -167,7 +172,7 @@ def _doccano_annotation(said: object) -> object:
     if not isinstance(said, dict):
         return None
     if "start_offset" in said:
-        raise BadInput(_SPANS)
+        raise BadInput(_(_SPANS))
     return only_label(said.get("label_name", said.get("label")))
 
 
@@ -179,7 +184,7 @@ def _agreed(answers: Sequence[object], order: Sequence[str]) -> str | None:
     said = [read_label(answer, order) for answer in answers if answer is not None]
     agreed = majority(said)
     if agreed is None and said:
-        raise BadInput(f"{DISAGREE} ({', '.join(said[:5])})")
+        raise BadInput(_("annotators disagree ({labels})").format(labels=", ".join(said[:5])))
     return agreed
 
 

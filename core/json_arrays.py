@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from core.errors import BadInput
+from core.wording import _
 
 MAX_ELEMENT_CHARACTERS = 16_000_000
 _BLANKS = " \t\r\n\ufeff"
@@ -43,7 +44,7 @@ def split_array(chunks: Iterable[str]) -> Iterator[Element]:
             if place == len(chunk):
                 continue
             if chunk[place] != "[":
-                raise BadInput("The file is no JSON array: it does not begin with a bracket.")
+                raise BadInput(_("The file is no JSON array: it does not begin with a bracket."))
             has_begun, place = True, place + 1
         while not has_ended and (end := scanner.find_end(chunk, place)) is not None:
             draft.add(chunk[place:end])
@@ -53,7 +54,7 @@ def split_array(chunks: Iterable[str]) -> Iterator[Element]:
             draft, place = _Draft(draft.line, follows_comma=True), end + 1
         draft.add(chunk[place:])
     if has_ended and not draft.is_blank:
-        yield draft.finish("text after the end of the array")
+        yield draft.finish(_("text after the end of the array"))
     if has_begun and not has_ended:
         yield from _cut_off(draft, is_whole=scanner.is_between)
 
@@ -61,11 +62,11 @@ def split_array(chunks: Iterable[str]) -> Iterator[Element]:
 def _cut_off(draft: _Draft, *, is_whole: bool) -> Iterator[Element]:
     """What is left when the file ends before the array does."""
     if not draft.is_blank and not is_whole:
-        yield draft.finish("the file ends inside this record")
+        yield draft.finish(_("the file ends inside this record"))
         return
     if not draft.is_blank:
         yield draft.finish()
-    yield Element(draft.line, "", "the file ends before the array does: it is cut off")
+    yield Element(draft.line, "", _("the file ends before the array does: it is cut off"))
 
 
 @dataclass(slots=True)
@@ -138,7 +139,7 @@ class _Draft:
 
     def finish(self, problem: str | None = None) -> Element:
         if self.size > MAX_ELEMENT_CHARACTERS:
-            problem = "the record is longer than 16 MB"
+            problem = _("the record is longer than 16 MB")
         if self.is_blank:
-            problem = problem or "nothing stands between two commas"
+            problem = problem or _("nothing stands between two commas")
         return Element(self.begins or self.line, "".join(self.parts), problem)

@@ -27,10 +27,12 @@ from core.tsv import (
     find_encoding,
     make_row,
     open_export,
+    other_count,
     read_header_names,
     reject,
     split_fields,
 )
+from core.wording import N_, _, ngettext
 
 CHUNK_CHARACTERS = 65_536
 MAX_LINES_OF_A_ROW = 500  # of a CSV row
@@ -52,18 +54,18 @@ class FileKind(StrEnum):
 
     @property
     def words(self) -> str:
-        return _WORDS[self]
+        return _(_WORDS[self])
 
 
 _WORDS = {
-    FileKind.export: "Forum export",
-    FileKind.tsv: "Labelled TSV",
-    FileKind.csv: "Labelled CSV",
-    FileKind.jsonl: "Labelled JSONL",
-    FileKind.json: "Labelled JSON array",
-    FileKind.label_studio: "Label Studio export",
-    FileKind.label_studio_min: "Label Studio export (JSON-MIN)",
-    FileKind.doccano: "doccano export",
+    FileKind.export: N_("Forum export"),
+    FileKind.tsv: N_("Labelled TSV"),
+    FileKind.csv: N_("Labelled CSV"),
+    FileKind.jsonl: N_("Labelled JSONL"),
+    FileKind.json: N_("Labelled JSON array"),
+    FileKind.label_studio: N_("Label Studio export"),
+    FileKind.label_studio_min: N_("Label Studio export (JSON-MIN)"),
+    FileKind.doccano: N_("doccano export"),
 }
 
 
@@ -126,7 +128,7 @@ def _kind_of_json(text: str, *, is_array: bool) -> FileKind:
 def _shape_of_first(text: str, *, is_array: bool) -> Shape:
     begins = text.find("{")
     try:
-        first, _ = json.JSONDecoder().raw_decode(text, max(begins, 0))
+        first, _end = json.JSONDecoder().raw_decode(text, max(begins, 0))
     except (ValueError, RecursionError):
         # Longer than what was read of the file, or broken: by the words that only Label Studio puts there.
         is_task = is_array and '"annotations"' in text and '"data"' in text
@@ -144,7 +146,7 @@ def header_of(
         return Heading(kind, *read_header_names(stream, encoding=encoding))
     if kind is FileKind.csv:
         return Heading(kind, found, tuple(map(clean_unicode, _csv_header(_CsvLines(_text_lines(stream, found))))))
-    _, raw, _ = next(_records(stream, name, head, found), (0, "", None))
+    _number, raw, _problem = next(_records(stream, name, head, found), (0, "", None))
     try:
         first = json.loads(raw)
         names = tuple(map(clean_unicode, field_names(first))) if isinstance(first, dict) else ()
@@ -196,7 +198,7 @@ def _labelled(row: ExportRow | RejectedRow, order: Sequence[str]) -> ExportRow |
     if isinstance(row, RejectedRow):
         return row
     if row.label is None or not row.label.strip():
-        return reject(row.line, "no label", row.raw)
+        return reject(row.line, _("no label"), row.raw)
     try:
         return row._replace(label=read_label(row.label, order))
     except BadInput as err:
@@ -275,11 +277,11 @@ class _CsvLines:
         try:
             fields = next(csv.reader(self, strict=True), None)
         except csv.Error as err:
-            problem = f"not CSV: {err}"
+            problem = _("not CSV: {problem}").format(problem=err)
         if fields is None and problem is None:
             return None
         if self._is_open or (problem and len(self._row) > 1):
-            problem = "a quotation mark that begins a field is not closed"
+            problem = _("a quotation mark that begins a field is not closed")
             self._give_back()
         return _CsvRow(first, self._number, fields or [], "".join(self._row).rstrip("\r\n"), problem)
 
@@ -304,7 +306,7 @@ def _csv_rows(stream: BinaryIO, encoding: str, chosen: Mapping[str, str] | None)
     lines = _CsvLines(_text_lines(stream, encoding))
     columns = find_columns(_csv_header(lines), chosen, needs_pid=False)
     if "label" not in columns.roles:
-        raise BadInput("A CSV file is read as a labelled one and needs a column `label`; exports are tab-separated.")
+        raise BadInput(_("A CSV file is read as a labelled one and needs a column `label`; exports are tab-separated."))
     return _csv_body(lines, columns)
 
 
@@ -312,10 +314,24 @@ def _csv_header(lines: _CsvLines) -> list[str]:
     csv.field_size_limit(16_000_000)
     while row := lines.read_row():
         if row.problem:
-            raise BadInput(f"Line {row.first}, the header, cannot be read: {row.problem}.")
+            raise BadInput(
+                _("Line {first}, the header, cannot be read: {reason}.").format(first=row.first, reason=row.problem)
+            )
         if row.fields:
             return row.fields
-    raise BadInput("The file is empty.")
+    raise BadInput(_("The file is empty."))
+
+
+def _other_count(row: _CsvRow, wanted: int) -> str:
+    count = len(row.fields)
+    if row.last == row.first:
+        return other_count(count, wanted)
+    said = ngettext(
+        "{count} field in lines {first} to {last} where the header has {wanted}",
+        "{count} fields in lines {first} to {last} where the header has {wanted}",
+        count,
+    )
+    return said.format(count=count, first=row.first, last=row.last, wanted=wanted)
 
 
 def _csv_body(lines: _CsvLines, columns: Columns) -> Rows:
@@ -325,11 +341,9 @@ def _csv_body(lines: _CsvLines, columns: Columns) -> Rows:
         elif not row.fields:
             continue
         elif len(row.fields) != columns.count:
-            where = f" in lines {row.first} to {row.last}" if row.last > row.first else ""
-            counted = f"{len(row.fields)} fields{where} where the header has {columns.count}"
-            yield reject(row.first, counted, row.raw)
+            yield reject(row.first, _other_count(row, columns.count), row.raw)
         elif _SPOILED.search(row.raw):
-            yield reject(row.first, "bytes that do not decode", row.raw)
+            yield reject(row.first, _("bytes that do not decode"), row.raw)
         else:
             yield make_row(row.first, row.raw, row.fields, columns, needs_pid=False)
 
@@ -359,28 +373,28 @@ def _json_rows(records: Iterator[tuple[int, str, str | None]], reading: _Reading
 
 def _json_row(number: int, raw: str, reading: _Reading) -> ExportRow | RejectedRow:
     if _SPOILED.search(raw):
-        return reject(number, "bytes that do not decode", raw)
+        return reject(number, _("bytes that do not decode"), raw)
     try:
         value = json.loads(raw)
         if not isinstance(value, dict):
-            return reject(number, "not a JSON object", raw)
+            return reject(number, _("not a JSON object"), raw)
         record = plain_record(value, chosen=reading.chosen, order=reading.order)
-        columns = find_columns(list(record), reading.chosen, needs_pid=False, where="This record")
+        columns = find_columns(list(record), reading.chosen, needs_pid=False, where=N_("This record"))
         values = list(record.values())
         _require_text(values[columns.roles["text"]])
         fields = [_field(value) for value in values]
     except BadInput as err:
         return reject(number, str(err), raw)
     except ValueError:
-        return reject(number, "not JSON", raw)
+        return reject(number, _("not JSON"), raw)
     except RecursionError:
-        return reject(number, "nested too deeply", raw)
+        return reject(number, _("nested too deeply"), raw)
     return make_row(number, raw, fields, columns, needs_pid=False)
 
 
 def _require_text(value: object) -> None:
     if isinstance(value, bool | list | dict):
-        raise BadInput("the text is no string")
+        raise BadInput(_("the text is no string"))
 
 
 def _field(value: object) -> str | None:
@@ -411,4 +425,4 @@ def _task_id(row: ExportRow) -> object:
 def _agreed(task: list[ExportRow]) -> Rows:
     label = majority(row.label for row in task if row.label is not None)
     for row in task:
-        yield reject(row.line, DISAGREE, row.raw) if label is None else row._replace(label=label)
+        yield reject(row.line, _(DISAGREE), row.raw) if label is None else row._replace(label=label)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from core.domain import LABEL_NAMES, Label
 from core.errors import BadInput
+from core.wording import _
 
 _NAMES = {label.name: label.name for label in Label} | {label.chinese: label.name for label in Label}
 _NAMES |= {"正常": "normal", "可疑": "suspicious", "疑似违规": "suspicious"}
@@ -20,8 +21,12 @@ def parse_label(value: object) -> str:
     name = _NAMES.get(text.lower())
     if name is None:
         known = ", ".join(f"{label.name} ({label.chinese})" for label in Label)
-        hint = " Integers mean different things in different files; replace them by names." if text.isdigit() else ""
-        raise BadInput(f"unknown label {text[:40]!r}; known are {known}.{hint}")
+        said = (
+            _("unknown label {text!r}; known are {known}. Numbers mean different things in different files; use names.")
+            if text.isdigit()
+            else _("unknown label {text!r}; known are {known}.")
+        )
+        raise BadInput(said.format(text=text[:40], known=known))
     return name
 
 
@@ -35,12 +40,16 @@ def read_label(value: object, order: Sequence[str] = ()) -> str:
             return parse_label(value)
         except BadInput as err:
             raise BadInput(
-                f"{err} Or say what 0, 1, 2 mean here: on the import page, or --label-order {','.join(LABEL_NAMES)}."
+                _("{reason} Or say what 0, 1, 2 mean here: on the import page, or --label-order {order}.").format(
+                    reason=err, order=",".join(LABEL_NAMES)
+                )
             ) from err
     place = int(number[1])
     if place >= len(order):
         meant = ", ".join(f"{n} = {name}" for n, name in enumerate(order))
-        raise BadInput(f"unknown label {number[0]!r}; the order given says {meant}.")
+        raise BadInput(
+            _("unknown label {number!r}; the order given says {meant}.").format(number=number[0], meant=meant)
+        )
     return order[place]
 
 
@@ -52,8 +61,10 @@ def parse_order(names: Sequence[str]) -> tuple[str, ...]:
     order = tuple(parse_label(name) for name in names)
     if order and (len(order) < 2 or len(set(order)) < len(order)):
         raise BadInput(
-            f"The label order {', '.join(names)!r} does not name two or three labels once each; "
-            f"write for example {','.join(LABEL_NAMES)}, meaning 0, 1, 2."
+            _(
+                "The label order {names!r} does not name two or three labels once each; write for "
+                "example {order}, meaning 0, 1, 2."
+            ).format(names=", ".join(names), order=",".join(LABEL_NAMES))
         )
     return order
 

@@ -9,19 +9,19 @@ from core.errors import NotAllowed
 
 
 class Permission(StrEnum):
-    own_account = "own password and own sessions"
-    label = "decide, undo, skip; own figures"
-    manage_imports = "import files; see rejected and raw lines"
-    manage_runs = "retrain, score, cancel runs"
-    promote = "promote a model version"
-    manage_users = "invite, disable, change roles"
-    manage_policy = "change the policy"
-    review = "settle what is listed for review"
-    search = "search and browse posts"
-    look = "see distributions, families, versions and runs"
-    read_guidelines = "read the guidelines, their versions and examples"
-    write_guidelines = "write the guidelines, choose their examples"
-    see_author = "see author names whatever the policy says"
+    own_account = N_("own password and own sessions")
+    label = N_("decide, undo, skip; own figures")
+    manage_imports = N_("import files; see rejected and raw lines")
+    manage_runs = N_("retrain, score, cancel runs")
+    promote = N_("promote a model version")
+    manage_users = N_("invite, disable, change roles")
+    manage_policy = N_("change the policy")
+    review = N_("settle what is listed for review")
+    search = N_("search and browse posts")
+    look = N_("see distributions, families, versions and runs")
+    read_guidelines = N_("read the guidelines, their versions and examples")
+    write_guidelines = N_("write the guidelines, choose their examples")
+    see_author = N_("see author names whatever the policy says")
 
 
 ROLES: dict[Role, frozenset[Permission]] = {

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from core.errors import BadInput
+from core.wording import _
 
 COLUMN = "text"
 
@@ -22,14 +23,16 @@ def read_texts(paths: Sequence[Path]) -> list[str]:
     texts: list[str] = []
     for path in paths:
         if not path.is_file():
-            raise BadInput(f"{str(path)!r} is not a file; name text files to read.")
+            raise BadInput(_("{path!r} is not a file; name text files to read.").format(path=str(path)))
         try:
             found = readers.get(path.suffix.lower(), _line_texts)(path)
             texts += [text.strip() for text in found if text.strip()]
         except UnicodeDecodeError as err:
-            raise BadInput(f"{path} is not UTF-8 (byte {err.start}); convert it first.") from err
+            raise BadInput(
+                _("{path} is not UTF-8 (byte {start}); convert it first.").format(path=path, start=err.start)
+            ) from err
     if not texts:
-        raise BadInput("The files hold no text.")
+        raise BadInput(_("The files hold no text."))
     return texts
 
 
@@ -38,11 +41,19 @@ def _csv_texts(path: Path) -> Iterator[str]:
         rows = csv.reader(lines, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
         header = [name.strip().lower() for name in next(rows, [])]
         if COLUMN not in header:
-            raise BadInput(f"{path}, line 1: there is no column {COLUMN!r} among {', '.join(header)}.")
+            raise BadInput(
+                _("{path}, line 1: there is no column {column!r} among {header}.").format(
+                    path=path, column=COLUMN, header=", ".join(header)
+                )
+            )
         column = header.index(COLUMN)
         for row in rows:
             if len(row) != len(header):
-                raise BadInput(f"{path}, line {rows.line_num}: {len(row)} fields, the header has {len(header)}.")
+                raise BadInput(
+                    _("{path}, line {line}: {count} fields, the header has {wanted}.").format(
+                        path=path, line=rows.line_num, count=len(row), wanted=len(header)
+                    )
+                )
             yield row[column]
 
 
@@ -53,9 +64,15 @@ def _jsonl_texts(path: Path) -> Iterator[str]:
         try:
             text = json.loads(line)[COLUMN]
         except (ValueError, KeyError, TypeError) as err:
-            raise BadInput(f"{path}, line {number}: not a JSON object with a field {COLUMN!r}.") from err
+            raise BadInput(
+                _("{path}, line {number}: not a JSON object with a field {column!r}.").format(
+                    path=path, number=number, column=COLUMN
+                )
+            ) from err
         if not isinstance(text, str):
-            raise BadInput(f"{path}, line {number}: {COLUMN!r} is not a string.")
+            raise BadInput(
+                _("{path}, line {number}: {column!r} is not a string.").format(path=path, number=number, column=COLUMN)
+            )
         yield text
 
 

@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple
 
 from core.errors import BadInput
 from core.text import clean_unicode, has_text
+from core.wording import N_, _, ngettext
 
 HEAD_BYTES = 65_536
 MAX_LINE_BYTES = 16_000_000
@@ -32,7 +33,8 @@ _ROLES = {
 }
 ENOUGH_CHARACTERS = 2_000  # beyond ASCII, to tell UTF-8 from GB18030
 ROLES = tuple(_ROLES)
-_TOO_LONG = "the line is longer than 16 MB"
+LINE_1 = N_("Line 1")
+_TOO_LONG = N_("the line is longer than 16 MB")
 _INVISIBLE = "\ufeff\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -82,7 +84,7 @@ class Columns:
 
 
 def find_columns(
-    header: Sequence[str], chosen: Mapping[str, str] | None = None, *, needs_pid: bool = True, where: str = "Line 1"
+    header: Sequence[str], chosen: Mapping[str, str] | None = None, *, needs_pid: bool = True, where: str = LINE_1
 ) -> Columns:
     """Match header names to roles without regard to case, order or blanks; `chosen` (role to name) goes first.
 
@@ -92,24 +94,40 @@ def find_columns(
     roles: dict[str, int] = {}
     for role, wanted in (chosen or {}).items():
         if role not in _ROLES or wanted.strip().lower() not in names:
-            raise BadInput(f"There is no column {wanted!r} to use as {role!r}; the columns are {_listed(header)}.")
+            raise BadInput(
+                _("There is no column {wanted!r} to use as {role!r}; the columns are {header}.").format(
+                    wanted=wanted, role=role, header=_listed(header)
+                )
+            )
         roles[role] = names.index(wanted.strip().lower())
     for role, usual in _ROLES.items():
         found = next((names.index(name) for name in usual if name in names), None)
         if role not in roles and found is not None and found not in roles.values():
             roles[role] = found
     missing = [role for role in (("pid", "text") if needs_pid else ("text",)) if role not in roles]
-    if missing and not roles and where == "Line 1" and any(_LIKE_A_VALUE.fullmatch(name) for name in header):
+    if missing and not roles and where == LINE_1 and any(_LIKE_A_VALUE.fullmatch(name) for name in header):
         raise BadInput(
-            f"{where} looks like a row, not like a header. Put a line with the names of the {len(header)} columns in "
-            "front, separated by tabs: pid, context and what else there is."
+            _(
+                "{where} looks like a row, not like a header. Put a line with the names of the {count} "
+                "columns in front, separated by tabs: pid, context and what else there is."
+            ).format(where=_(where), count=len(header))
         )
     if missing:
-        wanted = " and none for ".join(f"{role} (usually {', '.join(_ROLES[role])})" for role in missing)
+        names_of = [_("{role} (usually {names})").format(role=role, names=", ".join(_ROLES[role])) for role in missing]
+        wanted = (
+            names_of[0]
+            if len(missing) == 1
+            else _("{first} and none for {second}").format(first=names_of[0], second=names_of[1])
+        )
         options = " ".join(f"--column {role}=NAME" for role in missing)
         raise BadInput(
-            f"{where} names no column for {wanted}; the columns are {_listed(header)}. "
-            f"Choose {'it' if len(missing) == 1 else 'them'} on the import page, or with {options}."
+            ngettext(
+                "{where} names no column for {wanted}; the columns are {header}. Choose it on the import page, or with "
+                "{options}.",
+                "{where} names no column for {wanted}; the columns are {header}. Choose them on the import page, or "
+                "with {options}.",
+                len(missing),
+            ).format(where=_(where), wanted=wanted, header=_listed(header), options=options)
         )
     return Columns(len(header), roles, _name_others(header, set(roles.values())))
 
@@ -176,7 +194,11 @@ def find_encoding(stream: BinaryIO, encoding: str) -> tuple[bytes, str]:
     Raises BadInput for an encoding that is not offered, and for what is plainly no text.
     """
     if encoding not in ENCODINGS:
-        raise BadInput(f"Encoding {encoding!r} is not one of {', '.join(ENCODINGS)}.")
+        raise BadInput(
+            _("Encoding {encoding!r} is not one of {encodings}.").format(
+                encoding=encoding, encodings=", ".join(ENCODINGS)
+            )
+        )
     stream.seek(0)
     head = stream.read(HEAD_BYTES)
     refuse_other_formats(head)
@@ -188,7 +210,7 @@ def find_encoding(stream: BinaryIO, encoding: str) -> tuple[bytes, str]:
     else:
         found = "utf-8-sig" if encoding == "utf-8" else encoding
     if not found.startswith("utf-16") and len(_CONTROLS.findall(head)) > max(8, len(head) // 50):
-        raise BadInput("The file is not a text file. Export the posts as tab-separated text (TSV).")
+        raise BadInput(_("The file is not a text file. Export the posts as tab-separated text (TSV)."))
     stream.seek(0)
     return head, found
 
@@ -196,17 +218,17 @@ def find_encoding(stream: BinaryIO, encoding: str) -> tuple[bytes, str]:
 def refuse_other_formats(head: bytes) -> None:
     """Raise BadInput for what is plainly no text export."""
     if not head:
-        raise BadInput("The file is empty.")
+        raise BadInput(_("The file is empty."))
     formats = {
-        b"PK\x03\x04": "an Excel workbook or ZIP archive; save it as tab-separated text",
-        b"\x1f\x8b": "compressed with gzip; unpack it first",
-        b"\xd0\xcf\x11\xe0": "an old Excel workbook; save it as tab-separated text",
-        b"%PDF": "a PDF",
-        b"SQLite format 3": "a SQLite database",
+        b"PK\x03\x04": _("The file is an Excel workbook or ZIP archive; save it as tab-separated text."),
+        b"\x1f\x8b": _("The file is compressed with gzip; unpack it first."),
+        b"\xd0\xcf\x11\xe0": _("The file is an old Excel workbook; save it as tab-separated text."),
+        b"%PDF": _("The file is a PDF."),
+        b"SQLite format 3": _("The file is a SQLite database."),
     }
-    for magic, what in formats.items():
+    for magic, said in formats.items():
         if head.startswith(magic):
-            raise BadInput(f"The file is {what}.")
+            raise BadInput(said)
 
 
 def open_export(
@@ -216,7 +238,7 @@ def open_export(
 
     Raises BadInput at once for a file that is no export at all.
     """
-    _, found_encoding = find_encoding(stream, encoding)
+    _head, found_encoding = find_encoding(stream, encoding)
     lines = logical_lines(stream, found_encoding)
     header = read_header(lines)
     refuse_other_separators(header)
@@ -227,25 +249,28 @@ def open_export(
 def refuse_other_separators(header: Sequence[str]) -> None:
     if len(header) > 1:
         return
-    for mark, name in ((",", "commas"), (";", "semicolons"), ("|", "bars")):
+    for mark, name in ((",", _("commas")), (";", _("semicolons")), ("|", _("bars"))):
         if mark in header[0]:
-            raise BadInput(f"Line 1 has {name} and no tab: this looks like CSV. Export as tab-separated text (TSV).")
+            said = _("Line 1 has {name} and no tab: this looks like CSV. Export as tab-separated text (TSV).")
+            raise BadInput(said.format(name=name))
 
 
 def read_header_names(stream: BinaryIO, *, encoding: str = "auto") -> tuple[str, tuple[str, ...]]:
     """Return (encoding found, header names as they stand) of an export."""
-    _, found = find_encoding(stream, encoding)
+    _head, found = find_encoding(stream, encoding)
     return found, tuple(read_header(logical_lines(stream, found)))
 
 
 def read_header(lines: Iterator[Line]) -> list[str]:
     first = next(lines, None)
     if first is None:
-        raise BadInput("The file is empty.")
+        raise BadInput(_("The file is empty."))
     if "\r" in first.text:
-        raise BadInput("Line 1 has carriage returns inside: the lines must end in line feeds (\\n or \\r\\n).")
+        raise BadInput(_("Line 1 has carriage returns inside: the lines must end in line feeds (\\n or \\r\\n)."))
     if first.problem:
-        raise BadInput(f"Line 1, the header, cannot be read: {first.problem}. Choose another encoding.")
+        raise BadInput(
+            _("Line 1, the header, cannot be read: {reason}. Choose another encoding.").format(reason=first.problem)
+        )
     fields = split_fields(first.text.removeprefix("\ufeff"))
     return ["\\N" if name is None else clean_unicode(name).strip() for name in fields]
 
@@ -272,12 +297,12 @@ def logical_lines(stream: BinaryIO, encoding: str, *, first: int = 1) -> Iterato
             continue
         begun = begun or number
         problem = problem or trouble
-        goes_on = trouble != _TOO_LONG and _continues(body)
+        goes_on = trouble != _(_TOO_LONG) and _continues(body)
         if size <= MAX_LINE_BYTES:  # the rest of a longer row is read, and left
             pending.append(body[:-1] + "\\n" if goes_on else body)  # the newline belongs to the field
             size += len(body)
         else:
-            problem = problem or _TOO_LONG
+            problem = problem or _(_TOO_LONG)
         if goes_on:
             continue
         whole = "".join(pending)
@@ -285,7 +310,7 @@ def logical_lines(stream: BinaryIO, encoding: str, *, first: int = 1) -> Iterato
             yield Line(begun, whole, problem)
         pending, size, begun, problem = [], 0, 0, None
     if pending:
-        yield Line(begun, "".join(pending), problem or "the file ends inside this row")
+        yield Line(begun, "".join(pending), problem or _("the file ends inside this row"))
 
 
 def _continues(body: str) -> bool:
@@ -306,13 +331,14 @@ def _physical_lines(stream: BinaryIO, encoding: str) -> Iterator[tuple[str, str 
     while raw := stream.readline(MAX_LINE_BYTES):
         if len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n"):
             _skip_rest_of_line(stream)
-            yield raw[:MAX_RAW_CHARACTERS].decode(encoding, "replace"), _TOO_LONG
+            yield raw[:MAX_RAW_CHARACTERS].decode(encoding, "replace"), _(_TOO_LONG)
             continue
         try:
             yield raw.decode(encoding), None
         except UnicodeDecodeError as err:
             bad = raw[err.start : err.start + 4].hex(" ")
-            problem = f"bytes that are not {encoding.upper()} at byte {err.start + 1} of the line ({bad})"
+            said = _("bytes that are not {encoding} at byte {place} of the line ({bad})")
+            problem = said.format(encoding=encoding.upper(), place=err.start + 1, bad=bad)
             yield raw.decode(encoding, "backslashreplace"), problem
 
 
@@ -337,15 +363,15 @@ def _utf16_lines(stream: BinaryIO, encoding: str) -> Iterator[tuple[str, str | N
         pieces.append(rest)
         size += len(rest)
         if size > MAX_LINE_BYTES // 2:
-            raise BadInput("A line is longer than 16 MB; the file is no export, or the encoding is not UTF-16.")
+            raise BadInput(_("A line is longer than 16 MB; the file is no export, or the encoding is not UTF-16."))
     is_cut = bool(decoder.getstate()[0])
     if is_cut or any(pieces):
         line, problem = _utf16_line("".join(pieces))
-        yield line, problem or ("the file ends inside a character" if is_cut else None)
+        yield line, problem or (_("the file ends inside a character") if is_cut else None)
 
 
 def _utf16_line(line: str) -> tuple[str, str | None]:
-    return line, "half a character (a lone surrogate)" if _LONE_SURROGATE.search(line) else None
+    return line, _("half a character (a lone surrogate)") if _LONE_SURROGATE.search(line) else None
 
 
 def split_fields(line: str) -> list[str | None]:
@@ -383,8 +409,16 @@ def to_row(line: Line, columns: Columns, *, needs_pid: bool) -> ExportRow | Reje
     is_plain = _NOT_PLAIN.search(line.text) is None
     fields = line.text.split("\t") if is_plain else split_fields(line.text)
     if len(fields) != columns.count:
-        return reject(line.number, f"{len(fields)} fields where the header has {columns.count}", line.text)
+        return reject(line.number, other_count(len(fields), columns.count), line.text)
     return make_row(line.number, line.text, fields, columns, needs_pid=needs_pid, is_clean=is_plain)
+
+
+def other_count(count: int, wanted: int) -> str:
+    """Why a row with another number of fields than the header cannot be used."""
+    said = ngettext(
+        "{count} field where the header has {wanted}", "{count} fields where the header has {wanted}", count
+    )
+    return said.format(count=count, wanted=wanted)
 
 
 def make_row(
@@ -401,11 +435,11 @@ def make_row(
     ]
     pid, text = (found_pid or "").strip().strip(_INVISIBLE), found_text or ""
     if not pid and needs_pid:
-        return reject(number, "no pid", raw)
+        return reject(number, _("no pid"), raw)
     if pid and not (pid.isascii() and pid.isdigit() and len(pid) <= 20):
-        return reject(number, f"pid {pid[:40]!r} is not a number", raw)
+        return reject(number, _("pid {pid!r} is not a number").format(pid=pid[:40]), raw)
     if not has_text(text):
-        return reject(number, "no text", raw)
+        return reject(number, _("no text"), raw)
     extra = {name: value for name, place in columns.extra.items() if (value := fields[place]) is not None}
     identity = pid.lstrip("0") or pid[:1] or None
     return ExportRow(number, identity, text, hit_word, author, author_id, ip, label, extra, raw)

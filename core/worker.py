@@ -28,6 +28,7 @@ from core.metrics import measure
 from core.services import importing, queueing, scoring, searching, takeback, training
 from core.services.runs import HEARTBEAT_EVERY_S
 from core.settings import Settings, read_settings
+from core.wording import N_, _
 from db import runs
 from db.engine import DatabaseBusy, migrate, open_engine, read, write
 
@@ -55,7 +56,7 @@ class Context:
     def report(self, stage: str, done: int, total: int | None, message: str) -> None:
         """Store progress; raises Cancelled when somebody asked the run to stop."""
         if self.pulse.must_stop:
-            raise Cancelled(f"Run {self.run.id} was cancelled.")
+            raise Cancelled(_("Run {id} was cancelled.").format(id=self.run.id))
         with write(self.engine) as conn:
             before = runs.require_run(conn, self.run.id).stage
             runs.report_progress(conn, self.run.id, stage=stage, done=done, total=total, message=message)
@@ -109,7 +110,11 @@ def execute(settings: Settings, engine: Engine, run_id: int, *, listen: Listener
     with write(engine) as conn:
         found = runs.claim_run(conn, run_id, pid=me.pid, process_started=me.create_time(), now=utc_now())
     if found is None:
-        raise Conflict(f"Run {run_id} cannot start: it is not queued, or another run of its kind is running.")
+        raise Conflict(
+            _("Run {run_id} cannot start: it is not queued, or another run of its kind is running.").format(
+                run_id=run_id
+            )
+        )
     logger.info("%s run %s for %s begins in process %s", found.kind, run_id, found.created_by, me.pid)
     status, result, error, details = RunStatus.failed, None, None, None
     try:
@@ -122,7 +127,8 @@ def execute(settings: Settings, engine: Engine, run_id: int, *, listen: Listener
         error = str(err)
     except Exception as err:
         logger.exception("run %s failed", run_id)
-        error = f"Unexpected {type(err).__name__}: {err}. The log of run {run_id} tells more."
+        said = _("Unexpected {kind}: {error}. The log of run {run_id} tells more.")
+        error = said.format(kind=type(err).__name__, error=err, run_id=run_id)
         details = traceback.format_exc()
     with write(engine) as conn:
         if runs.require_run(conn, run_id).published_at is not None:  # an import is done once it is published,
@@ -160,12 +166,12 @@ def _release_memory() -> None:
 def train_version(context: Context) -> dict[str, object]:
     """Train on a snapshot; returns the new version's name and its metrics on what was kept aside."""
     stay_offline()
-    context.report("preparing", 0, None, "loading the libraries")
+    context.report(N_("preparing"), 0, None, N_("loading the libraries"))
     from core.learning import scoring as learned
     from core.learning import training as learning
 
     request = training.TrainingRequest(**context.run.config)  # type: ignore[arg-type]
-    context.report("preparing", 0, None, "taking a snapshot of the decisions")
+    context.report(N_("preparing"), 0, None, N_("taking a snapshot of the decisions"))
     snapshot = training.take_snapshot(context.engine, context.run.id)
     encoder = encoders.resolve_encoder(request.base, **encoder_places(context.settings))
     name = training.next_version_name(context.engine)
@@ -174,7 +180,7 @@ def train_version(context: Context) -> dict[str, object]:
 
     def measure_aside(folder: Path) -> dict[str, object]:
         nonlocal said
-        context.report("evaluating", 0, None, "scoring what was kept aside")
+        context.report(N_("evaluating"), 0, None, N_("scoring what was kept aside"))
         said = learned.load_classifier(folder, base_path=encoder.path).probabilities([t.text for t in aside])
         return _figures(aside, said)
 
@@ -228,25 +234,25 @@ def _report_training(context: Context, progress: TrainingProgress) -> None:
 def score_pool(context: Context) -> dict[str, object]:
     """Score what the version has not scored yet; the queue is renewed whenever the scored part has doubled."""
     stay_offline()
-    context.report("preparing", 0, None, "loading the libraries")
+    context.report(N_("preparing"), 0, None, N_("loading the libraries"))
     from core.learning import scoring as learned
 
     version = scoring.version_to_score(context.engine, str(context.run.config["version"]))
     total = scoring.count_unscored(context.engine, version)
-    context.report("preparing", 0, total, f"loading {version.name}")
+    context.report(N_("preparing"), 0, total, _("loading {version}").format(version=version.name))
     encoder = encoders.resolve_encoder(version.base, **encoder_places(context.settings))
     classifier = learned.load_classifier(context.settings.versions_dir / version.folder, base_path=encoder.path)
     done, last, renew_at = 0, 0, TEXTS_BEFORE_FIRST_RENEWAL
     while texts := scoring.unscored_texts(context.engine, version, after=last, limit=TEXTS_PER_STEP):
-        ids = [text_id for text_id, _ in texts]
-        proba = classifier.probabilities([text for _, text in texts])
+        ids = [text_id for text_id, _text in texts]
+        proba = classifier.probabilities([text for _text_id, text in texts])
         scoring.store_predictions(context.engine, _predictions(version.id, ids, proba))
         done, last = done + len(ids), ids[-1]
-        context.report("scoring", done, max(total, done), "")
+        context.report(N_("scoring"), done, max(total, done), "")
         if done >= renew_at and done < total:
             queueing.renew_queue(context.engine, now=utc_now())
             renew_at = done * 2
-    context.report("renewing the queue", done, done, "")
+    context.report(N_("renewing the queue"), done, done, "")
     queueing.renew_queue(context.engine, now=utc_now())
     return {"version": version.name, "scored": done}
 
@@ -254,7 +260,7 @@ def score_pool(context: Context) -> dict[str, object]:
 def _predictions(version_id: int, text_ids: list[int], proba: npt.NDArray[np.float32]) -> list[Prediction]:
     """proba: (len(text_ids), 3), checked to be probabilities where they leave the model."""
     if len(proba) and not (proba.min() >= 0 and np.abs(proba.sum(axis=1) - 1).max() < 1e-3):
-        raise TiebreakError("The model returned something that is not a probability; the version may be damaged.")
+        raise TiebreakError(_("The model returned something that is not a probability; the version may be damaged."))
     return [
         Prediction(version_id, text_id, (float(row[0]), float(row[1]), float(row[2])))
         for text_id, row in zip(text_ids, proba, strict=True)
@@ -328,9 +334,17 @@ def pretrain_encoder(
 def _refuse_overwriting(out_dir: Path) -> None:
     """Pretraining takes hours: a second one must not take the first one's place without a word."""
     if (out_dir / "checkpoint" / "state.pt").is_file():
-        raise Conflict(f"{out_dir} holds an unfinished encoder; --resume goes on with it, --force begins anew.")
+        raise Conflict(
+            _("{out_dir} holds an unfinished encoder; --resume goes on with it, --force begins anew.").format(
+                out_dir=out_dir
+            )
+        )
     if encoders.weights_file(out_dir) is not None:
-        raise Conflict(f"{out_dir} holds an encoder already; name another folder, or --force to overwrite it.")
+        raise Conflict(
+            _("{out_dir} holds an encoder already; name another folder, or --force to overwrite it.").format(
+                out_dir=out_dir
+            )
+        )
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from core.domain import Invitation, Language, ListedSession, Role, Session, User
 from core.errors import NotFound
+from core.wording import _
 from db.tables import invitation, session, signin_failure, user
 
 
@@ -33,7 +34,7 @@ def find_user(conn: Connection, name: str) -> User | None:
 def require_user(conn: Connection, name: str) -> User:
     found = find_user(conn, name)
     if found is None:
-        raise NotFound(f"There is no user {name!r}; `tiebreak users list` shows those there are.")
+        raise NotFound(_("There is no user {name!r}; `tiebreak users list` shows those there are.").format(name=name))
     return found
 
 

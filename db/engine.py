@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, Select, Table, create_engine, event, 
 from sqlalchemy.exc import OperationalError
 
 from core.errors import BadInput, Conflict
+from core.wording import _
 
 DatabaseBusy = OperationalError  # locked for longer than the timeout, or the disk is full
 PAGES_UNCHECKED = 20_000  # of the write-ahead log: a decision is not to pay for what an import has written
@@ -174,7 +175,11 @@ def migrate(engine: Engine, *, backups_dir: Path) -> Path | None:
         return None
     known = {script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()}
     if current is not None and current not in known:
-        raise Conflict(f"{path} has schema {current!r}, written by a newer Tiebreak than this one; update Tiebreak.")
+        raise Conflict(
+            _("{path} has schema {current!r}, written by a newer Tiebreak than this one; update Tiebreak.").format(
+                path=path, current=current
+            )
+        )
     saved = backup(engine, backups_dir=backups_dir, reason="before-migration") if current is not None else None
     config = _alembic()
     with write(engine) as conn:  # one writer: two processes that start at once migrate one after the other
@@ -202,15 +207,23 @@ def backup(engine: Engine, *, backups_dir: Path, reason: str = "backup") -> Path
 def restore(engine: Engine, *, source: Path, backups_dir: Path) -> Path | None:
     """Put a backup in the database's place; what was there is backed up first (its path is returned)."""
     if not source.is_file():
-        raise BadInput(f"{str(source)!r} is not a file; name one of the backups in {backups_dir}.")
+        raise BadInput(
+            _("{source!r} is not a file; name one of the backups in {backups_dir}.").format(
+                source=str(source), backups_dir=backups_dir
+            )
+        )
     with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as origin:
         try:
             intact = origin.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
             origin.execute("SELECT version_num FROM alembic_version")
         except sqlite3.DatabaseError as err:
-            raise BadInput(f"{str(source)!r} is not a backup of Tiebreak ({err}).") from err
+            raise BadInput(
+                _("{source!r} is not a backup of Tiebreak ({err}).").format(source=str(source), err=err)
+            ) from err
         if not intact:
-            raise BadInput(f"{str(source)!r} is damaged (integrity check failed); choose another backup.")
+            raise BadInput(
+                _("{source!r} is damaged (integrity check failed); choose another backup.").format(source=str(source))
+            )
         path = database_path(engine)
         path.parent.mkdir(parents=True, exist_ok=True)
         saved = backup(engine, backups_dir=backups_dir, reason="before-restore") if path.exists() else None

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, exists, func, insert, select
 
 from core.domain import ModelVersion, Prediction
 from core.errors import NotFound
+from core.wording import _
 from db.posts import is_visible
 from db.tables import distinct_text, model_version, post, prediction, promotion
 
@@ -54,7 +55,9 @@ def list_versions(conn: Connection) -> list[ModelVersion]:
 def require_version(conn: Connection, name: str) -> ModelVersion:
     row = conn.execute(select(model_version).where(model_version.c.name == name)).one_or_none()
     if row is None:
-        raise NotFound(f"There is no model version {name!r}; `tiebreak models list` shows those there are.")
+        raise NotFound(
+            _("There is no model version {name!r}; `tiebreak models list` shows those there are.").format(name=name)
+        )
     return _to_version(row)
 
 

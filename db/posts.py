@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, exists
 from core.domain import Label, Post, SourceTrust
 from core.drafts import DraftHit
 from core.errors import NotFound
+from core.wording import _
 from db.engine import each_of, insert_rows, plain_rows
 from db.tables import decision, distinct_text, family_place, hit, post, prediction, run, sighting, source
 
@@ -221,7 +222,9 @@ def _to_post(row: Row[int, str, int, str, str, str, str]) -> Post:
 def require_post(conn: Connection, post_id: int) -> Post:
     row = conn.execute(_posts().where(post.c.id == post_id)).one_or_none()
     if row is None:
-        raise NotFound(f"There is no post {post_id}; `tiebreak queue` lists posts with their ids.")
+        raise NotFound(
+            _("There is no post {post_id}; `tiebreak queue` lists posts with their ids.").format(post_id=post_id)
+        )
     return _to_post(row)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from core.domain import OPEN_STATUSES, Run, RunKind, RunStatus
 from core.errors import NotFound
+from core.wording import _
 from db.tables import run, run_point
 
 
@@ -38,7 +39,7 @@ def get_run(conn: Connection, run_id: int) -> Run | None:
 def require_run(conn: Connection, run_id: int) -> Run:
     found = get_run(conn, run_id)
     if found is None:
-        raise NotFound(f"There is no run {run_id}; `tiebreak runs list` shows those there are.")
+        raise NotFound(_("There is no run {run_id}; `tiebreak runs list` shows those there are.").format(run_id=run_id))
     return found
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from core.domain import SourceKind, SourceTrust
 from core.errors import Conflict, NotFound
+from core.wording import _
 from db.posts import stands
 from db.tables import decision, source
 
@@ -46,8 +47,10 @@ def refuse_other_trust(conn: Connection, *, kind: SourceKind, name: str, trust: 
     known = conn.execute(select(source.c.trust).where(source.c.kind == kind, source.c.name == name)).scalar()
     if None not in (known, trust) and known != trust:
         raise Conflict(
-            f"The source {name!r} is known as {known}, not as {trust}. Change that on the Review page, "
-            "or give these decisions another source."
+            _(
+                "The source {name!r} is known as {known}, not as {trust}. Change that on the Review "
+                "page, or give these decisions another source."
+            ).format(name=name, known=known, trust=trust)
         )
 
 
@@ -70,7 +73,9 @@ def list_sources(conn: Connection) -> list[Source]:
 def require_source(conn: Connection, source_id: int) -> Source:
     found = next((known for known in list_sources(conn) if known.id == source_id), None)
     if found is None:
-        raise NotFound(f"There is no source {source_id}; the Review page lists those there are.")
+        raise NotFound(
+            _("There is no source {source_id}; the Review page lists those there are.").format(source_id=source_id)
+        )
     return found
 
 

@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 from core.domain import LABEL_NAMES
 from core.encoders import weights_file
 from core.errors import BadInput
+from core.wording import _
 
 
 def quieten_libraries() -> None:
@@ -43,7 +44,7 @@ def load_base(path: Path) -> Any:
             dtype=torch.float32,
         )
     except (OSError, ValueError, RuntimeError, pickle.UnpicklingError) as err:
-        raise BadInput(f"The base encoder in {path} cannot be loaded: {err}") from err
+        raise BadInput(_("The base encoder in {path} cannot be loaded: {err}").format(path=path, err=err)) from err
 
 
 def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
@@ -52,7 +53,7 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
             path, local_files_only=True, trust_remote_code=False
         )
     except (OSError, ValueError) as err:
-        raise BadInput(f"The tokenizer in {path} cannot be loaded: {err}") from err
+        raise BadInput(_("The tokenizer in {path} cannot be loaded: {err}").format(path=path, err=err)) from err
     return tokenizer
 
 
@@ -60,6 +61,6 @@ def weights_hash(path: Path) -> str:
     """SHA-256 of the encoder's weights file: which encoder it is, wherever it lies."""
     weights = weights_file(path)
     if weights is None:
-        raise BadInput(f"{path} holds no weights (model.safetensors or pytorch_model.bin).")
+        raise BadInput(_("{path} holds no weights (model.safetensors or pytorch_model.bin).").format(path=path))
     with weights.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -11,6 +11,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineMod
 
 from core.encoders import TOKENIZERS, WEIGHTS, Encoder, read_encoder
 from core.errors import BadInput
+from core.wording import _
 
 FILES = ["config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", *TOKENIZERS]
 
@@ -28,22 +29,28 @@ def fetch_encoder(name: str, base_dir: Path) -> Encoder:
         offered = HfApi().list_repo_files(name)
         weights = next((file for file in WEIGHTS if file in offered), None)
         if weights is None:
-            raise BadInput(f"{name!r} offers none of {', '.join(WEIGHTS)}; choose another encoder.")
+            raise BadInput(
+                _("{name!r} offers none of {weights}; choose another encoder.").format(
+                    name=name, weights=", ".join(WEIGHTS)
+                )
+            )
         snapshot_download(name, local_dir=partial, allow_patterns=[*FILES, weights])
         encoder = read_encoder(partial, name=name, origin="models/base")
         if encoder is None:
-            raise BadInput(f"{name!r} is not a complete BERT-like encoder; choose another one.")
+            raise BadInput(_("{name!r} is not a complete BERT-like encoder; choose another one.").format(name=name))
         shutil.rmtree(partial / ".cache", ignore_errors=True)
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
     except RepositoryNotFoundError as err:
-        raise BadInput(f"The hub has no model {name!r}; check the spelling (ORG/NAME).") from err
+        raise BadInput(_("The hub has no model {name!r}; check the spelling (ORG/NAME).").format(name=name)) from err
     except HFValidationError as err:
-        raise BadInput(f"{name!r} is not a model name of the form ORG/NAME.") from err
+        raise BadInput(_("{name!r} is not a model name of the form ORG/NAME.").format(name=name)) from err
     except (HTTPError, HfHubHTTPError, OfflineModeIsEnabled, OSError) as err:
         raise BadInput(
-            f"The hub cannot be reached ({type(err).__name__}). Set HF_ENDPOINT to a mirror, or copy the folder into "
-            f"{target} by hand (see the README)."
+            _(
+                "The hub cannot be reached ({name}). Set HF_ENDPOINT to a mirror, or copy the folder "
+                "into {target} by hand (see the README)."
+            ).format(name=type(err).__name__, target=target)
         ) from err
     finally:
         shutil.rmtree(partial, ignore_errors=True)

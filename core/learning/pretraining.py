@@ -22,6 +22,7 @@ from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, PreTrainedT
 from core.errors import BadInput, Cancelled
 from core.learning.classifiers import quieten_libraries
 from core.learning.vocabulary import build_vocabulary, make_tokenizer
+from core.wording import _
 
 CHECKPOINT_EVERY_S = 120
 HELD_OUT = 0.01
@@ -87,7 +88,9 @@ def pretrain(
     torch.manual_seed(config.seed)
     checkpoint = out_dir / "checkpoint"
     if resume and not (checkpoint / "state.pt").is_file():
-        raise BadInput(f"There is no checkpoint in {checkpoint}; start without --resume.")
+        raise BadInput(
+            _("There is no checkpoint in {checkpoint}; start without --resume.").format(checkpoint=checkpoint)
+        )
     tokenizer, model = _load(checkpoint) if resume else _start(texts, checkpoint, config)
     ids = [tokens for tokens in _encode(tokenizer, texts, config.train_tokens) if len(tokens) > 4]
     held_out = ids[:: round(1 / HELD_OUT)]
@@ -236,7 +239,11 @@ def _train(
                 _save_checkpoint(model, checkpoint, optimizer, generator, step, spent + now - sitting)
                 saved = now
             if must_stop:
-                raise Cancelled(f"Pretraining was stopped at step {step} of {steps}; --resume goes on from there.")
+                raise Cancelled(
+                    _("Pretraining was stopped at step {step} of {steps}; --resume goes on from there.").format(
+                        step=step, steps=steps
+                    )
+                )
     return spent + time.monotonic() - sitting
 
 

@@ -17,6 +17,7 @@ from core.domain import LABEL_NAMES
 from core.errors import BadInput
 from core.learning.classifiers import load_base, load_tokenizer, weights_hash
 from core.learning.device import Device, find_device
+from core.wording import _
 
 BATCH_SIZE = 64
 
@@ -26,10 +27,14 @@ def read_manifest(version_dir: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((version_dir / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as err:
-        raise BadInput(f"{version_dir} holds no model version (manifest.json: {err}).") from err
+        raise BadInput(
+            _("{version_dir} holds no model version (manifest.json: {err}).").format(version_dir=version_dir, err=err)
+        ) from err
     if manifest.get("labels") != list(LABEL_NAMES):
         raise BadInput(
-            f"{version_dir} has labels {manifest.get('labels')}, expected {list(LABEL_NAMES)} in this order."
+            _("{version_dir} has labels {labels}, expected {expected} in this order.").format(
+                version_dir=version_dir, labels=manifest.get("labels"), expected=list(LABEL_NAMES)
+            )
         )
     return manifest
 
@@ -43,8 +48,16 @@ def load_classifier(version_dir: Path, *, base_path: Path) -> Classifier:
     expected, found = manifest["base"]["sha256"], weights_hash(base_path)
     if found != expected:
         raise BadInput(
-            f"{version_dir.name} was trained on {manifest['base']['name']} with weights {expected[:12]}…, but "
-            f"{base_path} holds {found[:12]}…; put the original base encoder back."
+            _(
+                "{name} was trained on {base} with weights {expected}…, but {base_path} holds {found}…; "
+                "put the original base encoder back."
+            ).format(
+                name=version_dir.name,
+                base=manifest["base"]["name"],
+                expected=expected[:12],
+                base_path=base_path,
+                found=found[:12],
+            )
         )
     model = PeftModel.from_pretrained(load_base(base_path), version_dir, is_trainable=False, local_files_only=True)
     return Classifier(model.merge_and_unload(), load_tokenizer(version_dir), find_device(), _max_tokens(manifest))

@@ -39,6 +39,7 @@ from core.errors import Cancelled, Conflict
 from core.learning.classifiers import load_base, load_tokenizer, weights_hash
 from core.learning.device import Device, find_device
 from core.learning.metric import compute_metrics
+from core.wording import N_, _
 
 LABELS_A_CLASS = 8
 ENOUGH_TO_CHOOSE = 200  # evaluation posts; with fewer, the best epoch is the luckiest one
@@ -137,7 +138,14 @@ def train(
     schedule = plan(training, evaluation, quick=config.quick)
     device = find_device()
     report(
-        TrainingProgress("preparing", 0, schedule.steps, f"{config.base_name} on {device.name} in {device.precision}")
+        TrainingProgress(
+            N_("preparing"),
+            0,
+            schedule.steps,
+            _("{base} on {device} in {precision}").format(
+                base=config.base_name, device=device.name, precision=device.precision
+            ),
+        )
     )
     partial = out_dir.with_name(out_dir.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -165,9 +173,9 @@ def train(
         begun = time.monotonic()
         trainer.train()
         if watcher.was_cancelled:
-            raise Cancelled("Training was cancelled; nothing was changed.")
+            raise Cancelled(_("Training was cancelled; nothing was changed."))
         watcher.restore_best()
-        report(TrainingProgress("saving", trainer.state.global_step, schedule.steps))
+        report(TrainingProgress(N_("saving"), trainer.state.global_step, schedule.steps))
         manifest = _manifest(config, schedule, device, training, evaluation, weights, warnings, watcher)
         manifest["seconds"] = round(time.monotonic() - begun, 1)
         _save(model, tokenizer, partial, config)
@@ -189,13 +197,17 @@ def refuse_too_few(training: Sequence[TrainingExample]) -> None:
     counts = Counter(example.label for example in training)
     if sum(count >= LABELS_A_CLASS for count in counts.values()) < 2:
         have = ", ".join(f"{name} {counts[index]}" for index, name in enumerate(LABEL_NAMES))
-        raise Conflict(f"Training needs two classes with at least {LABELS_A_CLASS} labels each; there are: {have}.")
+        raise Conflict(
+            _("Training needs two classes with at least {least} labels each; there are: {have}.").format(
+                least=LABELS_A_CLASS, have=have
+            )
+        )
 
 
 def missing_classes(training: Sequence[TrainingExample]) -> list[str]:
     seen = {example.label for example in training}
     return [
-        f"No label of class {name!r} was seen in training: the model will hardly ever predict it."
+        _("No label of class {name!r} was seen in training: the model will hardly ever predict it.").format(name=name)
         for index, name in enumerate(LABEL_NAMES)
         if index not in seen
     ]
@@ -249,8 +261,8 @@ def add_lora(model: Any, config: TrainingConfig) -> Any:
 
     An encoder from masked language modelling brings no pooler: left out, a random one would be lost on reload.
     """
-    is_bert = all(any(name.endswith(target) for name, _ in model.named_modules()) for target in BERT_LINEAR)
-    pooler = ["pooler"] if any(name.endswith(".pooler") for name, _ in model.named_modules()) else []
+    is_bert = all(any(name.endswith(target) for name, _module in model.named_modules()) for target in BERT_LINEAR)
+    pooler = ["pooler"] if any(name.endswith(".pooler") for name, _module in model.named_modules()) else []
     lora = LoraConfig(
         task_type=TaskType.SEQ_CLS,
         r=config.rank,
@@ -371,8 +383,8 @@ class _Watcher(TrainerCallback):
 
     def _say(self, state: TrainerState, *, loss: float | None = None, macro_f1: float | None = None) -> None:
         self._said_at = time.monotonic()
-        message = f"step {state.global_step} of {self._schedule.steps}"
-        self._report(TrainingProgress("training", state.global_step, self._schedule.steps, message, loss, macro_f1))
+        message = _("step {step} of {steps}").format(step=state.global_step, steps=self._schedule.steps)
+        self._report(TrainingProgress(N_("training"), state.global_step, self._schedule.steps, message, loss, macro_f1))
 
 
 # --- after training -------------------------------------------------------------------------------------------------

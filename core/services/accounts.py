@@ -312,7 +312,7 @@ def choose_language(engine: Engine, actor: Actor, language: Language) -> None:
     """The language that the actor reads pages in from now on."""
     require(actor, Permission.own_account)
     if actor.user_id is None:
-        raise BadInput("The command line speaks English.")
+        raise BadInput(_("The command line speaks English."))
     with write(engine) as conn:
         accounts.set_language(conn, actor.user_id, language)
 

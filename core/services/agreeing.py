@@ -98,7 +98,7 @@ def _pairs(groups: Sequence[Sequence[Judgement]]) -> Iterable[Pair]:
         for one, other in combinations(sorted(group, key=lambda said: said.source), 2):
             together[one.source, other.source].append((one, other))
     for names, both in together.items():
-        counts, _ = _counts(both)
+        counts, _pairs = _counts(both)
         same = sum(one.label is other.label for one, other in both)
         yield Pair(names, same, Measured(len(both), alpha(counts, scale=Scale.ordinal)))
 

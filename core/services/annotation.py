@@ -15,6 +15,7 @@ from core.errors import BadInput, Conflict, LeaseLost, NotAllowed
 from core.permissions import ROLES, Permission, may, require
 from core.services.blinding import is_doubled, is_withheld
 from core.services.checks import mix_in
+from core.wording import _
 from db import (
     accounts,
     audit,
@@ -90,7 +91,11 @@ class Press:
         }
         is_too_long = len(self.note or "") > MOST_NOTE or len(self.rule or "") > 40
         if not 8 <= len(self.id) <= 64 or is_too_long or None in needed[self.kind]:
-            raise BadInput(f"The press {self.id[:64]!r} of kind {self.kind} is not complete; reload the page.")
+            raise BadInput(
+                _("The press {id!r} of kind {kind} is not complete; reload the page.").format(
+                    id=self.id[:64], kind=self.kind
+                )
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,7 @@ def sync(
     """
     require(actor, Permission.label)
     if len(presses) > MOST_PRESSES or len(holding) > 10 * MOST_LEASES:
-        raise BadInput(f"At most {MOST_PRESSES} presses come at once; reload the page.")
+        raise BadInput(_("At most {most} presses come at once; reload the page.").format(most=MOST_PRESSES))
     answer = Answer()
     with write(engine) as conn:
         rules = policies.current_policy(conn)
@@ -173,7 +178,7 @@ def sync(
 
 def _desk(conn: Connection, actor: Actor, rules: Policy, *, now: datetime) -> _Desk:
     if actor.user_id is None:
-        raise NotAllowed("Only a signed-in user decides; `tiebreak decide POST LABEL --as USER` names one.")
+        raise NotAllowed(_("Only a signed-in user decides; `tiebreak decide POST LABEL --as USER` names one."))
     source_id = sources.ensure_source(conn, kind=SourceKind.person, name=actor.name, user_id=actor.user_id)
     ttl = timedelta(minutes=rules.lease_minutes)
     return _Desk(conn, actor.user_id, source_id, may(actor, Permission.review), now, ttl, rules)
@@ -317,9 +322,11 @@ def _take_back(desk: _Desk, press: Press) -> Lease | None:
     else:
         stands = decisions.standing_by_lease(desk.conn, press.lease_id or 0)
     if stands is None or stands.source_id != desk.source_id:
-        raise Conflict("There is nothing to undo here any more: the decision was already taken back or corrected.")
+        raise Conflict(_("There is nothing to undo here any more: the decision was already taken back or corrected."))
     if stands.lease_id is None:  # made in review or at the command line: there is no place in the queue to return to
-        raise Conflict("This decision was not made on this page; click it in the list beside the card to correct it.")
+        raise Conflict(
+            _("This decision was not made on this page; click it in the list beside the card to correct it.")
+        )
     taken_back = NewDecision(
         stands.post_id, stands.text_id, desk.source_id, None, supersedes=stands.id, lease_id=stands.lease_id,
         press_id=press.id, is_check=stands.is_check,
@@ -338,7 +345,9 @@ def _take_back(desk: _Desk, press: Press) -> Lease | None:
 def _correct(desk: _Desk, press: Press, answer: Answer) -> None:
     stands = decisions.standing_by_id(desk.conn, press.decision_id or 0)
     if stands is None or stands.source_id != desk.source_id:
-        raise Conflict("This decision was already taken back or corrected; the list beside the card is up to date now.")
+        raise Conflict(
+            _("This decision was already taken back or corrected; the list beside the card is up to date now.")
+        )
     _require_current_text(desk, stands.post_id, press.text_id)
     better = NewDecision(
         stands.post_id,
@@ -366,7 +375,7 @@ def _rule(press: Press) -> str | None:
 def _flag(desk: _Desk, press: Press, answer: Answer) -> None:
     post_id = _own_lease(desk, press).post_id
     if not posts.ids_of_visible(desk.conn, [post_id]):
-        raise LeaseLost("The import that brought this post was taken back; there is nothing to look at any more.")
+        raise LeaseLost(_("The import that brought this post was taken back; there is nothing to look at any more."))
     flags.raise_flag(desk.conn, post_id=post_id, user_id=desk.user_id, note=press.note or "", now=desk.now)
 
 
@@ -387,7 +396,7 @@ _TAKE = {
 def _own_lease(desk: _Desk, press: Press) -> Lease:
     lease = leases.get_lease(desk.conn, press.lease_id or 0)
     if lease is None or lease.user_id != desk.user_id or press.post_id not in (None, lease.post_id):
-        raise LeaseLost("This post was not handed to you; it comes back through the queue.")
+        raise LeaseLost(_("This post was not handed to you; it comes back through the queue."))
     return lease
 
 
@@ -396,19 +405,21 @@ def _refuse_late(desk: _Desk, lease: Lease) -> None:
     if lease.outcome is None:
         return
     if lease.outcome is LeaseOutcome.decided and decisions.standing_by_lease(desk.conn, lease.id):
-        raise LeaseLost("You have decided this post already; click it in the list beside the card to correct it.")
+        raise LeaseLost(_("You have decided this post already; click it in the list beside the card to correct it."))
     if lease.is_check:
         _refuse_answered(desk, lease)
         return
     holder = leases.holder_of(desk.conn, lease.post_id)
     if holder is not None and holder.user_id != desk.user_id:
-        raise LeaseLost("Your time for this post ran out, and somebody else holds it now.")
+        raise LeaseLost(_("Your time for this post ran out, and somebody else holds it now."))
     standing = decisions.standing_on_post(desk.conn, lease.post_id)
-    if any(made.source_id == desk.source_id for made, _, _ in standing):
-        raise LeaseLost("You have decided this post already; click it in the list beside the card to correct it.")
-    others = [name for _, _, name in standing]
+    if any(made.source_id == desk.source_id for made, _kind, _name in standing):
+        raise LeaseLost(_("You have decided this post already; click it in the list beside the card to correct it."))
+    others = [name for _made, _kind, name in standing]
     if others and not seconds.is_open(desk.conn, lease.post_id):
-        raise LeaseLost(f"Your time for this post ran out, and {others[-1]} has decided it meanwhile.")
+        raise LeaseLost(
+            _("Your time for this post ran out, and {name} has decided it meanwhile.").format(name=others[-1])
+        )
     if holder is not None:  # handed to the same person anew, perhaps in another tab
         leases.end(desk.conn, holder.id, outcome=LeaseOutcome.returned, now=desk.now)
 
@@ -416,7 +427,7 @@ def _refuse_late(desk: _Desk, lease: Lease) -> None:
 def _refuse_answered(desk: _Desk, lease: Lease) -> None:
     """Others who hold or have judged a check post are no matter: the answer measures one person, and counts once."""
     if checks.is_answered_by(desk.conn, lease.post_id, source_id=desk.source_id):
-        raise LeaseLost("You have decided this post already; click it in the list beside the card to correct it.")
+        raise LeaseLost(_("You have decided this post already; click it in the list beside the card to correct it."))
     holder = leases.holder_of(desk.conn, lease.post_id)
     if holder is not None and holder.user_id == desk.user_id:
         leases.end(desk.conn, holder.id, outcome=LeaseOutcome.returned, now=desk.now)
@@ -425,7 +436,7 @@ def _refuse_answered(desk: _Desk, lease: Lease) -> None:
 def _require_current_text(desk: _Desk, post_id: int, text_id: int | None) -> None:
     found = posts.posts_by_id(desk.conn, [post_id]).get(post_id)
     if found is None:
-        raise LeaseLost("The import that brought this post was taken back; there is nothing to decide any more.")
+        raise LeaseLost(_("The import that brought this post was taken back; there is nothing to decide any more."))
     if found.text_id != text_id:
         raise Conflict(TEXT_CHANGED)
 
@@ -465,13 +476,15 @@ def decide_post(engine: Engine, actor: Actor, *, user_name: str, post_id: int, l
     """
     require(actor, Permission.label)
     if actor.user_id is not None and actor.name != user_name:
-        raise NotAllowed(f"{actor.name} may not decide as {user_name}; only the operator of the machine may.")
+        raise NotAllowed(
+            _("{name} may not decide as {user_name}; only the operator of the machine may.").format(
+                name=actor.name, user_name=user_name
+            )
+        )
     with write(engine) as conn:
         user = accounts.require_user(conn, user_name)
         if user.disabled_at is not None or Permission.label not in ROLES[user.role]:
-            raise NotAllowed(
-                f"{user_name} ({user.role}{', disabled' if user.disabled_at else ''}) may not decide posts."
-            )
+            raise NotAllowed(_("{name} ({role}) may not decide posts.").format(name=user_name, role=_(user.role)))
         post = posts.require_post(conn, post_id)
         leases.expire(conn, now=now)
         source_id = sources.ensure_source(conn, kind=SourceKind.person, name=user.name, user_id=user.id)
@@ -494,12 +507,18 @@ def _own_earlier_decision(conn: Connection, post_id: int, *, user_id: int, sourc
     holder = leases.holder_of(conn, post_id)
     if holder is not None and holder.user_id != user_id:
         raise Conflict(
-            f"Post {post_id} is in the hands of another moderator; try again when it is decided or returned."
+            _("Post {post_id} is in the hands of another moderator; try again when it is decided or returned.").format(
+                post_id=post_id
+            )
         )
     earlier = None
     for stands, kind, name in decisions.standing_on_post(conn, post_id):
         if stands.source_id == source_id:
             earlier = stands
         elif kind is SourceKind.person:
-            raise Conflict(f"{name} has decided post {post_id} already; a second opinion comes through review.")
+            raise Conflict(
+                _("{name} has decided post {post_id} already; a second opinion comes through review.").format(
+                    name=name, post_id=post_id
+                )
+            )
     return earlier

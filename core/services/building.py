@@ -20,6 +20,7 @@ from core.forum import thread_of
 from core.labelled import is_in_blocks, read_file
 from core.overlaps import EXAMPLES, SplitOverlaps
 from core.tsv import ExportRow, RejectedRow
+from core.wording import N_, _
 from db import policies, posts, staging, texts
 from db.engine import read, write_unseen
 
@@ -102,7 +103,11 @@ class Build:
 
     def report_stage(self, stage: str, done: int, total: int | None, message: str) -> None:
         """Report a stage after the reading: what was read stays on the screen."""
-        self.report(stage, done, total, message or f"{self.counts.rows:,} rows, {self.counts.rejected:,} rejected")
+        self.report(stage, done, total, message or self._so_far())
+
+    def _so_far(self) -> str:
+        rows, rejected = f"{self.counts.rows:,}", f"{self.counts.rejected:,}"
+        return _("{rows} rows, {rejected} rejected").format(rows=rows, rejected=rejected)
 
 
 def build_posts(build: Build) -> None:
@@ -118,7 +123,14 @@ def build_posts(build: Build) -> None:
 def _report_reading(build: Build, position: int, size: int) -> None:
     rows, rejected = build.counts.rows, build.counts.rejected
     speed = rows / max(0.001, time.monotonic() - build.begun)
-    build.report("reading", position, size, f"{rows:,} rows, {rejected:,} rejected, {speed:,.0f} rows/s")
+    build.report(
+        N_("reading"),
+        position,
+        size,
+        _("{rows} rows, {rejected} rejected, {speed} rows/s").format(
+            rows=f"{rows:,}", rejected=f"{rejected:,}", speed=f"{speed:,.0f}"
+        ),
+    )
 
 
 def _drafted(build: Build, stream: BinaryIO, *, size: int) -> Iterator[Drafted]:
@@ -246,12 +258,14 @@ def _known_posts(conn: Connection, drafts: list[Draft]) -> dict[str, posts.Known
 
 def _change(build: Build, draft: Draft, post: posts.KnownPost) -> _Change:
     is_ours, makes_post = post.import_id == build.run_id, not post.hits
-    known = {(word, fingerprint): by for word, fingerprint, _, by in post.hits}
+    known = {(word, fingerprint): by for word, fingerprint, _excerpt, by in post.hits}
     hits = [hit for hit in draft.hits if (hit.word, hit.fingerprint) not in known]
     if draft.judgements and not (is_ours and draft.pid):
         hits = hits[:makes_post]  # a label for a known post judges it, it does not bring another excerpt
     seen = [hit for hit in draft.hits if known.get((hit.word, hit.fingerprint), build.run_id) != build.run_id]
-    original = original_of([*(excerpt for _, _, excerpt, _ in post.hits), *(hit.excerpt for hit in hits)])
+    original = original_of(
+        [*(excerpt for _word, _fingerprint, excerpt, _by in post.hits), *(hit.excerpt for hit in hits)]
+    )
     is_whole = not hits or original == draft.original
     text = draft.text if is_whole else text_of(original, quotes=build.quotes)
     return _Change(draft, post, is_ours, makes_post, hits, seen, original, text)

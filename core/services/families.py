@@ -17,6 +17,7 @@ from core.families import Matched, NewTexts, Placed, Representatives, family_for
 from core.minhash import bands_of
 from core.permissions import Permission, may, require
 from core.services.holding import require_post_before
+from core.wording import N_, _
 from db import audit, families, posts, queue, staging, texts
 from db.engine import in_turns, read, write, write_unseen
 from db.families import DecidedPosts, Family, FamilyMember
@@ -42,7 +43,7 @@ def place_new_texts(engine: Engine, *, after: int, report: Report) -> None:
         newest = texts.newest_id(conn)
     last = after
     while True:
-        report("finding near-copies", last - after, newest - after, "")
+        report(N_("finding near-copies"), last - after, newest - after, "")
         with read(engine) as conn:
             new, sides = families.newer_texts(conn, after=last, limit=TEXTS_AT_ONCE)
         if not sides:
@@ -289,10 +290,18 @@ def split_off(engine: Engine, actor: Actor, post_id: int, *, now: datetime) -> i
         family = families.families_of_texts(conn, [text_id])[text_id]
         is_known = families.is_in_hands_of(conn, family, user_id=actor.user_id or 0)
         if not (may(actor, Permission.look) or is_known):
-            raise NotAllowed(f"Post {post_id} is no near-copy of a post of yours; posts come to you through the queue.")
+            raise NotAllowed(
+                _("Post {post_id} is no near-copy of a post of yours; posts come to you through the queue.").format(
+                    post_id=post_id
+                )
+            )
         left = families.split_off(conn, text_id, family=family)
         if left is None:
-            raise Conflict(f"Post {post_id} is in no family with another text; there is nothing to split off.")
+            raise Conflict(
+                _("Post {post_id} is in no family with another text; there is nothing to split off.").format(
+                    post_id=post_id
+                )
+            )
         if left != family:  # it was the representative: near-copies join the next text from now on
             form = family_form(families.bodies_of(conn, [left])[left])
             if not is_exact_only(form):

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from core.domain import Actor, Decision, Label, SkipKind, SourceKind
 from core.errors import Conflict, NotAllowed
 from core.permissions import Permission, require
+from core.wording import _
 from db import audit, decisions, flags, posts, queue, skips, sources
 from db.decisions import NewDecision
 from db.engine import read, write
@@ -47,7 +48,7 @@ def close_flag(engine: Engine, actor: Actor, flag_id: int, *, answer: str, now: 
     require(actor, Permission.review)
     with write(engine) as conn:
         if not flags.close_flag(conn, flag_id, by=actor.name, answer=answer.strip(), now=now):
-            raise Conflict("This flag was answered or taken back meanwhile.")
+            raise Conflict(_("This flag was answered or taken back meanwhile."))
         audit.record_action(conn, actor, "answer flag", details={"flag": flag_id}, now=now)
 
 
@@ -90,7 +91,9 @@ def put_back(engine: Engine, actor: Actor, post_id: int, *, now: datetime) -> No
     require(actor, Permission.review)
     with write(engine) as conn:
         if not skips.remove_from_lead(conn, post_id):
-            raise Conflict(f"Post {post_id} is no longer listed as one that cannot be judged.")
+            raise Conflict(
+                _("Post {post_id} is no longer listed as one that cannot be judged.").format(post_id=post_id)
+            )
         audit.record_action(conn, actor, "put back", details={"post": post_id}, now=now)
 
 
@@ -101,12 +104,14 @@ def judge(engine: Engine, actor: Actor, post_id: int, *, text_id: int, label: La
     """
     require(actor, Permission.review)
     if actor.user_id is None:
-        raise NotAllowed("Only a signed-in user decides.")
+        raise NotAllowed(_("Only a signed-in user decides."))
     with write(engine) as conn:
         if posts.require_post(conn, post_id).text_id != text_id:
-            raise Conflict("An import changed the text meanwhile; read it once more.")
+            raise Conflict(_("An import changed the text meanwhile; read it once more."))
         if decisions.standing_on_post(conn, post_id) or not skips.remove_from_lead(conn, post_id):
-            raise Conflict(f"Post {post_id} is decided by now, or was put back into the queue.")
+            raise Conflict(
+                _("Post {post_id} is decided by now, or was put back into the queue.").format(post_id=post_id)
+            )
         source_id = sources.ensure_source(conn, kind=SourceKind.person, name=actor.name, user_id=actor.user_id)
         made = decisions.add_decision(conn, NewDecision(post_id, text_id, source_id, label, settles=True), now=now)
         queue.take_out(conn, [post_id])

@@ -19,6 +19,7 @@ from core.permissions import Permission, require
 from core.services import families, takeback
 from core.services.building import Build, ImportRequest, Report, build_posts
 from core.services.sweeping import sweep_unused_texts
+from core.wording import N_, _
 from db import audit, policies, posts, runs, sources, staging
 from db.engine import in_turns, read, write
 
@@ -35,7 +36,7 @@ def queue_import(engine: Engine, actor: Actor, request: ImportRequest, *, now: d
     """Put an import in line for the worker."""
     require(actor, Permission.manage_imports)
     if not Path(request.path).is_file():
-        raise BadInput(f"{request.path!r} is not a file; check the path.")
+        raise BadInput(_("{path!r} is not a file; check the path.").format(path=request.path))
     parse_order(request.label_order)
     with write(engine) as conn:
         sources.refuse_other_trust(conn, kind=SourceKind.file, name=request.source_name, trust=request.trust)
@@ -66,7 +67,7 @@ def run_import(engine: Engine, run: Run, *, report: Report) -> dict[str, object]
         _note_file(build)
         build_posts(build)
         families.place_new_texts(engine, after=build.newest_text, report=build.report_stage)
-        build.report_stage("publishing", 0, None, "")
+        build.report_stage(N_("publishing"), 0, None, "")
         _publish(build)
     finally:
         _sweep(engine, run.id, texts_after=build.newest_text)
@@ -141,11 +142,11 @@ def _note_file(build: Build) -> None:
     """Store with the run what file it reads: the hash, and size and date, by which an unchanged one is recognised."""
     path = Path(build.request.path)
     if not path.is_file():
-        raise BadInput(f"{build.request.name!r} is not here any more; choose the file again.")
+        raise BadInput(_("{name!r} is not here any more; choose the file again.").format(name=build.request.name))
     stat = path.stat()
     sha256 = build.request.sha256
     if sha256 is None:
-        build.report("recognising the file", 0, None, "")
+        build.report(N_("recognising the file"), 0, None, "")
         with path.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     noted = replace(build.request, sha256=sha256, size=stat.st_size, modified_ns=stat.st_mtime_ns)
@@ -166,7 +167,7 @@ def _publish(build: Build) -> None:
     now = utc_now()
     with write(build.engine) as conn:
         if runs.beat(conn, run_id, now=now):
-            raise Cancelled("The import was cancelled; nothing of it is visible.")
+            raise Cancelled(_("The import was cancelled; nothing of it is visible."))
         if counts.decisions_added:
             sources.ensure_source(conn, kind=SourceKind.file, name=request.source_name, trust=request.trust)
         posts.adopt_taken_back(conn, run_id)

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from core.domain import Actor, Run
 from core.errors import BadInput, NotFound
 from core.permissions import Permission, require
+from core.wording import _
 from db import runs
 from db.engine import read
 
@@ -61,10 +62,10 @@ def inbox_path(actor: Actor, inbox_dir: Path, name: str, *, now: datetime) -> Pa
     """The file of that name. Raises NotFound for anything else than a file in the folder, BadInput while it grows."""
     require(actor, Permission.manage_imports)
     if not _is_file_of_ours(inbox_dir, name):
-        raise NotFound(f"There is no file {name[:100]!r} in the inbox any more.")
+        raise NotFound(_("There is no file {name!r} in the inbox any more.").format(name=name[:100]))
     path = (inbox_dir / name).resolve()
     if now - datetime.fromtimestamp(path.stat().st_mtime, UTC) < SETTLED_AFTER:
-        raise BadInput(f"{name!r} is still being written; choose it again in a few seconds.")
+        raise BadInput(_("{name!r} is still being written; choose it again in a few seconds.").format(name=name))
     return path
 
 

@@ -20,6 +20,7 @@ from core.services.searching import index_new_texts
 from core.services.sessions import sweep_addresses
 from core.services.takeback import finish_takebacks
 from core.settings import PROJECT_DIR, Settings
+from core.wording import _
 from db import runs
 from db.engine import read, write
 
@@ -113,7 +114,8 @@ class Supervisor:
         """A worker that ended before it claimed its run would be started again for ever."""
         with write(self._engine) as conn:
             if runs.require_run(conn, run_id).status is RunStatus.queued and returncode != 0:
-                error = f"The worker could not start (exit code {returncode}); see {log_path(self._settings, run_id)}."
+                said = _("The worker could not start (exit code {code}); see {path}.")
+                error = said.format(code=returncode, path=log_path(self._settings, run_id))
                 runs.finish_run(conn, run_id, status=RunStatus.failed, now=now, error=error)
 
     def _startable(self) -> list[int]:

@@ -12,6 +12,7 @@ from core.errors import Conflict
 from core.metrics import Metrics, measure
 from core.permissions import Permission, require
 from core.services import scoring
+from core.wording import _
 from db import audit, families, golds, models
 from db.engine import read, write
 from db.golds import GoldPost
@@ -115,7 +116,7 @@ def promote(engine: Engine, actor: Actor, name: str, *, now: datetime) -> Run:
         version = models.require_version(conn, name)
         active = models.active_version(conn)
         if active is not None and active.id == version.id:
-            raise Conflict(f"Version {name} is the active one already.")
+            raise Conflict(_("Version {name} is the active one already.").format(name=name))
         models.promote(conn, version.id, promoted_by=actor.name, now=now)
         before = None if active is None else active.name
         audit.record_action(conn, actor, "promote", details={"version": name, "instead_of": before}, now=now)

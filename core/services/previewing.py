@@ -19,6 +19,7 @@ from core.markup import Segment, read_markup
 from core.permissions import Permission, require
 from core.services.building import ImportRequest, rows_of
 from core.tsv import ExportRow, RejectedRow, find_columns
+from core.wording import _
 from db import runs
 from db.engine import read
 
@@ -61,7 +62,7 @@ def preview(actor: Actor, request: ImportRequest) -> Preview:
     """Read the first thousand rows the way the import would."""
     require(actor, Permission.manage_imports)
     if not Path(request.path).is_file():
-        raise BadInput(f"{request.name!r} is not here any more; choose the file again.")
+        raise BadInput(_("{name!r} is not here any more; choose the file again.").format(name=request.name))
     recognised, encoding = "", ""
     header: tuple[str, ...] = ()
     try:

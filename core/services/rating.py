@@ -10,6 +10,7 @@ from core.domain import Actor, SourceKind, SourceTrust
 from core.errors import Conflict
 from core.permissions import Permission, require
 from core.services import queueing
+from core.wording import _
 from db import audit, sources
 from db.engine import read, write
 from db.sources import Source
@@ -31,7 +32,11 @@ def change_trust(engine: Engine, actor: Actor, source_id: int, *, trust: SourceT
     with write(engine) as conn:
         known = sources.require_source(conn, source_id)
         if known.kind is SourceKind.person:
-            raise Conflict(f"{known.name!r} is a person; only files are rated. People are disabled on the Users page.")
+            raise Conflict(
+                _("{name!r} is a person; only files are rated. People are disabled on the Users page.").format(
+                    name=known.name
+                )
+            )
         if known.trust is trust:
             return known
         sources.set_trust(conn, source_id, trust)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from core.domain import Actor, Decision, Label, SourceKind
 from core.errors import Conflict, NotAllowed
 from core.permissions import Permission, require
+from core.wording import _
 from db import audit, decisions, golds, sources
 from db import disagreements as found_disagreements
 from db.decisions import NewDecision
@@ -45,9 +46,9 @@ def confirm(engine: Engine, actor: Actor, decision_id: int, *, text_id: int, lab
     with write(engine) as conn:
         old = next((d for d in golds.decisions_on_old_texts(conn, limit=1, after=decision_id - 1)), None)
         if old is None or old.decision_id != decision_id:
-            raise Conflict("This decision was reviewed or taken back meanwhile.")
+            raise Conflict(_("This decision was reviewed or taken back meanwhile."))
         if old.text_id != text_id:
-            raise Conflict("Another import changed the text again; read it once more.")
+            raise Conflict(_("Another import changed the text again; read it once more."))
         source_id = sources.ensure_source(conn, kind=SourceKind.person, name=actor.name, user_id=user_id)
         made = NewDecision(old.post_id, text_id, source_id, label, supersedes=decision_id, settles=True)
         return _settle(conn, made, now=now)
@@ -78,9 +79,11 @@ def settle(engine: Engine, actor: Actor, post_id: int, *, text_id: int, label: L
     with write(engine) as conn:
         open_one = found_disagreements.disagreement_on(conn, post_id)
         if open_one is None:
-            raise Conflict(f"Post {post_id} is settled by now, or its sources do not disagree any more.")
+            raise Conflict(
+                _("Post {post_id} is settled by now, or its sources do not disagree any more.").format(post_id=post_id)
+            )
         if open_one.text_id != text_id:
-            raise Conflict("An import changed the text meanwhile; read it once more.")
+            raise Conflict(_("An import changed the text meanwhile; read it once more."))
         source_id = sources.ensure_source(conn, kind=SourceKind.person, name=actor.name, user_id=user_id)
         made = _settle(conn, NewDecision(post_id, text_id, source_id, label, settles=True), now=now)
         audit.record_action(conn, actor, "settle", details={"post": post_id, "label": label.name}, now=now)
@@ -90,13 +93,13 @@ def settle(engine: Engine, actor: Actor, post_id: int, *, text_id: int, label: L
 def _require_reviewer(actor: Actor) -> int:
     require(actor, Permission.review)
     if actor.user_id is None:
-        raise NotAllowed("Only a signed-in user reviews.")
+        raise NotAllowed(_("Only a signed-in user reviews."))
     return actor.user_id
 
 
 def _settle(conn: Connection, made: NewDecision, *, now: datetime) -> Decision:
     """Append a settling decision. One person has one vote on a post, and one decision settles it: others give way."""
-    for other, _, _ in decisions.standing_on_post(conn, made.post_id):
+    for other, _kind, _name in decisions.standing_on_post(conn, made.post_id):
         if other.id == made.supersedes or not (other.settles or other.source_id == made.source_id):
             continue
         if made.supersedes is None:

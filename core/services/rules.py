@@ -40,16 +40,24 @@ def _refuse_unworkable(chosen: Policy) -> None:
         ("Days that rejected lines are kept", chosen.reject_days, REJECT_DAYS),
     ):
         if not least <= value <= most:
-            raise BadInput(f"{name}: {value} was given, from {least} to {most} is possible.")
+            raise BadInput(
+                _("{name}: {value} was given, from {least} to {most} is possible.").format(
+                    name=name, value=value, least=least, most=most
+                )
+            )
     if any(share < 0 for share in chosen.shares.values()) or sum(chosen.shares.values()) > 1 + 1e-9:
         raise BadInput(
-            f"The shares of the queue are {sum(chosen.shares.values()):.0%} together; they are 100 % at most."
+            _("The shares of the queue are {sum} together; they are 100 % at most.").format(
+                sum=f"{sum(chosen.shares.values()):.0%}"
+            )
         )
     if chosen.forum_link:
         refuse_unsafe_template(chosen.forum_link)
     if not 0 <= chosen.second_share <= 1:
         raise BadInput(
-            f"{chosen.second_share:.0%} of posts judged by two people was given, from 0 to 100 % is possible."
+            _("{share} of posts judged by two people was given, from 0 to 100 % is possible.").format(
+                share=f"{chosen.second_share:.0%}"
+            )
         )
     if not 0 <= chosen.check_share <= 0.5:
         raise BadInput(
@@ -58,6 +66,10 @@ def _refuse_unworkable(chosen: Policy) -> None:
             )
         )
     if any(not (rule.english.strip() or rule.chinese.strip()) for rule in chosen.rules):
-        raise BadInput("A rule has no name; give it one or remove it.")
+        raise BadInput(_("A rule has no name; give it one or remove it."))
     if len({rule.key for rule in chosen.rules}) < len(chosen.rules) or len(chosen.rules) > MOST_RULES:
-        raise BadInput(f"There are {len(chosen.rules)} rules; {MOST_RULES} different ones are possible.")
+        raise BadInput(
+            _("There are {count} rules; {most} different ones are possible.").format(
+                count=len(chosen.rules), most=MOST_RULES
+            )
+        )

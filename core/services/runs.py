@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from core.domain import Actor, Run, RunKind, RunStatus
 from core.errors import Conflict
 from core.permissions import Permission, require
+from core.wording import _
 from db import audit, runs
 from db.engine import read, write
 
@@ -47,7 +48,7 @@ def cancel_run(engine: Engine, actor: Actor, run_id: int, *, now: datetime) -> R
     with write(engine) as conn:
         found = runs.require_run(conn, run_id)
         if not found.is_open:
-            raise Conflict(f"Run {run_id} has already ended ({found.status}); there is nothing to cancel.")
+            raise Conflict(_("Run {run_id} has already ended; there is nothing to cancel.").format(run_id=run_id))
         runs.request_cancel(conn, run_id, now=now)
         if found.status is RunStatus.queued:
             runs.finish_run(conn, run_id, status=RunStatus.cancelled, now=now)
@@ -92,9 +93,9 @@ def _fail(conn: Connection, found: Run, now: datetime) -> bool:
         logger.warning("run %s (%s): process %s is gone, its work was done", found.id, found.kind, found.pid)
         return runs.finish_run(conn, found.id, status=RunStatus.succeeded, now=now)
     logger.warning("run %s (%s): process %s is gone", found.id, found.kind, found.pid)
-    during = f" while {found.stage}" if found.stage else ""
-    error = (
-        f"The worker process {found.pid} ended without a word{during} (killed, out of memory, or the machine stopped). "
-        "Nothing that worked before was touched; start the run again."
+    said = _(
+        "The worker process {pid} ended without a word (killed, out of memory, or the machine stopped); the stage was: "
+        "{reason}. Nothing that worked before was touched; start the run again."
     )
+    error = said.format(pid=found.pid, reason=found.stage or "–")
     return runs.finish_run(conn, found.id, status=RunStatus.failed, now=now, error=error)

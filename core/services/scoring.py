@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 from core.domain import Actor, ModelVersion, Prediction, Run, RunKind, RunStatus
 from core.errors import Conflict
 from core.permissions import Permission, require
+from core.wording import _
 from db import audit, models, runs
 from db.engine import read, write
 
@@ -19,7 +20,7 @@ def queue_scoring(engine: Engine, actor: Actor, *, version: str | None, now: dat
     with write(engine) as conn:
         chosen = models.active_version(conn) if version is None else models.require_version(conn, version)
         if chosen is None:
-            raise Conflict("No model version is active yet: retrain first, then promote the new version.")
+            raise Conflict(_("No model version is active yet: retrain first, then promote the new version."))
         audit.record_action(conn, actor, "score", details={"version": chosen.name}, now=now)
         return put_in_line(conn, chosen, created_by=actor.name, now=now)
 

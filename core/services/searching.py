@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from core.domain import Actor, Decision, Label, SourceKind
 from core.errors import BadInput, NotAllowed
 from core.permissions import Permission, may, require
+from core.wording import N_, _
 from db import audit, decisions, leases, models, posts, queue, search, sources, texts
 from db.decisions import NewDecision
 from db.engine import in_turns, read, write, write_unseen
@@ -36,7 +37,7 @@ def index_new_texts(engine: Engine, *, report: Report = lambda *progress: None, 
         first, newest = search.newest_indexed(conn), texts.newest_id(conn)
     done, some = 0, 1
     while some and (most is None or done < most):
-        report("indexing for search", done, newest - first, "")
+        report(N_("indexing for search"), done, newest - first, "")
         with in_turns(engine, write_unseen) as conn:
             some = search.index_texts(conn, limit=TEXTS_PER_TRANSACTION)
         done += some
@@ -67,7 +68,9 @@ def find(
         require(actor, Permission.review)
     if query.text is not None and not search.pairs_of(query.text):
         raise BadInput(
-            f"{query.text.strip()[:40]!r} is too short: two letters or characters next to each other are needed."
+            _("{text!r} is too short: two letters or characters next to each other are needed.").format(
+                text=query.text.strip()[:40]
+            )
         )
     with read(engine) as conn:
         active = models.active_version(conn)
@@ -110,14 +113,18 @@ def decide_many(
     """
     user_id = _require_decider(actor)
     if not 0 < len(read_posts) <= MOST_AT_ONCE or not 8 <= len(batch) <= 40:
-        raise BadInput(f"{len(read_posts)} posts are chosen; from 1 to {MOST_AT_ONCE} are decided at once.")
+        raise BadInput(
+            _("{count} posts are chosen; from 1 to {most} are decided at once.").format(
+                count=len(read_posts), most=MOST_AT_ONCE
+            )
+        )
     decided, unchanged = [], 0
     held: list[int] = []
     changed: list[int] = []
     with write(engine) as conn:
         leases.expire(conn, now=now)
         source_id = sources.ensure_source(conn, kind=SourceKind.person, name=actor.name, user_id=user_id)
-        found = posts.posts_by_id(conn, [post_id for post_id, _ in read_posts])
+        found = posts.posts_by_id(conn, [post_id for post_id, _text_id in read_posts])
         for post_id, text_id in read_posts:
             holder = leases.holder_of(conn, post_id)
             if holder is not None and holder.user_id != user_id:
@@ -138,7 +145,7 @@ def decide_many(
 def _require_decider(actor: Actor) -> int:
     require(actor, Permission.review)
     if actor.user_id is None:
-        raise NotAllowed("Only a signed-in user decides.")
+        raise NotAllowed(_("Only a signed-in user decides."))
     return actor.user_id
 
 
@@ -148,7 +155,7 @@ def _decide_one(
     """Returns whether that changed anything."""
     if decisions.made_by_press(conn, press_id) is not None:
         return False
-    standing = [made for made, _, _ in decisions.standing_on_post(conn, post_id)]
+    standing = [made for made, _kind, _name in decisions.standing_on_post(conn, post_id)]
     own = next((made for made in standing if made.source_id == source_id), None)
     if own is not None and (own.label, own.text_id) == (label, text_id):
         return False

@@ -21,6 +21,7 @@ from core.errors import Cancelled, Conflict
 from core.permissions import Permission, require
 from core.services import families
 from core.services.sweeping import sweep_unused_texts
+from core.wording import N_, _, ngettext
 from db import audit, policies, posts, runs, takebacks, texts
 from db import families as family_rows
 from db.engine import in_turns, read, write
@@ -75,7 +76,9 @@ def queue_take_back(engine: Engine, actor: Actor, run_id: int, *, now: datetime)
         under_way = runs.open_runs(conn, kind=RunKind.importing)
         if under_way:
             raise Conflict(
-                f"Run {under_way[0].id} is under way; wait until it has ended, then take import {run_id} back."
+                _("Run {other} is under way; wait until it has ended, then take import {run_id} back.").format(
+                    other=under_way[0].id, run_id=run_id
+                )
             )
         config: dict[str, object] = {"take_back": run_id, "name": found.config["name"]}
         added = runs.add_run(conn, kind=RunKind.importing, config=config, created_by=actor.name, now=now)
@@ -86,13 +89,27 @@ def queue_take_back(engine: Engine, actor: Actor, run_id: int, *, now: datetime)
 def _require_returnable(conn: Connection, run_id: int) -> Run:
     found = runs.require_run(conn, run_id)
     if found.kind is not RunKind.importing or is_take_back(found):
-        raise Conflict(f"Run {run_id} is no import of a file; `tiebreak runs list` shows which are.")
+        raise Conflict(
+            _("Run {run_id} is no import of a file; `tiebreak runs list` shows which are.").format(run_id=run_id)
+        )
     if found.is_open:
-        raise Conflict(f"Import {run_id} has not ended; cancel it instead, and nothing of it is ever visible.")
+        raise Conflict(
+            _("Import {run_id} has not ended; cancel it instead, and nothing of it is ever visible.").format(
+                run_id=run_id
+            )
+        )
     if found.published_at is None:
-        raise Conflict(f"Import {run_id} {found.status}: nothing of it is visible, so there is nothing to take back.")
+        raise Conflict(
+            _("Import {run_id} {status}: nothing of it is visible, so there is nothing to take back.").format(
+                run_id=run_id, status=_(found.status)
+            )
+        )
     if found.taken_back_at is not None:
-        raise Conflict(f"Import {run_id} was taken back on {found.taken_back_at:%Y-%m-%d} already.")
+        raise Conflict(
+            _("Import {run_id} was taken back on {day} already.").format(
+                run_id=run_id, day=f"{found.taken_back_at:%Y-%m-%d}"
+            )
+        )
     return found
 
 
@@ -100,7 +117,7 @@ def run_take_back(engine: Engine, run: Run, *, report: Report) -> dict[str, obje
     """Execute the taking back; returns its counts. Cancelled before the one transaction, it has changed nothing."""
     import_id = int(str(run.config["take_back"]))
     finish_takebacks(engine)
-    report("looking what goes", 0, None, "")
+    report(N_("looking what goes"), 0, None, "")
     with read(engine) as conn:
         _require_returnable(conn, import_id)
         found_elsewhere = takebacks.count_takeback(conn, import_id).posts_elsewhere
@@ -110,11 +127,11 @@ def run_take_back(engine: Engine, run: Run, *, report: Report) -> dict[str, obje
             last = takebacks.pass_on(conn, import_id, after=last, limit=SIGHTINGS_PER_TRANSACTION)
     with read(engine) as conn:  # again: people decide meanwhile; and what was passed on is no longer the import's
         counts = asdict(takebacks.count_takeback(conn, import_id)) | {"posts_elsewhere": found_elsewhere}
-    report("taking back", 0, None, "")
+    report(N_("taking back"), 0, None, "")
     now = utc_now()
     with write(engine) as conn:
         if runs.beat(conn, run.id, now=now):
-            raise Cancelled("Stopped before anything was taken back.")
+            raise Cancelled(_("Stopped before anything was taken back."))
         takebacks.mark_taken_back(conn, import_id, now=now)
         newest_text = texts.newest_id(conn)
         runs.set_config(conn, run.id, run.config | {"newest_text": newest_text})  # for whoever finishes it if this dies
@@ -145,7 +162,12 @@ def _finish(engine: Engine, left: Unswept, *, report: Report = lambda *progress:
             _reword(conn, takebacks.remove_hits(conn, import_id, first=ids[0], last=ids[-1]), quotes=quotes)
         last, done = ids[-1], done + len(ids)
         with suppress(Cancelled):  # too late: it is taken back, this is only the tidying up
-            report("removing", done, max(done, posts_gone), f"{done:,} posts")
+            report(
+                N_("removing"),
+                done,
+                max(done, posts_gone),
+                ngettext("{count} post", "{count} posts", done).format(count=f"{done:,}"),
+            )
     gone = 1
     while gone:
         with in_turns(engine) as conn:
@@ -167,7 +189,7 @@ def _reword(conn: Connection, post_ids: list[int], *, quotes: bool) -> None:
     A new text of a post that was held out is held out too, unless it joins a family that is trained on.
     """
     found = takebacks.excerpts_of(conn, post_ids)
-    originals = {post_id: original_of(excerpts) for post_id, (_, excerpts) in found.items() if excerpts}
+    originals = {post_id: original_of(excerpts) for post_id, (_text_id, excerpts) in found.items() if excerpts}
     changed = {post_id: text for post_id, text in originals.items() if text != found[post_id][0]}
     new = {post_id: text_of(original, quotes=quotes) for post_id, original in changed.items()}
     sides = _held_out(conn, new)

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from core.domain import LABEL_NAMES, Actor, FamilyWeight, Label, ModelVersion, Prediction, Run, RunKind, RunStatus, Side
 from core.errors import Conflict
 from core.permissions import Permission, require
+from core.wording import _
 from db import audit, families, golds, models, policies, runs, snapshots
 from db.engine import read, write
 from db.golds import GoldPost
@@ -70,7 +71,7 @@ def count_labels(engine: Engine, actor: Actor) -> LabelCounts:
     with read(engine) as conn:
         found = list(golds.gold_posts(conn))
         finished = runs.list_runs(conn, kind=RunKind.training, statuses=[RunStatus.succeeded], limit=1)
-        used = {d for run in finished for d, _ in snapshots.decisions_of_snapshot(conn, run.id)}
+        used = {d for run in finished for d, _side in snapshots.decisions_of_snapshot(conn, run.id)}
         left_out = golds.count_left_out(conn)
     texts = golds.gold_families(found)
     new = golds.gold_families([gold for gold in found if not used.intersection(gold.decision_ids)])
@@ -95,7 +96,9 @@ def queue_training(engine: Engine, actor: Actor, request: TrainingRequest, *, no
     with write(engine) as conn:
         busy = runs.open_runs(conn, kind=RunKind.training)
         if busy:
-            raise Conflict(f"Training run {busy[0].id} is {busy[0].status}; wait for it or cancel it first.")
+            raise Conflict(
+                _("Training run {run_id} is under way; wait for it or cancel it first.").format(run_id=busy[0].id)
+            )
         added = runs.add_run(conn, kind=RunKind.training, config=asdict(request), created_by=actor.name, now=now)
         audit.record_action(conn, actor, "retrain", details={"run": added.id} | asdict(request), now=now)
         return added
@@ -108,9 +111,11 @@ def refuse_too_few(train: dict[str, int]) -> None:
         return
     have = ", ".join(f"{name} {count}" for name, count in train.items())
     raise Conflict(
-        f"Training needs at least two classes with {LABELS_A_CLASS} or more labels; there are: {have} "
-        "(about a fifth of what is decided is kept aside for measuring). "
-        "Decide more posts on the Label page, or import a labelled file."
+        _(
+            "Training needs at least two classes with {least} or more labels; there are: {have} "
+            "(about a fifth of what is decided is kept aside for measuring). Decide more posts on the "
+            "Label page, or import a labelled file."
+        ).format(least=LABELS_A_CLASS, have=have)
     )
 
 

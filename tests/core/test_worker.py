@@ -117,7 +117,7 @@ def test_worker_killed_while_training_fails_its_run_readably_and_touches_nothing
     failed = run_to_its_end(supervisor, forum, run, seconds=30)
     assert time.monotonic() - killed_at < 30
     assert failed.status is RunStatus.failed
-    assert "ended without a word while training" in str(failed.error)
+    assert "; the stage was: training." in str(failed.error)
     assert [rows(forum, table) for table in (model_version, promotion)] == before
     assert [row.version.name for row in models.list_versions(forum, OPERATOR) if row.is_active] == ["v1"]
     again = train(forum, settings)

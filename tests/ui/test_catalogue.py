@@ -79,7 +79,9 @@ def modules(*folders: str) -> list[Path]:
 
 def pages() -> list[Path]:
     """What people read in a browser is written here; the command line speaks English."""
-    return [path for path in modules("ui") if "commands" not in path.parts and path.name not in ("cli.py", "catalogue.py")]
+    return [
+        path for path in modules("ui") if "commands" not in path.parts and path.name not in ("cli.py", "catalogue.py")
+    ]
 
 
 def is_error(name: str) -> bool:
@@ -99,7 +101,9 @@ def called(node: ast.AST) -> str:
     if not isinstance(node, ast.Call):
         return ""
     function = node.func
-    return function.id if isinstance(function, ast.Name) else function.attr if isinstance(function, ast.Attribute) else ""
+    return (
+        function.id if isinstance(function, ast.Name) else function.attr if isinstance(function, ast.Attribute) else ""
+    )
 
 
 def literals(node: ast.AST, around: tuple[ast.AST, ...] = ()) -> Iterator[tuple[str, tuple[ast.AST, ...]]]:
@@ -130,7 +134,9 @@ def is_docstring(node: ast.AST) -> bool:
 
 def is_log(node: ast.AST) -> bool:
     function = node.func if isinstance(node, ast.Call) else None
-    return isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "logger"
+    return (
+        isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "logger"
+    )
 
 
 def is_shown(text: str, around: tuple[ast.AST, ...], path: Path) -> bool:
@@ -177,5 +183,9 @@ def test_nothing_else_is_called_by_the_name_of_the_mark() -> None:
     for path in modules("core", "ui"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         if any(isinstance(n, ast.ImportFrom) and any(a.name == "_" for a in n.names) for n in ast.walk(tree)):
-            bound = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == "_" and isinstance(n.ctx, ast.Store)]
+            bound = [
+                n.lineno
+                for n in ast.walk(tree)
+                if isinstance(n, ast.Name) and n.id == "_" and isinstance(n.ctx, ast.Store)
+            ]
             assert bound == [], path

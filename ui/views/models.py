@@ -39,7 +39,7 @@ def show_promotion(found: models.Comparison) -> None:
         return
     worse = " and ".join(f"{figure} by {gap:.3f}" for figure, gap in losses.items())
     st.warning(f"{name} is worse than {found.active.name}: {worse}. The queue will be ordered by it all the same.")
-    left, right, _ = st.columns([2, 2, 6])
+    left, right, _rest = st.columns([2, 2, 6])
     left.button(f"Promote {name} all the same", on_click=promote, args=(name,), width="stretch")
     right.button(f"Keep {found.active.name}", type="primary", on_click=ask, args=(None,), width="stretch")
 

@@ -90,7 +90,7 @@ def show_seen(policy: Policy) -> None:
         help="With {pid} and, where the export has a column tid, {tid}. L on the card opens it in a new tab, never by "
         "itself. Empty: cards have no link.",
     )
-    left, right, _ = st.columns([2, 2, 3])
+    left, right, _rest = st.columns([2, 2, 3])
     left.number_input(
         "Minutes until a card returns by itself", *LEASE_MINUTES, value=policy.lease_minutes, key="lease_minutes"
     )

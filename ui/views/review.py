@@ -117,7 +117,7 @@ def show_unjudged(page: Page) -> None:
 
 
 def show_downloads() -> None:
-    left, right, _ = st.columns([2, 2, 6])
+    left, right, _rest = st.columns([2, 2, 6])
     left.link_button("All flags", "/api/flags.tsv", icon=":material/download:", width="stretch")
     right.link_button("All skips", "/api/skips.tsv", icon=":material/download:", width="stretch")
 

@@ -115,7 +115,7 @@ def turn(places: list[tuple[int, int] | None]) -> None:
 def show_pages(found: Sequence[FoundPost], places: list[tuple[int, int] | None], has_more: bool) -> None:
     if len(places) == 1 and not has_more:
         return
-    left, right, _ = st.columns([2, 2, 8])
+    left, right, _rest = st.columns([2, 2, 8])
     left.button("Previous", disabled=len(places) == 1, on_click=turn, args=(places[:-1],), width="stretch")
     right.button("Next", disabled=not has_more, on_click=turn, args=([*places, found[-1].place],), width="stretch")
 
