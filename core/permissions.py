@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from core.domain import Actor, Role
 from core.errors import NotAllowed
+from core.wording import N_, _
 
 
 class Permission(StrEnum):
@@ -40,5 +41,9 @@ def may(actor: Actor, permission: Permission) -> bool:
 def require(actor: Actor, permission: Permission) -> None:
     """Raise NotAllowed unless the actor's role covers the permission."""
     if not may(actor, permission):
-        allowed = ", ".join(role for role in Role if permission in ROLES[role])
-        raise NotAllowed(f"{actor.name} ({actor.role}) may not {permission.name.replace('_', ' ')}; ask a {allowed}.")
+        allowed = ", ".join(_(role) for role in Role if permission in ROLES[role])
+        raise NotAllowed(
+            _("{name} ({role}) may not do this ({what}); ask a {allowed}.").format(
+                name=actor.name, role=_(actor.role), what=_(permission), allowed=allowed
+            )
+        )

@@ -52,7 +52,7 @@ def test_export_is_uploaded_previewed_imported_and_its_rejected_rows_can_be_fetc
     choose(importing, "论坛 export.tsv", "pid\tcontext\n1\t你好，世界\n2\n3\t再见\n".encode())
     expect(page.get_by_text("论坛 export.tsv")).to_be_visible(timeout=20_000)
     expect(page.get_by_text("1 of the 3 rows look wrong")).to_be_visible()
-    expect(page.locator(".preview .wrong")).to_contain_text("1 fields where the header has 2")
+    expect(page.locator(".preview .wrong")).to_contain_text("1 field where the header has 2")
     expect(page.locator(".preview .card")).to_have_count(2)
     assert rows(served.engine, post) == []
     page.get_by_role("button", name="Import", exact=True).click()
@@ -61,7 +61,7 @@ def test_export_is_uploaded_previewed_imported_and_its_rejected_rows_can_be_fetc
     assert [found["pid"] for found in rows(served.engine, post)] == ["1", "3"]
     address = link.get_attribute("href") or ""
     rejected = importing.context.request.get(served.url + address)
-    assert rejected.text() == "line\treason\traw\n3\t1 fields where the header has 2\t2\n"
+    assert rejected.text() == "line\treason\traw\n3\t1 field where the header has 2\t2\n"
     assert not list((served.home / "data" / "uploads").iterdir())
     importing.assert_clean()
 

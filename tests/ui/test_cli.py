@@ -141,7 +141,7 @@ def test_rejected_rows_are_reported_and_are_no_failure(tiebreak: Terminal, tmp_p
     assert (counts["posts_added"], counts["rejected"]) == (1, 1)
     assert "1 rejected" in tiebreak("import", str(path)).stdout
     shown = tiebreak.json("runs", "show", str(counts["files"][0]["run"]))
-    assert shown["rejects"] == [{"line": 3, "reason": "1 fields where the header has 2", "raw": "broken"}]
+    assert shown["rejects"] == [{"line": 3, "reason": "1 field where the header has 2", "raw": "broken"}]
     assert [run["kind"] for run in tiebreak.json("runs", "list")] == ["import", "import"]
 
 

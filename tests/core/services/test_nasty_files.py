@@ -94,7 +94,7 @@ REPORTED = {
         {str(n): f"后面都是正常的中文内容第{n}条" for n in range(2, 6)}, {2: "not UTF-8 at byte 6"}
     ),
     "escapes.tsv": Reported({"1": "一\n二\t三\\四五'六", "3": "N"}, {4: "no text"}),
-    "too_many_fields.tsv": Reported({"2": "好"}, {2: "7 fields", 4: "no pid", 5: "1 fields"}),
+    "too_many_fields.tsv": Reported({"2": "好"}, {2: "7 fields", 4: "no pid", 5: "1 field"}),
 }
 REFUSED = {
     "empty.tsv": "The file is empty",
