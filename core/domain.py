@@ -181,6 +181,28 @@ class Claims:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedAction:
+    """An entry of the audit log."""
+
+    id: int
+    happened_at: datetime
+    actor: str
+    action: str
+    details: dict[str, object]
+    address: str | None  # of sign-ins, for a while
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which entries of the audit log are asked for; all that is None is open. Times: from since on, before until."""
+
+    actor: str | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A signed-in browser. The cookie holds the secret; the database only its hash."""
 

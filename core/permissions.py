@@ -16,6 +16,7 @@ class Permission(StrEnum):
     manage_runs = N_("retrain, score, cancel runs")
     promote = N_("promote a model version")
     manage_users = N_("invite, disable, change roles")
+    audit = N_("read and export the audit log")
     manage_policy = N_("change the policy")
     review = N_("settle what is listed for review")
     search = N_("search and browse posts")

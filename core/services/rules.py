@@ -29,8 +29,12 @@ def change_policy(engine: Engine, actor: Actor, chosen: Policy, *, now: datetime
     require(actor, Permission.manage_policy)
     _refuse_unworkable(chosen)
     with write(engine) as conn:
+        before, after = asdict(policies.current_policy(conn)), asdict(chosen)
         policies.save_policy(conn, actor, chosen, now=now)
-        audit.record_action(conn, actor, "change policy", details=asdict(chosen), now=now)
+        changed: dict[str, object] = {
+            name: {"before": before[name], "after": value} for name, value in after.items() if before[name] != value
+        }
+        audit.record_action(conn, actor, "change policy", details=changed, now=now)
 
 
 def _refuse_unworkable(chosen: Policy) -> None:

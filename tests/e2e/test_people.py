@@ -62,6 +62,16 @@ def test_somebody_is_invited_changes_the_password_and_is_signed_out_by_the_lead(
     expect(mo.page.get_by_role("button", name="Sign in")).to_be_visible()
     lead.assert_clean()
 
+    lead.go("Audit log")
+    expect(lead.page.get_by_text(re.compile(r"\d+ entries"))).to_be_visible()
+    lead.shoot("77-audit-log")
+    lead.page.get_by_role("combobox", name=re.compile("Action")).click()
+    lead.page.get_by_role("option", name="sign-in failed", exact=True).click()
+    expect(lead.page.get_by_text("1 entry")).to_be_visible()
+    link = lead.page.get_by_role("link", name="Export as JSONL").get_attribute("href")
+    assert (link or "").endswith("/api/audit.jsonl?action=sign-in+failed")
+    lead.assert_clean()
+
     lead.go("My account")
     lead.page.get_by_role("button", name="Sign out everywhere").click()
     expect(lead.page.get_by_text("You are signed out.")).to_be_visible()

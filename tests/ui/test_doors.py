@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -27,6 +28,7 @@ from db.tables import audit_log, family_place
 from db.tables import session as session_table
 from tests.conftest import rows
 from tests.core.services.conftest import import_file
+from ui.server import audit_log as audit_routes
 from ui.server import labelling, runtime, signin, tables, uploads
 from ui.server.app import refuse_exposure
 from ui.server.cookies import COOKIE
@@ -52,7 +54,7 @@ async def stream(websocket: WebSocket) -> None:
 @pytest.fixture
 def client(settings: Settings, engine: Engine) -> TestClient:
     runtime.start(runtime.Runtime(settings, engine, frozenset({"forum.example"})))
-    own = [*signin.routes, *labelling.routes, *uploads.routes, *tables.routes]
+    own = [*signin.routes, *labelling.routes, *uploads.routes, *audit_routes.routes, *tables.routes]
     app = Starlette(
         routes=[*own, Route("/", inside), WebSocketRoute("/_stcore/stream", stream)], middleware=[Middleware(Gate)]
     )
@@ -583,3 +585,34 @@ def test_list_of_families_is_streamed_verbatim_to_those_who_look(
     assert {datetime.fromisoformat(seen).utcoffset() for line in lines[1:] for seen in line[2:4]} == {timedelta(0)}
     assert lines[3][7].startswith("=1+1 ")
     assert "bob" not in answer.text
+
+
+# --- audit log --------------------------------------------------------------------------------------------------------
+
+
+def test_audit_log_is_exported_to_leads_and_the_export_is_on_record(client: TestClient, engine: Engine) -> None:
+    enter(client, engine, "mo")
+    assert client.get("/api/audit.tsv").status_code == 403
+    enter(client, engine, "lea", Role.lead)
+    lines = [line.split("\t") for line in client.get("/api/audit.tsv").text.splitlines()]
+    assert lines[0] == ["happened_at", "actor", "action", "details", "address"]
+    assert [line[1:3] for line in lines[1:4]] == [
+        ["lea", "sign in"],
+        ["lea", "accept invitation"],
+        ["cli:test", "invite"],
+    ]
+    found = [json.loads(line) for line in client.get("/api/audit.jsonl?actor=lea&action=export").text.splitlines()]
+    assert [entry["details"] for entry in found] == [{"what": "audit log"}]
+    assert client.get("/api/audit.tsv?since=2001-01-01&until=2001-01-02").text.count("\n") == 1
+    refused = client.get("/api/audit.tsv?since=yesterday")
+    assert (refused.status_code, "is not a day" in refused.json()["error"]) == (400, True)
+
+
+def test_lists_that_leave_the_program_are_on_record(client: TestClient, engine: Engine) -> None:
+    enter(client, engine, "ana", Role.analyst)
+    client.get("/api/families.tsv")
+    client.get("/api/flags.tsv")  # refused
+    enter(client, engine, "lea", Role.lead)
+    client.get("/api/imports/1/rejects")  # there is none
+    exports = [(row["actor"], row["details"]["what"]) for row in rows(engine, audit_log) if row["action"] == "export"]
+    assert exports == [("ana", "families")]

@@ -45,7 +45,12 @@ def open_installation() -> Installation:
     if saved is not None:
         say(f"The database was migrated; the state before it is kept in {saved}.")
     fail_dead_runs(engine, now=utc_now())
-    return Installation(settings, engine, Actor(None, f"cli:{getpass.getuser()}", Role.lead))
+    return Installation(settings, engine, operator())
+
+
+def operator() -> Actor:
+    """Whoever runs the machine: a lead's rights."""
+    return Actor(None, f"cli:{getpass.getuser()}", Role.lead)
 
 
 # --- output ---------------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +18,7 @@ from core.clock import utc_now
 from core.domain import Role, Run, RunStatus
 from core.settings import read_oidc, read_settings
 from db.engine import migrate, open_engine
-from ui.commands.console import Json, fail, open_installation, run_follow_ups, run_in_foreground, show
+from ui.commands.console import Json, fail, open_installation, operator, run_follow_ups, run_in_foreground, show
 
 
 def serve(
@@ -242,6 +244,38 @@ def sign_user_out(name: Annotated[str, typer.Argument(help="The user's name.")],
     show(value, as_json=as_json, text=lambda: [f"{name} is signed out everywhere ({ended} sessions ended)."])
 
 
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A day (UTC), as 2026-03-01.")]
+
+
+def show_audit_log(
+    actor: Annotated[str | None, typer.Option(help="Only what this person did.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only this action, such as 'sign in'.")] = None,
+    since: Day = None,
+    until: Day = None,
+    limit: Annotated[int, typer.Option(help="How many.", min=1)] = 50,
+    as_json: Json = False,
+) -> None:
+    """Show the audit log, newest first. With --json it counts as an export and is on record itself."""
+    from core.domain import LogFilter
+    from core.services import auditing
+
+    installation = open_installation()
+    engine, by = installation.engine, installation.actor
+    first, last = (day and day.replace(tzinfo=UTC) for day in (since, until))
+    asked = LogFilter(actor, action, first, last + timedelta(days=1) if last else None)
+    if as_json:
+        walked = auditing.walk_log(engine, by, asked, now=utc_now())
+        show(list(islice(walked, limit)), as_json=True, text=list)
+        return
+    found, _total = auditing.list_log(engine, by, asked, page=1, per_page=limit)
+    lines = (
+        f"{entry.happened_at:%Y-%m-%d %H:%M:%S} {entry.actor:<20} {entry.action:<20} "
+        f"{json.dumps(entry.details, ensure_ascii=False)} {entry.address or ''}".rstrip()
+        for entry in found
+    )
+    show(found, as_json=False, text=lambda: lines if found else ["Nothing of that kind is on record."])
+
+
 def migrate_database(as_json: Json = False) -> None:
     """Create the database or bring it to the newest schema (every command does this first)."""
     from db.engine import newest_schema_version
@@ -253,10 +287,12 @@ def migrate_database(as_json: Json = False) -> None:
 
 def backup_database(as_json: Json = False) -> None:
     """Copy the database into data/backups while everybody goes on working."""
+    from core.services.auditing import record_backup
     from db.engine import backup
 
     installation = open_installation()
     path = backup(installation.engine, backups_dir=installation.settings.backups_dir)
+    record_backup(installation.engine, installation.actor, "back up", path=path.name, now=utc_now())
     show({"backup": str(path)}, as_json=as_json, text=lambda: [f"Saved as {path}."])
 
 
@@ -266,6 +302,7 @@ def restore_database(
     as_json: Json = False,
 ) -> None:
     """Put a backup in the database's place (what is there now is backed up first). Stop the server before."""
+    from core.services.auditing import record_backup
     from db.engine import restore
 
     settings = read_settings(os.environ)
@@ -274,5 +311,6 @@ def restore_database(
     engine = open_engine(settings.database_url)
     saved = restore(engine, source=file, backups_dir=settings.backups_dir)
     migrate(engine, backups_dir=settings.backups_dir)
+    record_backup(engine, operator(), "restore", path=file.name, now=utc_now())
     value = {"restored": str(file), "before": None if saved is None else str(saved)}
     show(value, as_json=as_json, text=lambda: [f"Restored {file}; the state before it is kept in {saved}."])

@@ -27,7 +27,7 @@ from core.services.words import LOOK_EVERY_S
 from core.settings import PROJECT_DIR, Oidc, Settings
 from core.wording import translate_by
 from ui import languages
-from ui.server import guidelines, labelling, oidc_signin, runtime, signin, tables, uploads
+from ui.server import audit_log, guidelines, labelling, oidc_signin, runtime, signin, tables, uploads
 from ui.server.address import forget_address, record_address
 from ui.server.gate import Gate
 
@@ -58,6 +58,7 @@ def make_app() -> Any:
             *labelling.routes,
             *guidelines.routes,
             *uploads.routes,
+            *audit_log.routes,
             *tables.routes,
         ],
         middleware=[Middleware(Gate)],

@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from core.clock import utc_now
 from core.domain import Actor, Session
 from core.errors import NotAllowed
-from core.services import families, flags
+from core.services import auditing, families, flags
 from ui.server import runtime
 
 Cell = str | int | datetime | None
@@ -66,18 +67,21 @@ def download(request: Request) -> Response:
     if name not in TABLES:
         return JSONResponse({"error": f"There is no list {name[:40]!r}."}, status_code=404)
     columns, walk = TABLES[name]
+    engine = runtime.require().engine
     try:
-        found = walk(runtime.require().engine, session.user.actor)
+        found = walk(engine, session.user.actor)
+        auditing.record_export(engine, session.user.actor, name, now=utc_now())
     except NotAllowed as err:
         return JSONResponse({"error": str(err)}, status_code=403)
     headers = {"Content-Disposition": f'attachment; filename="{name}.tsv"', "Cache-Control": "no-store"}
-    lines = map(_line, _with_header(columns, found))
+    lines = as_tsv(columns, found)
     return StreamingResponse(lines, media_type="text/tab-separated-values; charset=utf-8", headers=headers)
 
 
-def _with_header(columns: tuple[str, ...], found: Rows) -> Iterator[Iterable[Cell]]:
-    yield columns
-    yield from found
+def as_tsv(columns: tuple[str, ...], found: Rows) -> Iterator[str]:
+    """A line of names, and one for each row."""
+    yield _line(columns)
+    yield from map(_line, found)
 
 
 def _line(cells: Iterable[Cell]) -> str:

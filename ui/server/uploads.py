@@ -18,7 +18,7 @@ from core.clock import utc_now
 from core.domain import Session
 from core.errors import NotAllowed, NotFound, TiebreakError
 from core.permissions import Permission, require
-from core.services import accounts, importing
+from core.services import accounts, auditing, importing
 from core.settings import Settings
 from ui.server import runtime
 from ui.server.cookies import secret_in
@@ -152,6 +152,8 @@ def download_rejects(request: Request) -> Response:
     run_id = request.path_params["run_id"]
     try:
         found = importing.list_rejects(running.engine, session.user.actor, run_id)
+        what = f"rejected lines of import {run_id}"
+        auditing.record_export(running.engine, session.user.actor, what, now=utc_now())
     except NotAllowed as err:
         return JSONResponse({"error": str(err)}, status_code=403)
     except NotFound as err:

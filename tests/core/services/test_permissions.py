@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine
 
 import core.services
-from core.domain import Actor, CheckStatus, Label, Language, Policy, Role, SecondOpinion, SourceTrust
+from core.domain import Actor, CheckStatus, Label, Language, LogFilter, Policy, Role, SecondOpinion, SourceTrust
 from core.errors import NotAllowed, TiebreakError
 from core.permissions import ROLES, Permission
 from core.services.importing import ImportRequest
@@ -38,6 +38,11 @@ NEEDS = {
     "agreeing.agreement": Permission.review,
     "annotation.decide_post": Permission.label,
     "annotation.sync": Permission.label,
+    "auditing.list_log": Permission.audit,
+    "auditing.names_in_log": Permission.audit,
+    "auditing.record_backup": Permission.audit,
+    "auditing.record_export": Permission.own_account,
+    "auditing.walk_log": Permission.audit,
     "checks.change_check": Permission.review,
     "checks.count_checks": Permission.review,
     "checks.list_checks": Permission.review,
@@ -160,6 +165,11 @@ VALUES: dict[str, Any] = {
     "address": "192.0.2.1",
     "session_id": 1,
     "email": "mo@forum.example",
+    "asked": LogFilter(),
+    "per_page": 1,
+    "what": "families",
+    "action": "back up",
+    "path": "a.db",
 }
 
 
