@@ -99,6 +99,20 @@ class SecondOpinion(StrEnum):
     audit = "audit"
 
 
+class ModelView(StrEnum):
+    """What whoever decided could see of what the model says of the post."""
+
+    hidden = "hidden"  # nothing, and it was not asked for
+    asked = "asked"  # asked for, with M
+    shown = "shown"  # shown before the decision, by the policy
+    blind = "blind"  # drawn to be judged without it, while the others are shown it
+    withheld = "withheld"  # never shown: the post measures the model, or people
+    after = "after"  # seen beside an earlier decision of theirs, which they corrected or took back
+
+
+SAW_MODEL = frozenset({ModelView.asked, ModelView.shown, ModelView.after})
+
+
 class LeaseOutcome(StrEnum):
     """How a lease ended."""
 
@@ -305,6 +319,7 @@ class Decision:
     """One judgement, append-only. label None takes back what it supersedes. settles: made by a lead in review.
 
     is_check: the answer to a check post. It measures a person, and decides nothing.
+    view_version_id: the model version whose view was seen, or for a blind decision would have been.
     """
 
     id: int
@@ -314,13 +329,18 @@ class Decision:
     label: Label | None
     supersedes: int | None
     lease_id: int | None
-    saw_model: bool
+    model_view: ModelView
     decided_at: datetime
     via_id: int | None = None  # it came by the family: the decision on a near-copy that it was applied from
     settles: bool = False
     rule: str | None = None  # key of the rule of the guidelines that the post breaks
     note: str | None = None
     is_check: bool = False
+    view_version_id: int | None = None
+
+    @property
+    def saw_model(self) -> bool:
+        return self.model_view in SAW_MODEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +404,7 @@ class Policy:
     """The lead's choices, versioned; read per use case."""
 
     show_author: bool = False
+    show_model: bool = False  # what the model says, before the decision; a share of posts stays blind
     forum_link: str = ""  # where a post is read in the forum, with {pid} and {tid}; empty: nowhere
     family_weight: FamilyWeight = FamilyWeight.one
     model_reads_quotes: bool = False  # of posts imported from then on; a quotation is not the author's own

@@ -11,6 +11,7 @@ from core.wording import _
 
 THREAD_COLUMNS = ("tid", "thread_id", "threadid", "thread", "topic_id")  # the first that an export has
 MOST_TEMPLATE = 500  # characters
+EXAMPLE = "https://forum.example/forum.php?mod=redirect&goto=findpost&ptid={tid}&pid={pid}"  # of a Discuz! forum
 
 _PLACE = re.compile(r"\{[^{}]*\}")
 _NO_ADDRESS = re.compile(r"[\s\x00-\x1f\x7f\\\"'<>`]")
@@ -27,7 +28,6 @@ def thread_of(extra: Mapping[str, str]) -> str | None:
 
 def refuse_unsafe_template(template: str) -> None:
     """Raises BadInput unless the template can only lead to one http or https host, with {pid} or {tid} behind it."""
-    example = "https://forum.example/forum.php?mod=redirect&goto=findpost&ptid={tid}&pid={pid}"
     shown = template[:80]
     try:
         parts = urlsplit(template)
@@ -35,26 +35,26 @@ def refuse_unsafe_template(template: str) -> None:
     except ValueError as err:
         raise BadInput(
             _("{address} is not an address; one like {example} was expected.").format(
-                address=repr(shown), example=example
+                address=repr(shown), example=EXAMPLE
             )
         ) from err
     if parts.scheme not in ("http", "https") or not host or len(template) > MOST_TEMPLATE:
         raise BadInput(
             _("{address} is not an http or https address; one like {example} was expected.").format(
-                address=repr(shown), example=example
+                address=repr(shown), example=EXAMPLE
             )
         )
     if _NO_ADDRESS.search(template) or "@" in parts.netloc or "{" in parts.netloc or "}" in parts.netloc:
         raise BadInput(
             _("{address} does not lead to one host, whatever the post; one like {example} was expected.").format(
-                address=repr(shown), example=example
+                address=repr(shown), example=EXAMPLE
             )
         )
     places = set(_PLACE.findall(template))
     if not places or places - {"{pid}", "{tid}"} or re.search(r"[{}]", _PLACE.sub("", template)):
         raise BadInput(
             _("{address} needs pid or tid in braces, and no other braces; one like {example} was expected.").format(
-                address=repr(shown), example=example
+                address=repr(shown), example=EXAMPLE
             )
         )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from core.domain import Lease, Policy, Prediction
+from core.domain import Lease, ModelView, Policy, Prediction
 from core.forum import link_to
 from db import families, flags, models, posts
 
@@ -30,18 +30,23 @@ class Card:
     version: str | None
     copies: int
     flag: str | None  # the note of the holder's own open flag
-    is_blind: bool  # judged without the model's view: it measures the model, or people
+    view: ModelView  # hidden, shown, blind or withheld
     has_author: bool  # whether or not the name is shown
     thread: str | None
     forum_link: str | None
 
+    @property
+    def is_blind(self) -> bool:
+        """Judged without the model's view."""
+        return self.view in (ModelView.withheld, ModelView.blind)
+
 
 def cards_of(
-    conn: Connection, leases: Sequence[Lease], rules: Policy, *, shows_author: bool, withheld: Collection[int] = ()
+    conn: Connection, leases: Sequence[Lease], rules: Policy, *, shows_author: bool, views: Mapping[int, ModelView]
 ) -> list[Card]:
     """Cards in the order of one person's leases; the author is left out unless it may be shown.
 
-    withheld: posts that measure the model, or people. They are judged without the model's view, whatever the rules.
+    views: by lease. A card that is to be judged without the model's view does not carry it.
     """
     found = posts.posts_by_id(conn, [held.post_id for held in leases])
     words = posts.hit_words(conn, list(found))
@@ -55,8 +60,8 @@ def cards_of(
     cards = []
     for held in leases:
         post = found[held.post_id]
-        is_blind = held.post_id in withheld
-        prediction = None if is_blind else by_text.get(post.text_id)
+        view = views[held.id]
+        prediction = None if view in (ModelView.withheld, ModelView.blind) else by_text.get(post.text_id)
         cards.append(
             Card(
                 lease=held,
@@ -70,7 +75,7 @@ def cards_of(
                 version=active.name if active is not None and prediction is not None else None,
                 copies=max(0, sizes.get(family_of[post.text_id], 0) - (not held.is_check)),  # that is decided itself
                 flag=flagged.get(post.id),
-                is_blind=is_blind,
+                view=view,
                 has_author=bool(post.author),
                 thread=post.thread,
                 forum_link=link_to(rules.forum_link, pid=post.pid, thread=post.thread),

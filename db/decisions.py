@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, Row, Select, bindparam, func, insert, select
 
-from core.domain import Decision, Label, SourceKind
+from core.domain import Decision, Label, ModelView, SourceKind
 from db.posts import decides, stands
 from db.tables import decision, distinct_text, post, source
 
@@ -29,7 +29,8 @@ class NewDecision:
     supersedes: int | None = None
     lease_id: int | None = None
     press_id: str | None = None
-    saw_model: bool = False
+    model_view: ModelView = ModelView.hidden
+    view_version_id: int | None = None
     seconds: float | None = None
     via_id: int | None = None
     settles: bool = False
@@ -72,7 +73,8 @@ def _to_decision(row: Row[Any]) -> Decision:
         label=None if row.label is None else Label(row.label),
         supersedes=row.supersedes,
         lease_id=row.lease_id,
-        saw_model=row.saw_model,
+        model_view=ModelView(row.model_view),
+        view_version_id=row.view_version_id,
         decided_at=row.decided_at,
         via_id=row.via_id,
         settles=row.settles,
@@ -97,7 +99,8 @@ def add_copies(conn: Connection, made: Decision, copies: Sequence[Copy], *, now:
             "label": made.label,
             "supersedes": copy.supersedes,
             "via_id": made.id,
-            "saw_model": made.saw_model,
+            "model_view": made.model_view,
+            "view_version_id": made.view_version_id,
             "rule": made.rule,
             "decided_at": now,
         }

@@ -61,6 +61,10 @@ def require_version(conn: Connection, name: str) -> ModelVersion:
     return _to_version(row)
 
 
+def is_version(conn: Connection, version_id: int) -> bool:
+    return conn.execute(select(model_version.c.id).where(model_version.c.id == version_id)).scalar() is not None
+
+
 def active_version(conn: Connection) -> ModelVersion | None:
     """The latest promoted version."""
     latest = select(promotion.c.version_id).order_by(promotion.c.id.desc()).limit(1).scalar_subquery()

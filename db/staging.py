@@ -119,10 +119,9 @@ def publish_decisions(conn: Connection, run_id: int, *, source_id: int, now: dat
         staged_decision.c.label,
         literal(run_id),
         standing,
-        literal(False),
         literal(now, decision.c.decided_at.type),
     ).where(span, ~_said(source_id))
-    columns = ["post_id", "text_id", "source_id", "label", "import_id", "supersedes", "saw_model", "decided_at"]
+    columns = ["post_id", "text_id", "source_id", "label", "import_id", "supersedes", "decided_at"]
     conn.execute(insert(decision).from_select(columns, new))
     conn.execute(delete(staged_decision).where(span))
     return len(some)

@@ -430,7 +430,8 @@ decision = Table(
     _ref("import_id", "run.id", nullable=True, index=True),
     _ref("via_id", "decision.id", nullable=True, index=True),  # it came by the family: applied from this decision
     Column("press_id", String(64), unique=True),  # made by the browser: a press sent twice is one decision
-    Column("saw_model", Boolean, nullable=False, default=False),
+    Column("model_view", String(16), nullable=False, default="hidden", server_default="hidden"),
+    _ref("view_version_id", "model_version.id", nullable=True),  # whose view was seen, or would have been
     Column("seconds", Float),  # from the card's first frame to the press
     Column("decided_at", UtcTime, nullable=False),
     Column("settles", Boolean, nullable=False, default=False, server_default=false()),  # by a lead in review
@@ -439,6 +440,7 @@ decision = Table(
     # The answer to a check post measures who gave it; it is no word on the post.
     Column("is_check", Boolean, nullable=False, default=False, server_default=false()),
     CheckConstraint("label IS NULL OR label IN (0, 1, 2)", name="label"),
+    _one_of("model_view", "hidden", "asked", "shown", "blind", "withheld", "after"),
     CheckConstraint("label IS NOT NULL OR supersedes IS NOT NULL", name="takes_back_something"),
     CheckConstraint("NOT settles OR label IS NOT NULL", name="settles_with_a_label"),
     CheckConstraint("NOT (is_check AND settles)", name="check_settles_nothing"),

@@ -197,13 +197,12 @@ def _supersede_decisions(conn: Connection, import_id: int, *, now: datetime) -> 
             before.c.label,
             decision.c.id,
             case((before.c.id.is_(None), literal(import_id)), else_=before.c.import_id),
-            literal(False),
             literal(now, decision.c.decided_at.type),
         )
         .join_from(decision, before, again, isouter=True)
         .where(decision.c.import_id == import_id, stands())
     )
-    columns = ["post_id", "text_id", "source_id", "label", "supersedes", "import_id", "saw_model", "decided_at"]
+    columns = ["post_id", "text_id", "source_id", "label", "supersedes", "import_id", "decided_at"]
     conn.execute(insert(decision).from_select(columns, said))
 
 

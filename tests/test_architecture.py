@@ -13,7 +13,7 @@ MODEL_LIBRARIES = {"torch", "transformers", "peft", "accelerate", "datasets", "e
 PURE = (
     *("selection", "families", "lookalikes", "minhash", "buckets", "differences", "splits", "metrics", "agreement"),
     *("tsv", "text", "markup", "labels", "labelled", "json_arrays", "exchange", "gold", "overlaps", "drafts", "blocks"),
-    *("people", "forum", "guidelines"),
+    *("people", "forum", "guidelines", "anchoring"),
     *("calibration", "resampling", "comparison", "evaluation"),
 )
 FOUNDATION = ("domain", "errors", "settings", "wording")

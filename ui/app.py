@@ -37,6 +37,7 @@ PAGES = {
     N_("Team"): (
         ("views/review.py", N_("Review"), Permission.review),
         ("views/agreement.py", N_("Agreement"), Permission.review),
+        ("views/anchoring.py", N_("Model view"), Permission.review),
         ("views/policy.py", N_("Policy"), Permission.manage_policy),
         ("views/audit.py", N_("Audit log"), Permission.audit),
         ("views/users.py", N_("Users"), Permission.manage_users),

@@ -10,10 +10,23 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, Decision, Label, Lease, LeaseOutcome, Policy, Reason, SecondOpinion, SkipKind, SourceKind
+from core.domain import (
+    SAW_MODEL,
+    Actor,
+    Decision,
+    Label,
+    Lease,
+    LeaseOutcome,
+    ModelView,
+    Policy,
+    Reason,
+    SecondOpinion,
+    SkipKind,
+    SourceKind,
+)
 from core.errors import BadInput, Conflict, LeaseLost, NotAllowed
 from core.permissions import ROLES, Permission, may, require
-from core.services.blinding import is_doubled, is_withheld
+from core.services.blinding import is_doubled, view_of
 from core.services.checks import mix_in
 from core.wording import _
 from db import (
@@ -26,6 +39,7 @@ from db import (
     flags,
     guidelines,
     leases,
+    models,
     policies,
     posts,
     queue,
@@ -63,7 +77,8 @@ class Press:
     decide: lease, post, text and label; family_until: applied to the near-copies too, those that were there when they
     were looked at (post ids up to this one); rule: of the guidelines, that the post breaks. skip: lease and post, and
     to whom it goes. undo: the lease it takes back, or a decision. correct: a decision, the text that was read, and the
-    new label. flag, unflag: lease and post. note: on the decision, or what the lead is to look at.
+    new label. flag, unflag: lease and post. note: on the decision, or what the lead is to look at. seen: how the
+    model's view was on the screen, where it was; version_id: whose view.
     """
 
     id: str
@@ -77,7 +92,8 @@ class Press:
     skip_kind: SkipKind = SkipKind.later
     rule: str | None = None
     note: str | None = None
-    saw_model: bool = False
+    seen: ModelView | None = None
+    version_id: int | None = None
     seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -90,7 +106,8 @@ class Press:
             PressKind.unflag: (self.lease_id, self.post_id),
         }
         is_too_long = len(self.note or "") > MOST_NOTE or len(self.rule or "") > 40
-        if not 8 <= len(self.id) <= 64 or is_too_long or None in needed[self.kind]:
+        is_odd = self.seen is not None and self.seen not in SAW_MODEL
+        if not 8 <= len(self.id) <= 64 or is_too_long or is_odd or None in needed[self.kind]:
             raise BadInput(
                 _("The press {id!r} of kind {kind} is not complete; reload the page.").format(
                     id=self.id[:64], kind=self.kind
@@ -167,8 +184,8 @@ def sync(
     fresh = [lease for lease in held if lease.id not in holding or lease.id in answer.front]
     with read(engine) as conn:  # apart from the writing, so that others wait the shorter
         shows_author = rules.show_author or may(actor, Permission.see_author)
-        withheld = [lease.post_id for lease in fresh if is_withheld(lease, rules)]
-        answer.cards = cards.cards_of(conn, fresh, rules, shows_author=shows_author, withheld=withheld)
+        views = {lease.id: view_of(lease, rules) for lease in fresh}
+        answer.cards = cards.cards_of(conn, fresh, rules, shows_author=shows_author, views=views)
         answer.recent = decisions.recent_of(conn, source_id=desk.source_id, limit=RECENT)
         answer.today = decisions.count_since(conn, source_id=desk.source_id, since=today)
         answer.left = _count_left(engine, conn, now=now)
@@ -229,6 +246,7 @@ def _decide(desk: _Desk, press: Press, answer: Answer) -> None:
     lease = _own_lease(desk, press)
     _refuse_late(desk, lease)
     _require_current_text(desk, lease.post_id, press.text_id)
+    view, version_id = _view(desk, lease, press)
     made = NewDecision(
         lease.post_id,
         press.text_id or 0,
@@ -236,7 +254,8 @@ def _decide(desk: _Desk, press: Press, answer: Answer) -> None:
         press.label,
         lease_id=lease.id,
         press_id=press.id,
-        saw_model=press.saw_model,
+        model_view=view,
+        view_version_id=version_id,
         seconds=press.seconds,
         rule=_rule(press),
         note=press.note or None,
@@ -249,6 +268,26 @@ def _decide(desk: _Desk, press: Press, answer: Answer) -> None:
         queue.take_out(desk.conn, [lease.post_id])
     if press.family_until is not None:
         _apply_to_family(desk, decided, until=press.family_until)
+
+
+def _view(desk: _Desk, lease: Lease, press: Press) -> tuple[ModelView, int | None]:
+    """What the model's view was to whoever pressed, and of which version: as the page says where it was on the screen,
+    else as the rules have it."""
+    if press.seen is not None:
+        return press.seen, _known_version(desk, press)
+    view = view_of(lease, desk.rules)
+    if view is ModelView.withheld:
+        return view, None
+    version = models.active_version(desk.conn) if view is ModelView.blind else None
+    has_view = version is not None and models.predictions_for(
+        desk.conn, version_id=version.id, text_ids=[press.text_id or 0]
+    )
+    return (view, version.id) if version is not None and has_view else (ModelView.hidden, None)
+
+
+def _known_version(desk: _Desk, press: Press) -> int | None:
+    known = press.version_id is not None and models.is_version(desk.conn, press.version_id)
+    return press.version_id if known else None
 
 
 def _ask_for_second(desk: _Desk, lease: Lease) -> bool:
@@ -349,6 +388,9 @@ def _correct(desk: _Desk, press: Press, answer: Answer) -> None:
             _("This decision was already taken back or corrected; the list beside the card is up to date now.")
         )
     _require_current_text(desk, stands.post_id, press.text_id)
+    view, version_id = stands.model_view, stands.view_version_id
+    if view is ModelView.hidden and press.seen is not None:
+        view, version_id = press.seen, _known_version(desk, press)
     better = NewDecision(
         stands.post_id,
         press.text_id or 0,
@@ -357,7 +399,8 @@ def _correct(desk: _Desk, press: Press, answer: Answer) -> None:
         supersedes=stands.id,
         lease_id=stands.lease_id,
         press_id=press.id,
-        saw_model=stands.saw_model or press.saw_model,
+        model_view=view,
+        view_version_id=version_id,
         settles=stands.settles and desk.may_settle,
         rule=_rule(press),
         note=stands.note if press.note is None else press.note or None,

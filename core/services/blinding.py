@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from core.domain import Lease, Policy, Reason
+from core.domain import Lease, ModelView, Policy, Reason
 from core.drawing import is_drawn
+
+BLIND_SHARE = 0.1  # of what would be shown with the model's view: without these nobody could say what it does
 
 
 def is_doubled(lease: Lease, rules: Policy) -> bool:
@@ -15,3 +17,13 @@ def is_doubled(lease: Lease, rules: Policy) -> bool:
 def is_withheld(lease: Lease, rules: Policy) -> bool:
     """Neither the model's view of the post nor what people said of its like is shown, whatever the policy."""
     return lease.is_check or lease.reason is Reason.audit or is_doubled(lease, rules)
+
+
+def view_of(lease: Lease, rules: Policy) -> ModelView:
+    """What whoever holds the post may see of the model before deciding; nobody can choose what is blind."""
+    if is_withheld(lease, rules):
+        return ModelView.withheld
+    if not rules.show_model:
+        return ModelView.hidden
+    is_blind = is_drawn(lease.post_id, use="blind to the model", share=BLIND_SHARE)
+    return ModelView.blind if is_blind else ModelView.shown

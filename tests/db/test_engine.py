@@ -107,10 +107,10 @@ def test_writers_survive_power_cuts_and_foreign_keys_are_on(engine: Engine) -> N
         "INSERT INTO prediction VALUES (1, 1, 0.5, 0.5, 0.5)",
         "INSERT INTO prediction VALUES (1, 1, -0.1, 0.6, 0.5)",
         "INSERT INTO user (name, role, password_hash, created_at) VALUES ('x', 'king', '!', '2026-01-01')",
-        "INSERT INTO decision (post_id, text_id, source_id, label, saw_model, decided_at) "
-        "VALUES (1, 1, 1, 7, 0, '2026-01-01')",
-        "INSERT INTO decision (post_id, text_id, source_id, label, saw_model, decided_at) "
-        "VALUES (1, 1, 1, NULL, 0, '2026-01-01')",
+        "INSERT INTO decision (post_id, text_id, source_id, label, decided_at) VALUES (1, 1, 1, 7, '2026-01-01')",
+        "INSERT INTO decision (post_id, text_id, source_id, label, decided_at) VALUES (1, 1, 1, NULL, '2026-01-01')",
+        "INSERT INTO decision (post_id, text_id, source_id, label, model_view, decided_at) "
+        "VALUES (1, 1, 1, 0, 'perhaps', '2026-01-01')",
         "INSERT INTO source (kind, name, trust) VALUES ('file', 'x', 'somewhat')",
         "INSERT INTO source (kind, name, trust) VALUES ('person', 'x', 'suggestion')",
     ],

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from core.clock import utc_now
 from core.differences import Difference
-from core.domain import LABEL_NAMES, Label, Session, SkipKind
+from core.domain import LABEL_NAMES, Label, ModelView, Session, SkipKind
 from core.errors import BadInput, Conflict, NotAllowed, NotFound, TiebreakError
 from core.markup import read_markup
 from core.services import annotation, families
@@ -156,9 +156,17 @@ def _press(press: dict[str, Any]) -> Press:
         rule=_maybe_text(press.get("rule")),
         note=_maybe_text(press.get("note")),
         label=None if label is None else Label[label],
-        saw_model=press.get("saw_model") is True,
+        seen=_seen(press),
+        version_id=_maybe_whole(press.get("version_id")),
         seconds=None if seconds is None else min(86_400.0, max(0.0, float(seconds))),
     )
+
+
+def _seen(press: dict[str, Any]) -> ModelView | None:
+    """How the model's view was on the screen; a press that an older page left says only whether it was."""
+    if press.get("seen") is not None:
+        return ModelView(press["seen"])
+    return ModelView.asked if press.get("saw_model") is True else None
 
 
 def _whole(value: Any) -> int:
@@ -217,10 +225,12 @@ def _card(card: Card) -> dict[str, Any]:
         "copies": card.copies,
         "flag": card.flag,
         "blind": card.is_blind,
+        "shows_model": card.view is ModelView.shown,
         "model": None
         if said is None
         else {
             "version": card.version,
+            "version_id": said.version_id,
             "label": said.label.name,
             "probabilities": dict(zip(LABEL_NAMES, said.probabilities, strict=True)),
         },

@@ -21,7 +21,7 @@ from ui.words import plain
 READ, VERSIONS, WRITE, EXAMPLES = N_("Read"), N_("Versions"), N_("Write"), N_("Choose examples")
 MARKS = {"new": "+ ", "gone": "− ", "same": "  ", "gap": "…"}
 STYLES = {"new": "font-weight:600", "gone": "text-decoration:line-through;opacity:.7", "same": "opacity:.7"}
-PLACEHOLDER = N_("# Violation\n\nAdvertising that names a way to get in touch …")
+PLACEHOLDER = N_("What a violation is here, and what only looks like one …")
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ import streamlit as st
 
 from core.clock import utc_now
 from core.domain import FamilyWeight, Policy, Rule
-from core.forum import MOST_TEMPLATE
+from core.forum import EXAMPLE, MOST_TEMPLATE
 from core.services import rules
+from core.services.blinding import BLIND_SHARE
 from core.services.rules import LEASE_MINUTES, MOST_RULES, PREFETCH, REJECT_DAYS
 from core.wording import _
 from ui.page import Page, current_page, errors_as_sentences, open_page
@@ -62,6 +63,7 @@ def save() -> None:
     with errors_as_sentences():
         policy = Policy(
             show_author=chosen["show_author"],
+            show_model=chosen["show_model"],
             family_weight=chosen["family_weight"],
             model_reads_quotes=chosen["model_reads_quotes"],
             forum_link=chosen["forum_link"].strip(),
@@ -81,14 +83,25 @@ def save() -> None:
 def show_seen(policy: Policy) -> None:
     st.subheader("What moderators see", anchor=False)
     st.toggle("Author names on the card", value=policy.show_author, key="show_author")
+    st.toggle(
+        _("What the model says, before the decision"),
+        value=policy.show_model,
+        key="show_model",
+        help=_(
+            "Never on audit posts, check posts and second opinions. One in {one_in} of the other cards stays blind, "
+            "drawn by chance; the Model view page compares the decisions. Off: M shows it, and that is recorded."
+        ).format(one_in=round(1 / BLIND_SHARE)),
+    )
     st.text_input(
-        "Address of a post in the forum",
+        _("Address of a post in the forum"),
         value=policy.forum_link,
         key="forum_link",
         max_chars=MOST_TEMPLATE,
-        placeholder="https://forum.example/forum.php?mod=redirect&goto=findpost&ptid={tid}&pid={pid}",
-        help="With {pid} and, where the export has a column tid, {tid}. L on the card opens it in a new tab, never by "
-        "itself. Empty: cards have no link.",
+        placeholder=EXAMPLE,
+        help=_(
+            "With pid in braces and, where the export has a column tid, tid in braces. L on the card opens it in a new "
+            "tab, never by itself. Empty: cards have no link."
+        ),
     )
     left, right, _rest = st.columns([2, 2, 3])
     left.number_input(

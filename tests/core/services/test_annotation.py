@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from core.clock import utc_now
-from core.domain import Actor, Label, Policy, Role
+from core.domain import Actor, Label, ModelView, Policy, Role
 from core.errors import BadInput, Conflict, NotAllowed
 from core.services import annotation, queueing, rules
 from core.services.annotation import Press, PressKind
@@ -55,13 +55,13 @@ def test_decision_is_saved_with_its_lease_text_and_circumstances(
     card = sync(engine, moderator, want=1).cards[0]
     pressed = Press(
         "press-0001", PressKind.decide, card.lease.id, card.lease.post_id, card.text_id, Label.violation,
-        saw_model=True, seconds=2.5,
+        seen=ModelView.asked, seconds=2.5,
     )  # fmt: skip
     answer = sync(engine, moderator, pressed)
     assert answer.acked == ["press-0001"]
     (saved,) = rows(engine, decision)
     assert (saved["post_id"], saved["text_id"], saved["label"]) == (card.lease.post_id, card.text_id, 2)
-    assert (saved["lease_id"], saved["saw_model"], saved["seconds"]) == (card.lease.id, True, 2.5)
+    assert (saved["lease_id"], saved["model_view"], saved["seconds"]) == (card.lease.id, "asked", 2.5)
     assert rows(engine, lease)[0]["outcome"] == "decided"
     assert card.lease.post_id not in posts_in_queue(engine)
     assert (answer.today, answer.left, [made.label for made in answer.recent]) == (1, 2, [Label.violation])

@@ -27,8 +27,8 @@ def say(engine: Engine, name: str, labels: dict[int, Label], *, now: datetime = 
                 "INSERT OR IGNORE INTO source (kind, name, trust) VALUES ('person', ?, 'human')", (name,)
             )
             conn.exec_driver_sql(
-                "INSERT INTO decision (post_id, text_id, source_id, label, saw_model, decided_at, settles) "
-                "SELECT post.id, text_id, source.id, ?, 0, ?, 0 FROM post, source WHERE post.id = ? AND name = ?",
+                "INSERT INTO decision (post_id, text_id, source_id, label, decided_at, settles) "
+                "SELECT post.id, text_id, source.id, ?, ?, 0 FROM post, source WHERE post.id = ? AND name = ?",
                 (int(label), now.replace(tzinfo=None).isoformat(" "), post_id, name),
             )
 

@@ -36,6 +36,7 @@ NEEDS = {
     "accounts.list_users": Permission.manage_users,
     "accounts.set_password": Permission.manage_users,
     "agreeing.agreement": Permission.review,
+    "anchoring.anchoring_report": Permission.review,
     "annotation.decide_post": Permission.label,
     "annotation.sync": Permission.label,
     "auditing.list_log": Permission.audit,

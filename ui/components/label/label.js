@@ -101,7 +101,7 @@ class Desk {
     this.today = null;
     this.paintedAt = null; // when the card on the screen had been drawn for a frame
     this.shown = null; // lease of the card on the screen
-    this.sawModel = false;
+    this.seen = null; // how the model's view of the post was on the screen, if it was
     this.rule = null; // of the guidelines, that the post on the screen breaks
     this.writing = null; // what is being written: a note, or what the lead is to look at
     this.note = "";
@@ -299,7 +299,7 @@ class Desk {
       post_id: card.post_id,
       text_id: card.text_id,
       label,
-      saw_model: this.sawModel,
+      ...this.sawAs(card.model, this.seen),
       seconds,
       ...(this.rule ? { rule: this.rule } : {}),
       ...(this.note ? { note: this.note } : {}),
@@ -394,7 +394,7 @@ class Desk {
   correct(label) {
     const made = this.correcting;
     this.correcting = null;
-    this.press({ kind: "correct", decision_id: made.decision_id, post_id: made.post_id, text_id: made.text_id, label });
+    this.press({ kind: "correct", decision_id: made.decision_id, post_id: made.post_id, text_id: made.text_id, label, ...this.sawAs(this.models.get(made.post_id), "after") });
     this.draw();
   }
 
@@ -573,7 +573,7 @@ class Desk {
     this.paintedAt = null;
     delete this.root.dataset.painted;
     this.shown = card?.lease_id ?? null;
-    this.sawModel = false;
+    this.seen = null;
     this.rule = null;
     this.note = "";
     if (this.writing) this.stopWriting();
@@ -585,6 +585,8 @@ class Desk {
     this.$(".text").scrollTop = 0;
     if (card) this.drawCard(card);
     else this.drawNothing();
+    if (card?.model && card.shows_model) this.showModel(card, "shown");
+    else if (card?.model && this.models.has(card.post_id)) this.seen = "after"; // it stood beside what was taken back
     this.drawRule();
     this.drawNoted();
     this.drawBeside();
@@ -728,7 +730,18 @@ class Desk {
       section.replaceChildren(element("p", "hint", {}, why));
       return;
     }
-    this.sawModel = true;
+    this.showModel(card, "asked");
+  }
+
+  /** What goes with a press whose maker has seen the model's view. */
+  sawAs(model, seen) {
+    return model && seen ? { seen, version_id: model.version_id } : {};
+  }
+
+  showModel(card, seen) {
+    this.seen ??= seen;
+    const section = this.$(".model");
+    section.hidden = false;
     const bars = this.data.labels.map(({ name }) => {
       const share = card.model.probabilities[name];
       const bar = element("div", `bar ${name}`);
