@@ -52,6 +52,12 @@ def status_of(conn: Connection, post_id: int) -> CheckStatus | None:
     return None if status is None else CheckStatus(status)
 
 
+def is_measuring(post_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Somebody may still be handed the post to be measured by it, so what is said of it so far is told to nobody."""
+    is_check = exists().where(check_post.c.post_id == post_id, check_post.c.status == CheckStatus.active)
+    return seconds.is_wanted(post_id) | is_check
+
+
 def is_judged_by(post_id: ColumnElement[int], user_id: int) -> ColumnElement[bool]:
     """Whatever they said of it stands, as an answer to a check or as a decision."""
     own = select(decision.c.id).join_from(decision, source, source.c.id == decision.c.source_id)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
-from core.domain import CheckStatus
+from db.checks import is_measuring
 from db.posts import is_visible
 from db.seconds import is_wanted
-from db.tables import check_post, distinct_text, guidelines_example, guidelines_version, guidelines_visit, post
+from db.tables import distinct_text, guidelines_example, guidelines_version, guidelines_visit, post
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def list_examples(conn: Connection) -> list[ExamplePost]:
     query = (
         select(
             example.c.post_id, post.c.pid, distinct_text.c.body, example.c.note, example.c.added_by,
-            example.c.added_at, is_wanted(post.c.id) | _is_check(),
+            example.c.added_at, is_measuring(post.c.id),
         )
         .join_from(example, post, post.c.id == example.c.post_id)
         .join(distinct_text, distinct_text.c.id == post.c.text_id)
@@ -101,10 +101,6 @@ def list_examples(conn: Connection) -> list[ExamplePost]:
         .order_by(example.c.added_at.desc(), example.c.post_id.desc())
     )  # fmt: skip
     return [ExamplePost(*row) for row in conn.execute(query)]
-
-
-def _is_check() -> ColumnElement[bool]:
-    return exists().where(check_post.c.post_id == post.c.id, check_post.c.status == CheckStatus.active)
 
 
 # --- visits ---------------------------------------------------------------------------------------------------------

@@ -231,3 +231,32 @@ def test_presses_that_wait_are_spoken_of_in_their_number(desk: Callable[[Answer]
     found.press("1")
     found.wait(1_000)
     assert "2 presses not saved yet: kept in this browser until they are." in found.notice
+
+
+def with_model(lease_id: int, *, is_shown: bool) -> dict[str, Any]:
+    said = {"normal": 0.1, "suspicious": 0.2, "violation": 0.7}
+    model = {"version": "v1", "version_id": 7, "label": "violation", "probabilities": said}
+    return card(lease_id) | {"model": model, "shows_model": is_shown}
+
+
+@pytest.mark.parametrize(
+    ("is_shown", "keys", "seen"),
+    [(True, "1", ["shown"]), (False, "1", [None]), (False, "m1", ["asked"]), (False, "1u1", [None, "after"])],
+)
+def test_press_says_how_the_models_view_was_seen(
+    desk: Callable[[Answer], Desk], is_shown: bool, keys: str, seen: list[str | None]
+) -> None:
+    def script(asked: Asked, n: int) -> dict[str, Any]:
+        if n == 1:
+            return answer(cards=[with_model(1, is_shown=is_shown), card(2), card(3)])
+        if any(press["kind"] == "undo" for press in asked["presses"]):
+            return saved(asked) | {"cards": [with_model(4, is_shown=is_shown) | {"post_id": 11}], "front": [4]}
+        return saved(asked)
+
+    found = desk(script)
+    assert found.page.locator(".model").is_visible() is is_shown
+    for key in keys:
+        found.press(key)
+    decided = [press for press in found.presses().values() if press["kind"] == "decide"]
+    assert [press.get("seen") for press in decided] == seen
+    assert {press.get("version_id") for press in decided if press.get("seen")} <= {7}

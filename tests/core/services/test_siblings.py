@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from core.domain import Actor, Label, Policy
 from core.errors import BadInput, NotAllowed
-from core.services import queueing, rules, siblings
+from core.services import checks, queueing, rules, siblings
 from core.services.siblings import AROUND_SHOWN, AUTHOR_SHOWN
 from db import engine as db_engine
 from db.cards import Card
@@ -95,6 +95,25 @@ def test_card_that_is_judged_blind_is_not_told_what_became_of_its_siblings(
     assert found.thread
     assert (found.author.decided, found.thread.decided) == (None, None)
     assert {post.label for post in (*found.author.posts, *found.thread.posts)} == {None}
+
+
+def test_label_of_a_sibling_that_measures_people_is_told_to_nobody(
+    engine: Engine, forum: None, moderator: Actor, lead: Actor
+) -> None:
+    card = card_with(engine, moderator, has_author=True, has_thread=True)
+    decided = sync(engine, lead, want=25).cards
+    for other in decided:
+        sync(engine, lead, decide(other, Label.violation))
+    for other in decided[::2]:
+        checks.make_check(engine, lead, other.lease.post_id, text_id=other.text_id, label=Label.violation, now=NOW)
+    found = siblings.siblings_of(engine, moderator, card.lease.post_id)
+    assert found.author
+    assert found.thread
+    told = {post.post_id: post.label for post in (*found.author.posts, *found.thread.posts)}
+    hidden = {other.lease.post_id for other in decided[::2]}
+    assert hidden & told.keys()
+    assert {told[post_id] for post_id in hidden & told.keys()} == {None}
+    assert Label.violation in told.values()
 
 
 def test_siblings_are_for_whoever_has_the_post_on_a_card(
