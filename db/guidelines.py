@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import Connection, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Integer, Select, bindparam, delete, exists, func, insert, select, update
 
 from db.checks import is_measuring
 from db.posts import is_visible
@@ -124,9 +125,15 @@ def note_visit(conn: Connection, user_id: int, *, version_id: int | None, seen_a
 
 def is_changed_for(conn: Connection, user_id: int) -> bool:
     """There is a version, or an example, that this person has not been shown."""
-    visit = guidelines_visit.c
+    return bool(conn.execute(_changed(), {"of_user": user_id}).scalar())
+
+
+@cache
+def _changed() -> Select[bool]:
+    """Put together once: that takes longer than the query, and every answer to a key press asks."""
+    visit, user_id = guidelines_visit.c, bindparam("of_user", type_=Integer)
     seen = select(func.coalesce(visit.version_id, 0)).where(visit.user_id == user_id).scalar_subquery()
     seen_at = select(visit.seen_at).where(visit.user_id == user_id).scalar_subquery()
     has_newer = exists().where(guidelines_version.c.id > func.coalesce(seen, 0))
     has_example = exists().where(seen_at.is_(None) | (guidelines_example.c.added_at > seen_at))
-    return bool(conn.execute(select(has_newer | has_example)).scalar())
+    return select(has_newer | has_example)

@@ -70,10 +70,9 @@ def test_card_shows_what_belongs_to_the_post_and_fetches_nothing_that_it_names(
     for post_id, label in ((1, Label.violation), (2, Label.normal), (4, Label.normal)):
         annotation.decide_post(served.engine, OPERATOR, user_name="mo", post_id=post_id, label=label, now=utc_now())
     moderator = visit(served)
-    moderator.sign_in("mo")
     page = moderator.page
     page.wait_for_timeout(6_000)  # the record is counted aside, every five seconds
-    moderator.go("Label")
+    moderator.enter("mo", "label")
     desk = page.locator(".desk")
     page.locator(".desk[data-painted='3']").wait_for(timeout=20_000)
 
