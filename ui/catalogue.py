@@ -82,7 +82,7 @@ def update(language: Language) -> Iterator[str]:
 def strings(message: Message) -> tuple[str, ...]:
     """Its translation, one for each plural form of the language; empty ones while it has none."""
     said = message.string
-    return (said,) if isinstance(said, str) else tuple(each or "" for each in said or ())
+    return (said or "",) if not isinstance(said, (list, tuple)) else tuple(each or "" for each in said)
 
 
 def main() -> None:

@@ -10,18 +10,22 @@ import pytest
 from playwright.sync_api import Browser, Route
 
 from core.settings import PROJECT_DIR
+from ui.label_words import card_words, guidelines_words
 
 pytestmark = pytest.mark.browser
 
 FOLDER = PROJECT_DIR / "ui" / "components" / "label"
 PAGE = """<!doctype html><meta charset=utf-8><div id=p>%s</div><script type=module>
+const words = %s;
 import mount from '/label.js';
 const labels = ['normal', 'suspicious', 'violation'].map((name) => ({name, chinese: name}));
 const parentElement = document.querySelector('#p');
 window.mount = (user, has_posts = true) => mount({
-  parentElement, data: {user, csrf: 'c' + user, want: 3, labels, rules: [], reasons: {}, has_posts}, key: 'label'});
+  parentElement, data: {user, csrf: 'c' + user, want: 3, labels, rules: [], reasons: {}, has_posts, ...words},
+  key: 'label'});
 window.mount(1);
 </script>"""
+WORDS = json.dumps({"words": card_words(), "guidelines_words": guidelines_words()})
 Asked = dict[str, Any]
 Answer = Callable[[Asked, int], dict[str, Any] | int | str]
 
@@ -68,7 +72,7 @@ class Desk:
             self.asked.append(asked | {"csrf": route.request.headers["x-csrf-token"]})
             self._answer(route, self.script(asked, len(self.asked)))
         else:
-            route.fulfill(body=PAGE % (FOLDER / "label.html").read_text(), content_type="text/html")
+            route.fulfill(body=PAGE % ((FOLDER / "label.html").read_text(), WORDS), content_type="text/html")
 
     def _answer(self, route: Route, said: dict[str, Any] | int | str) -> None:
         if said == "no connection":

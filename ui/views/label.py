@@ -7,6 +7,7 @@ from core.permissions import Permission, require
 from core.services.rules import current_policy
 from core.services.status import has_posts
 from ui.components import component
+from ui.label_words import card_words, guidelines_words
 from ui.page import errors_as_sentences, open_page
 
 REASONS = {
@@ -32,6 +33,8 @@ with errors_as_sentences():
             "has_posts": has_posts(page.engine),
             "labels": [{"name": label.name, "chinese": label.chinese} for label in Label],
             "rules": [{"key": rule.key, "english": rule.english, "chinese": rule.chinese} for rule in policy.rules],
+            "words": card_words(),
+            "guidelines_words": guidelines_words(),
             "reasons": {reason.value: words for reason, words in REASONS.items()},
         },
     )

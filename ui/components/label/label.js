@@ -22,6 +22,7 @@ const SHAPES = { normal: "●", suspicious: "▲", violation: "■" };
 const QUOTE_HEAD = 40; // characters of a folded quotation that are shown
 const WORDS_SHOWN = 8; // hit words with their record
 const ENOUGH_FOR_PERCENT = 20; // decided posts with a hit word
+const MOST_COUNTED = 1_000; // siblings of one kind
 const ZOOMS = [0.85, 1, 1.2, 1.45, 1.75];
 const BREAKS = [20, 30, 45, 60, 90]; // minutes
 const PAUSE_MS = 5 * 60_000; // so long without a press is a break
@@ -135,6 +136,9 @@ class Desk {
   }
 
   build() {
+    const { words } = this.data;
+    for (const place of this.root.querySelectorAll("[data-word]")) place.textContent = words[place.dataset.word];
+    for (const place of this.root.querySelectorAll("[data-name]")) place.setAttribute("aria-label", words[place.dataset.name]);
     const answers = this.$(".answers");
     const tools = this.$(".tools");
     answers.replaceChildren(
@@ -157,15 +161,15 @@ class Desk {
       ["M", "model", () => this.toggleModel()],
       ["H", "original", () => this.toggleOriginal()],
       ["Q", "quotes", () => this.toggleQuotes()],
-      ["T", "siblings", () => this.siblings.toggle()],
-      ["L", "forum", () => this.openForum()],
-      ["G", "guidelines", () => this.guidelines.toggle()],
+      ["T", "siblings", () => this.siblings.toggle(), words.siblings],
+      ["L", "forum", () => this.openForum(), words.forum],
+      ["G", "guidelines", () => this.guidelines.toggle(), words.guidelines],
       ["?", "help", () => this.toggleHelp()],
     ];
     tools.replaceChildren(
-      ...actions.map(([key, name, act]) => {
+      ...actions.map(([key, name, act, shown = name]) => {
         const button = element("button", `tool-${name.replace(" ", "-")}`, { type: "button" });
-        button.append(element("kbd", "", {}, key), ` ${name}`);
+        button.append(element("kbd", "", {}, key), ` ${shown}`);
         button.onclick = act;
         return button;
       }),
@@ -183,11 +187,11 @@ class Desk {
       ["A", "the near-copies of the post and how they differ; while they are open, 1 2 3 decide them along"],
       ["H", "the post as it came, with its markup"],
       ["Q", "open or fold the quotations; a click opens one"],
-      ["T", "what else the author has written, and what stands around the post in its thread"],
-      ["L", "open the post in the forum, in a new tab"],
-      ["G", "the guidelines, with examples and what changed since you read them; the keys work on"],
-      ["Z", "larger text, after the largest the smallest; Shift+Z smaller"],
-      ["D", "dark or light; the page loads anew"],
+      ["T", words.key_siblings],
+      ["L", words.key_forum],
+      ["G", words.key_guidelines],
+      ["Z", words.key_zoom],
+      ["D", words.key_dark],
       ["?", "this help"],
       ["Esc", "close help or near-copies, or leave a correction"],
     ];
@@ -598,7 +602,7 @@ class Desk {
     if (card.author) facts.push(`by ${card.author}`);
     this.$(".facts").textContent = facts.join(" · ");
     const words = card.hits.map((hit) => hit.word);
-    this.$(".text").replaceChildren(...readable(card.segments).map((segment) => drawSegment(segment, words)));
+    this.$(".text").replaceChildren(...readable(card.segments).map((segment) => drawSegment(segment, words, this.data.words.leads_to)));
     this.drawHits(card.hits);
     this.$(".tool-siblings").hidden = !card.siblings;
     this.$(".tool-forum").hidden = !card.forum_link;
@@ -620,12 +624,19 @@ class Desk {
     line.hidden = !hits.some((hit) => hit.word);
     const shown = hits.slice(0, WORDS_SHOWN).map((hit) => {
       const word = element("span", "hit");
-      word.append(element("mark", "", { lang: "zh" }, visible(hit.word)), ` ${recordOf(hit)}`);
+      word.append(element("mark", "", { lang: "zh" }, visible(hit.word)), ` ${this.recordOf(hit)}`);
       return word;
     });
     const more = hits.length - WORDS_SHOWN;
-    if (more > 0) shown.push(element("span", "", {}, `and ${more.toLocaleString("en")} more`));
+    if (more > 0) shown.push(element("span", "", {}, fill(this.data.words.and_more, { count: more.toLocaleString("en") })));
     line.replaceChildren(...shown);
+  }
+
+  recordOf({ decided, violations }) {
+    const { words } = this.data;
+    if (!decided) return words.none_decided;
+    const share = decided < ENOUGH_FOR_PERCENT ? violations.toLocaleString("en") : percent(violations / decided);
+    return fill(words.record, { share, decided: decided.toLocaleString("en") });
   }
 
   drawRule() {
@@ -764,7 +775,7 @@ class Desk {
   openForum() {
     const link = this.shown === null ? null : this.cards[0]?.forum_link;
     if (link) window.open(link, "_blank", "noopener,noreferrer");
-    else if (this.shown !== null) this.say("This post has no address in the forum: the policy names none, or the export lacks what it asks for.");
+    else if (this.shown !== null) this.say(this.data.words.no_forum);
   }
 
   toggleQuotes() {
@@ -1005,21 +1016,22 @@ class Siblings {
 
   async open() {
     const { desk } = this;
+    const { words } = desk.data;
     const card = desk.cards[0];
     if (!card.siblings) {
-      desk.say("The export names neither the author of this post nor its thread.");
+      desk.say(desk.data.words.no_siblings);
       return;
     }
     desk.copies.close();
     this.isOpen = true;
     this.asked += 1;
     const turn = this.asked;
-    this.show([element("p", "hint", {}, "Fetching posts …")]);
+    this.show([element("p", "hint", {}, words.fetching_siblings)]);
     this.panel.focus({ preventScroll: true }); // so that the arrow keys scroll it
     const { answer, error } = await askServer(`${SIBLINGS_URL}?post_id=${card.post_id}`);
     if (turn !== this.asked) return;
-    if (error) this.show([element("p", "now", { role: "alert" }, `The posts could not be fetched. ${error}`)]);
-    else this.show([...this.drawGroup("By the same author", answer.author), ...this.drawGroup("In the same thread", answer.thread)]);
+    if (error) this.show([element("p", "now", { role: "alert" }, fill(words.siblings_failed, { error }))]);
+    else this.show([...this.drawGroup(words.same_author, answer.author), ...this.drawGroup(words.same_thread, answer.thread)]);
   }
 
   close() {
@@ -1041,8 +1053,10 @@ class Siblings {
 
   drawGroup(title, group) {
     if (!group) return [];
-    const facts = [group.total ? `${group.total.toLocaleString("en")}${group.total >= 1_000 ? " or more" : ""} other${group.total === 1 ? "" : "s"} here` : "no other here"];
-    if (group.decided === null) facts.push("what became of them is hidden: this post is judged blind");
+    const { words } = this.desk.data;
+    const said = [words.no_other, words.one_other][group.total] ?? (group.total < MOST_COUNTED ? words.others : words.many_others);
+    const facts = [fill(said, { count: group.total.toLocaleString("en") })];
+    if (group.decided === null) facts.push(words.hidden_labels);
     const head = element("p", "now", {}, title);
     const line = element("span", "hint", {}, ` · ${facts.join(" · ")}`);
     for (const [label, count] of Object.entries(group.decided ?? {})) {
@@ -1060,8 +1074,9 @@ class Siblings {
   drawPost(post) {
     const entry = element("li", post.is_card ? "here" : post.label ?? "", { "data-post": String(post.post_id) });
     const shape = element("span", "shape", post.label ? { title: post.label } : {}, post.label ? SHAPES[post.label] : "");
-    const facts = [post.pid ? `post ${post.pid}` : `post #${post.post_id}`];
-    if (post.is_card) facts.push("the post above");
+    const { words } = this.desk.data;
+    const facts = [fill(words.post, { number: post.pid ?? `#${post.post_id}` })];
+    if (post.is_card) facts.push(words.post_above);
     else if (post.label) facts.push(post.label);
     const text = element("p", "");
     text.append(...withOddMarks(post.text));
@@ -1079,12 +1094,18 @@ class Guidelines {
     this.isOpen = false;
     this.isNew = false;
     this.asked = 0;
+    for (const place of desk.root.querySelectorAll("[data-said]")) place.textContent = this.words[place.dataset.said];
+    this.panel.setAttribute("aria-label", this.words.title);
     this.panel.querySelector(".close").onclick = () => this.close();
     desk.$(".changed button").onclick = () => this.toggle();
   }
 
   get panel() {
     return this.desk.$(".guidelines");
+  }
+
+  get words() {
+    return this.desk.data.guidelines_words;
   }
 
   /** isNew: there is something that this person has not been shown. */
@@ -1106,11 +1127,11 @@ class Guidelines {
     this.panel.scrollTop = 0;
     this.panel.focus({ preventScroll: true }); // so that the arrow keys scroll it
     this.desk.$(".tool-guidelines").setAttribute("aria-expanded", "true");
-    this.show([element("p", "hint", {}, "Fetching the guidelines …")]);
+    this.show([element("p", "hint", {}, this.words.fetching)]);
     const { answer, error } = await askServer(GUIDELINES_URL);
     if (turn !== this.asked) return;
     if (error) {
-      this.show([element("p", "", { role: "alert" }, `The guidelines could not be fetched. ${error}`)]);
+      this.show([element("p", "", { role: "alert" }, fill(this.words.failed, { error }))]);
       return;
     }
     this.show(this.drawAll(answer));
@@ -1142,18 +1163,18 @@ class Guidelines {
     if (version) {
       const text = element("div", "body", { lang: "zh" });
       text.innerHTML = version.html; // made by the server from Markdown: no raw HTML, no pictures, no scripts
-      parts.push(text, element("p", "hint", {}, `Version ${version.id}, written by ${version.by} on ${dayOf(version.at)}.`));
-    } else parts.push(element("p", "hint", {}, "There are no guidelines yet; a lead writes them on the Guidelines page."));
+      parts.push(text, element("p", "hint", {}, fill(this.words.written, { number: version.id, name: version.by, day: dayOf(version.at) })));
+    } else parts.push(element("p", "hint", {}, this.words.none));
     if (this.desk.data.rules.length) parts.push(this.drawRules());
     return [...parts, ...this.drawExamples(examples)];
   }
 
   drawChanges({ since, lines, notes }) {
     const box = element("section", "changes");
-    box.append(element("h4", "", {}, `Changed since you read version ${since}`));
+    box.append(element("h4", "", {}, fill(this.words.changed, { number: since })));
     for (const note of notes) {
-      const words = note.note ? `: ${visible(note.note)}` : "";
-      box.append(element("p", "hint", {}, `Version ${note.id}, ${note.by}, ${dayOf(note.at)}${words}`));
+      const made = fill(this.words.version, { number: note.id, name: note.by, day: dayOf(note.at) });
+      box.append(element("p", "hint", {}, note.note ? `${made}: ${visible(note.note)}` : made));
     }
     const compared = element("div", "compared", { lang: "zh" });
     for (const line of lines) {
@@ -1166,7 +1187,7 @@ class Guidelines {
 
   drawRules() {
     const box = element("section", "");
-    box.append(element("h4", "", {}, "Rules that a post can break"));
+    box.append(element("h4", "", {}, this.words.rules));
     const list = element("ul", "keys");
     this.desk.data.rules.forEach((rule, index) => {
       const entry = element("li", "");
@@ -1184,7 +1205,7 @@ class Guidelines {
       const own = examples.filter((example) => example.label === name);
       if (!own.length) return [];
       const title = element("h4", name);
-      title.append(element("span", "shape", {}, SHAPES[name]), ` Examples of ${name} `, element("span", "", { lang: "zh" }, chinese));
+      title.append(element("span", "shape", {}, SHAPES[name]), " ", fill(this.words.examples, { label: `${name} ${chinese}` }));
       const list = element("ol", "", { lang: "zh" });
       list.append(
         ...own.map((example) => {
@@ -1192,7 +1213,7 @@ class Guidelines {
           const text = element("p", "");
           text.append(...withOddMarks(example.text));
           entry.append(text);
-          if (example.is_new) entry.append(element("span", "fresh", { lang: "en" }, "new"), " ");
+          if (example.is_new) entry.append(element("span", "fresh", {}, this.words.new), " ");
           if (example.note) entry.append(element("small", "", {}, visible(example.note)));
           return entry;
         }),
@@ -1220,12 +1241,13 @@ class Own {
     const { desk } = this;
     desk.$(".own .smaller").onclick = () => this.zoomBy(-1);
     desk.$(".own .larger").onclick = () => this.zoomBy(1);
+    const { words } = desk.data;
     const theme = desk.$(".own select.theme");
-    theme.replaceChildren(...Object.entries(THEMES).map(([value, words]) => element("option", "", { value }, words)));
+    theme.replaceChildren(...Object.entries(THEMES).map(([value, name]) => element("option", "", { value }, words[name])));
     theme.value = storedTheme();
     theme.onchange = () => chooseTheme(theme.value);
     const breaks = desk.$(".own select.breaks");
-    const options = [0, ...BREAKS].map((minutes) => element("option", "", { value: String(minutes) }, minutes ? `after ${minutes} minutes` : "off"));
+    const options = [0, ...BREAKS].map((minutes) => element("option", "", { value: String(minutes) }, minutes ? fill(words.after_minutes, { minutes }) : words.off));
     breaks.replaceChildren(...options);
     breaks.value = String(this.chosen.minutes);
     breaks.onchange = () => this.remindAfter(Number(breaks.value));
@@ -1281,7 +1303,7 @@ class Own {
     const worked = now - this.chosen.since;
     const isDue = worked >= minutes * 60_000;
     this.desk.$(".break").hidden = !isDue;
-    if (isDue) this.desk.$(".break span").textContent = `You have decided for ${Math.floor(worked / 60_000)} minutes without a break of five. The posts wait.`;
+    if (isDue) this.desk.$(".break span").textContent = fill(this.desk.data.words.take_break, { minutes: Math.floor(worked / 60_000) });
   }
 
   snooze() {
@@ -1290,7 +1312,7 @@ class Own {
   }
 }
 
-const THEMES = { System: "as the system", Light: "light", Dark: "dark" };
+const THEMES = { System: "as_system", Light: "light", Dark: "dark" };
 
 /** Streamlit keeps its theme by the path that a tab was opened at; what is chosen here holds for every page. */
 function themeKeys() {
@@ -1385,7 +1407,7 @@ function drawQuote(text, hits) {
   return quote;
 }
 
-function drawSegment(segment, hits) {
+function drawSegment(segment, hits, leadsTo) {
   if (segment.kind === "quote") return drawQuote(segment.text, hits);
   if (segment.kind === "note") {
     const note = element("div", "note");
@@ -1397,19 +1419,19 @@ function drawSegment(segment, hits) {
     plain.append(...marked(segment.text, hits));
     return plain;
   }
-  if (segment.kind === "link") return drawLink(segment, hits);
+  if (segment.kind === "link") return drawLink(segment, hits, leadsTo);
   const chip = element("span", "chip");
   chip.append(...marked(segment.text, hits));
   return chip;
 }
 
 /** Text that cannot be clicked, with the host that it leads to: within the address, else beside it. */
-function drawLink({ text, host }, hits) {
+function drawLink({ text, host }, hits, leadsTo) {
   const link = element("span", "link");
   const at = host ? text.toLowerCase().indexOf(host) : -1;
   if (at < 0) {
     link.append(...marked(text, hits));
-    if (host) link.append(" ", element("b", "host", { lang: "en", title: "leads to" }, `→ ${visible(host)}`));
+    if (host) link.append(" ", element("b", "host", { lang: "en", title: leadsTo }, `→ ${visible(host)}`));
     return link;
   }
   const named = element("b", "host");
@@ -1454,10 +1476,9 @@ function newId() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function recordOf({ decided, violations }) {
-  if (!decided) return "none decided yet";
-  const share = decided < ENOUGH_FOR_PERCENT ? violations.toLocaleString("en") : percent(violations / decided);
-  return `${share} of ${decided.toLocaleString("en")} violations`;
+/** The sentence with its values: {name} stands for each. */
+function fill(sentence, values) {
+  return sentence.replace(/\{(\w+)\}/gu, (place, name) => String(values[name] ?? place));
 }
 
 async function askServer(url, options = {}) {
