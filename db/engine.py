@@ -10,7 +10,9 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from alembic import command
 from alembic.config import Config
@@ -58,9 +60,27 @@ def _on_begin(conn: Connection) -> None:
 
 @contextmanager
 def write(engine: Engine) -> Iterator[Connection]:
-    """A writing transaction: commits at the end, rolls back on an exception."""
-    with engine.connect().execution_options(tiebreak_write=True) as conn, conn.begin():
+    """A writing transaction: commits at the end, rolls back on an exception.
+
+    Threads of one process take turns by a lock: SQLite lets those that wait for its own look again after ever longer
+    pauses, so that the unlucky ones among fifty moderators would wait for seconds.
+    """
+    with _taking_turns(engine), engine.connect().execution_options(tiebreak_write=True) as conn, conn.begin():
         yield conn
+
+
+_turns: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
+
+
+@contextmanager
+def _taking_turns(engine: Engine) -> Iterator[None]:
+    turn = _turns.setdefault(engine, Lock())
+    has_it = turn.acquire(timeout=BUSY_TIMEOUT_MS / 1_000)  # then SQLite says that it is busy
+    try:
+        yield
+    finally:
+        if has_it:
+            turn.release()
 
 
 @contextmanager

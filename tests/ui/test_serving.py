@@ -93,6 +93,19 @@ def test_second_start_serves_within_five_seconds(tmp_path: Path) -> None:
     assert seconds < 5
 
 
+@pytest.mark.alone
+def test_short_answers_are_not_held_back_until_their_head_is_confirmed(served: Served) -> None:
+    """By Nagle's algorithm they would be, for 40 ms each, on a connection that has sent something before."""
+    seconds = []
+    with httpx.Client(base_url=served.url) as client:
+        for _ in range(20):
+            client.post("/api/label/sync", json={})
+            begun = time.perf_counter()
+            client.get("/healthz")
+            seconds.append(time.perf_counter() - begun)
+    assert sorted(seconds)[10] < 0.03
+
+
 def test_taken_port_is_said_in_a_sentence(served: Served) -> None:
     done = served.run("serve", "--port", str(served.port), check=False)
     assert done.returncode == 1
