@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-# What was on the screen at each key press, noted before the page's own listener sees the key.
+# What was on the screen at each key press, and when that was, noted before the page's own listener sees the key.
 WITNESS = """
 window.presses = [];
 window.addEventListener('keydown', (event) => {
+  window.pressedAt = event.timeStamp;
   const hosts = [...document.querySelectorAll('*')].filter((e) => e.shadowRoot?.querySelector('.desk'));
   const desk = hosts[0]?.shadowRoot.querySelector('.desk') ?? document.querySelector('.desk');
   window.presses.push(desk?.dataset.painted ? Number(desk.dataset.painted) : null);
@@ -19,17 +20,15 @@ PRESS_EVERY = """
   const timer = setInterval(() => { press(); if (--left === 0) { clearInterval(timer); done(); } }, gap);
 })
 """
-# From the key (the event's own time) to the task after the frame in which another post stands on the screen.
+# With the witness: from the key (the event's own time) to the task after the frame in which another post is there.
 PAINTS = """
-() => {
+(desk) => {
   window.paints = [];
-  let pressed = null;
-  window.addEventListener('keydown', (event) => { pressed = event.timeStamp; }, true);
-  const desk = document.querySelector('.desk');
+  window.pressedAt = null;
   new MutationObserver(() => {
-    if (pressed === null || !desk.dataset.painted) return;
-    window.paints.push(performance.now() - pressed);
-    pressed = null;
+    if (window.pressedAt === null || !desk.dataset.painted) return;
+    window.paints.push(performance.now() - window.pressedAt);
+    window.pressedAt = null;
   }).observe(desk, { attributeFilter: ['data-painted'] });
 }
 """
