@@ -22,7 +22,7 @@ from sqlalchemy import Engine
 
 from core import encoders
 from core.clock import utc_now
-from core.domain import Label, Prediction, Run, RunKind, RunStatus, Side
+from core.domain import Label, ModelVersion, Prediction, Run, RunKind, RunStatus, Side
 from core.errors import Cancelled, Conflict, TiebreakError
 from core.metrics import measure
 from core.services import importing, queueing, scoring, searching, takeback, training
@@ -30,6 +30,7 @@ from core.services.runs import HEARTBEAT_EVERY_S
 from core.settings import Settings, read_settings
 from core.wording import N_, _
 from db import runs
+from db.doubts import Doubt
 from db.engine import DatabaseBusy, migrate, open_engine, read, write
 
 if TYPE_CHECKING:
@@ -210,7 +211,27 @@ def train_version(context: Context) -> dict[str, object]:
         predictions=_predictions(0, [t.text_id for t in aside], said),
         now=utc_now(),
     )
+    with suppress(Cancelled):  # the version is there: only the doubts are left out
+        _look_for_doubts(context, version, snapshot, seed=request.seed)
     return {"version": version.name, "metrics": result.metrics, "warnings": list(result.warnings)}
+
+
+def _look_for_doubts(context: Context, version: ModelVersion, snapshot: training.Snapshot, *, seed: int) -> None:
+    """Labels that look wrong, for the lead to look at.
+
+    The audit slice is left out: to correct its labels where a model doubts them would make every model look better.
+    """
+    from core.learning.doubts import find_doubts
+
+    known = snapshot.on(Side.train, Side.evaluation)
+    found = find_doubts(
+        [text.text for text in known],
+        [int(text.label) for text in known],
+        seed=seed,
+        report=lambda done, total: context.report("looking for doubtful labels", done, total, ""),
+    )
+    doubts = [Doubt(known[d.position].text_id, known[d.position].label, d.quality, d.probabilities) for d in found]
+    training.store_doubts(context.engine, version, doubts)
 
 
 def _figures(aside: list[training.SnapshotText], proba: npt.NDArray[np.float32]) -> dict[str, object]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Integer, Select, cast, func, select
 from core.domain import Label, SourceKind, SourceTrust
 from core.gold import Vote, gold_label
 from db.posts import decides, is_visible
-from db.tables import decision, distinct_text, post, source
+from db.tables import decision, distinct_text, family_place, post, source
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,44 @@ def disagreements(conn: Connection, *, limit: int, offset: int = 0) -> list[Disa
 def disagreement_on(conn: Connection, post_id: int) -> Disagreement | None:
     found = conn.execute(_disagreeing().where(decision.c.post_id == post_id)).scalar()
     return None if found is None else _with_voices(conn, [found])[0]
+
+
+def contradicting_families(conn: Connection) -> list[tuple[int, list[int]]]:
+    """(family, its decided posts) where near-copies have different labels, and not a lead has settled each of them.
+
+    In order of family; posts in order of id. What is listed may agree once each post's voices are counted: that is for
+    the caller, who reads them.
+    """
+    is_settled = cast(decision.c.settles, Integer)
+    decided = (
+        select(
+            family_place.c.representative_id.label("family"),
+            decision.c.post_id,
+            func.min(decision.c.label).label("least"),
+            func.max(decision.c.label).label("most"),
+            func.max(is_settled).label("is_settled"),
+        )
+        .join_from(decision, post, decision.c.post_id == post.c.id)
+        .join(family_place, family_place.c.text_id == post.c.text_id)
+        .where(decides(), decision.c.text_id == post.c.text_id, is_visible())
+        .group_by(family_place.c.representative_id, decision.c.post_id)
+        .cte("decided")
+    )
+    torn = (
+        select(decided.c.family)
+        .group_by(decided.c.family)
+        .having(func.count() > 1)
+        .having(func.min(decided.c.least) != func.max(decided.c.most))
+        .having(func.min(decided.c.is_settled) == 0)
+    )
+    query = select(decided.c.family, decided.c.post_id).where(decided.c.family.in_(torn))
+    found = conn.execute(query.order_by(decided.c.family, decided.c.post_id))
+    return [(family, [row.post_id for row in rows]) for family, rows in groupby(found, key=lambda row: row.family)]
+
+
+def disagreeing_posts(conn: Connection) -> list[int]:
+    """In order of id."""
+    return list(conn.execute(_disagreeing().order_by(decision.c.post_id)).scalars())
 
 
 def _with_voices(conn: Connection, post_ids: Sequence[int]) -> list[Disagreement]:

@@ -144,6 +144,13 @@ def _on_old_text() -> ColumnElement[bool]:
     return decides() & (decision.c.text_id != post.c.text_id) & is_visible()
 
 
+def _is_settled_anew() -> ColumnElement[bool]:
+    """A lead has settled the text that the post has now."""
+    made, later = decision.alias("settling"), decision.alias("later_settling")
+    settled = select(made.c.id).where(made.c.post_id == post.c.id, made.c.text_id == post.c.text_id, made.c.settles)
+    return settled.where(~select(later.c.id).where(later.c.supersedes == made.c.id).exists()).exists()
+
+
 def decisions_on_old_texts(conn: Connection, *, limit: int, after: int = 0) -> list[OldTextDecision]:
     """In order of decision id, those beyond `after`."""
     old, new = distinct_text.alias("old"), distinct_text.alias("new")
@@ -169,6 +176,13 @@ def decisions_on_old_texts(conn: Connection, *, limit: int, after: int = 0) -> l
         OldTextDecision(r.post_id, r.decision_id, Label(r.label), r.name, r.text_id, r.was, r.body)
         for r in conn.execute(query)
     ]
+
+
+def posts_on_old_texts(conn: Connection) -> list[int]:
+    """Posts decided on another text than they have now, which no lead has settled since; those decided first first."""
+    query = select(post.c.id).join_from(decision, post, decision.c.post_id == post.c.id)
+    query = query.where(_on_old_text(), ~_is_settled_anew())
+    return list(conn.execute(query.group_by(post.c.id).order_by(func.min(decision.c.id))).scalars())
 
 
 def count_on_old_texts(conn: Connection) -> int:

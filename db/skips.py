@@ -45,6 +45,18 @@ def count_skipped(conn: Connection, *, kind: SkipKind) -> int:
     return conn.execute(open_ones.where(skip.c.kind == kind)).scalar_one()
 
 
+def posts_for_lead(conn: Connection, *, limit: int, offset: int = 0) -> list[tuple[int, list[str]]]:
+    """(post, who could not judge it), the longest waiting first."""
+    waits = _open().with_only_columns(skip.c.post_id).where(skip.c.kind == SkipKind.cannot_judge)
+    waits = waits.group_by(skip.c.post_id).order_by(func.min(skip.c.skipped_at), skip.c.post_id)
+    found = []
+    for post_id in conn.execute(waits.limit(limit).offset(offset)).scalars():
+        who = select(user.c.name).join_from(skip, user, user.c.id == skip.c.user_id)
+        who = who.where(skip.c.post_id == post_id, skip.c.kind == SkipKind.cannot_judge).order_by(skip.c.skipped_at)
+        found.append((post_id, list(conn.execute(who).scalars())))
+    return found
+
+
 def skipped_posts(
     conn: Connection,
     *,

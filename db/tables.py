@@ -525,6 +525,21 @@ _less_severe = case((_p.p_normal >= _p.p_suspicious, _p.p_normal), else_=_p.p_su
 top_of_prediction = case((_less_severe >= _p.p_violation, _less_severe), else_=_p.p_violation)
 Index("ix_prediction_version_id_top", prediction.c.version_id, top_of_prediction)
 
+# Gold labels that a search after a training found unlikely, by out-of-fold probabilities of models of its own.
+doubt = Table(
+    "doubt",
+    metadata,
+    _ref("version_id", "model_version.id", primary_key=True),
+    _ref("text_id", "text.id", primary_key=True),
+    Column("label", Integer, nullable=False),
+    Column("quality", Float, nullable=False),
+    Column("p_normal", Float, nullable=False),
+    Column("p_suspicious", Float, nullable=False),
+    Column("p_violation", Float, nullable=False),
+    CheckConstraint("label IN (0, 1, 2)", name="label"),
+    sqlite_with_rowid=False,
+)
+
 # Exactly which decisions a training run used.
 snapshot_decision = Table(
     "snapshot_decision",

@@ -190,10 +190,12 @@ def _take_back(conn: Connection, made: Decision, now: datetime) -> None:
     restored = NewDecision(
         made.post_id,
         made.text_id if before is None else before.text_id,
-        made.source_id,
+        made.source_id if before is None else before.source_id,  # who settled may have taken another's place
         None if before is None else before.label,
         supersedes=made.id,
         settles=before is not None and before.settles,
+        rule=None if before is None else before.rule,
+        note=None if before is None else before.note,
     )
     decisions.add_decision(conn, restored, now=now)
     if not decisions.standing_on_post(conn, made.post_id) and not queue.holds_any(conn, [made.post_id]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -14,7 +15,8 @@ from core.domain import LABEL_NAMES, Actor, FamilyWeight, Label, ModelVersion, P
 from core.errors import Conflict
 from core.permissions import Permission, require
 from core.wording import _
-from db import audit, families, golds, models, policies, runs, snapshots
+from db import audit, doubts, families, golds, models, policies, runs, snapshots
+from db.doubts import Doubt
 from db.engine import read, write
 from db.golds import GoldPost
 
@@ -163,6 +165,12 @@ def store_version(
         own = [Prediction(version.id, p.text_id, p.probabilities) for p in predictions]
         models.add_predictions(conn, own)
         return version
+
+
+def store_doubts(engine: Engine, version: ModelVersion, found: Sequence[Doubt]) -> None:
+    """What a search for doubtful labels found after the version was trained."""
+    with write(engine) as conn:
+        doubts.add_doubts(conn, version.id, found)
 
 
 def next_version_name(engine: Engine) -> str:
