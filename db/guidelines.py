@@ -83,6 +83,11 @@ def remove_example(conn: Connection, post_id: int) -> bool:
     return conn.execute(delete(guidelines_example).where(guidelines_example.c.post_id == post_id)).rowcount == 1
 
 
+def is_example(conn: Connection, post_id: int) -> bool:
+    listed = select(guidelines_example.c.post_id).where(guidelines_example.c.post_id == post_id)
+    return conn.execute(listed).first() is not None
+
+
 def is_waiting(conn: Connection, post_id: int) -> bool:
     """Another person is still to judge the post, without knowing what was said of it."""
     return bool(conn.execute(select(is_wanted(post.c.id)).where(post.c.id == post_id)).scalar())

@@ -23,6 +23,7 @@ PAGES = {
         ("views/own.py", N_("My work"), Permission.label),
         ("views/search.py", N_("Search"), Permission.search),
         ("views/guidelines.py", N_("Guidelines"), Permission.read_guidelines),
+        ("views/history.py", N_("Post history"), Permission.search),
         ("views/account.py", N_("My account"), Permission.own_account),
     ),
     N_("Posts"): (

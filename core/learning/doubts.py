@@ -1,9 +1,8 @@
 """Labels that look wrong: those that a model which has learned from all the others finds unlikely.
 
 Confident learning (Northcutt et al. 2021, by cleanlab) on out-of-fold probabilities: every text is judged by a model
-that has not seen it. That model is TF-IDF over character 1-3-grams with logistic regression, not the encoder: folds of
-it take seconds where those of the encoder would take as long again as the training, five times over, and it is as good
-up to some ten thousand labels.
+that has not seen it. That model is the baseline (TF-IDF and logistic regression), not the encoder: a fold of it takes
+seconds, where one of the encoder takes as long as the whole training, and up to some ten thousand labels it is as good.
 """
 
 from __future__ import annotations
@@ -13,9 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from cleanlab.filter import find_label_issues
+from cleanlab.rank import get_label_quality_scores
+from sklearn.model_selection import StratifiedKFold
+
+from core.calibration import softmax
+from core.learning.baseline import train_baseline
 
 FOLDS = 5
-MOST_FEATURES = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +49,11 @@ def find_doubts(
     classes, dense = np.unique(given[kept], return_inverse=True)
     if len(classes) < 2:
         return []
-    from cleanlab.filter import find_label_issues
-    from cleanlab.rank import get_label_quality_scores
-
-    proba = _out_of_fold([texts[int(at)] for at in kept], dense, seed=seed, report=report)  # (n_kept, n_classes)
-    issues = find_label_issues(dense, proba, return_indices_ranked_by="self_confidence", n_jobs=1)
-    quality = get_label_quality_scores(dense, proba)
-    wide = np.zeros((len(kept), 3))
-    wide[:, classes] = proba
-    return [Doubt(int(kept[at]), float(quality[at]), _row(wide[at])) for at in issues[:most]]
+    proba = _out_of_fold([texts[int(at)] for at in kept], given[kept], seed=seed, report=report)  # (n_kept, 3)
+    among = proba[:, classes] / proba[:, classes].sum(axis=1, keepdims=True)  # cleanlab wants every column to be used
+    issues = find_label_issues(dense, among, return_indices_ranked_by="self_confidence", n_jobs=1)
+    quality = get_label_quality_scores(dense, among)
+    return [Doubt(int(kept[at]), float(quality[at]), _row(proba[at])) for at in issues[:most]]
 
 
 def _row(proba: npt.NDArray[np.float64]) -> tuple[float, float, float]:
@@ -63,19 +63,13 @@ def _row(proba: npt.NDArray[np.float64]) -> tuple[float, float, float]:
 def _out_of_fold(
     texts: Sequence[str], labels: npt.NDArray[np.int64], *, seed: int, report: Callable[[int, int], None]
 ) -> npt.NDArray[np.float64]:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
-    from sklearn.pipeline import make_pipeline
-
-    proba = np.zeros((len(texts), int(labels.max()) + 1))
+    """Probabilities by judges that have not seen the text, (n_texts, 3) in Label order."""
+    proba = np.zeros((len(texts), 3))
     splits = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(np.zeros(len(texts)), labels)
     for done, (learned, judged) in enumerate(splits):
         report(done, FOLDS)
-        judge = make_pipeline(
-            TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True, max_features=MOST_FEATURES),
-            LogisticRegression(C=10.0, max_iter=300),
+        judge = train_baseline(
+            [texts[at] for at in learned], labels[learned].tolist(), np.ones(len(learned)).tolist(), seed=seed
         )
-        judge.fit([texts[at] for at in learned], labels[learned])
-        proba[judged] = judge.predict_proba([texts[at] for at in judged])
+        proba[judged] = softmax(judge.logits([texts[at] for at in judged]).astype(np.float64))
     return proba

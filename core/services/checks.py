@@ -12,7 +12,7 @@ from core.drawing import is_drawn
 from core.errors import Conflict, NotFound
 from core.permissions import Permission, require
 from core.wording import _
-from db import audit, checks, golds, leases, posts
+from db import audit, checks, golds, guidelines, leases, posts
 from db.checks import CheckPost
 from db.engine import read, write
 from db.leases import Place
@@ -37,6 +37,9 @@ def make_check(engine: Engine, actor: Actor, post_id: int, *, text_id: int, labe
             counts = _("none yet") if gold is None else gold.name
             sentence = _("Post {post} cannot check for {label}: the label that counts is {gold}. Settle it first.")
             raise Conflict(sentence.format(post=post_id, label=label.name, gold=counts))
+        if guidelines.is_example(conn, post_id):
+            sentence = _("Post {post} is an example in the guidelines, where everybody reads its label.")
+            raise Conflict(sentence.format(post=post_id))
         checks.put_check(conn, post_id=post_id, text_id=text_id, label=label, made_by=actor.name, now=now)
         audit.record_action(conn, actor, "make check post", details={"post": post_id, "label": label.name}, now=now)
 

@@ -13,7 +13,7 @@ from core.domain import RULES, Role
 from db.engine import read
 from db.golds import gold_posts
 from db.policies import current_policy
-from db.tables import flag, source
+from db.tables import check_post, flag, source
 from tests.conftest import rows
 from tests.e2e.conftest import Served, Visitor, wait_until
 
@@ -35,7 +35,12 @@ def gold(served: Served) -> dict[int, str]:
         return {found.post_id: found.label.name for found in gold_posts(conn)}
 
 
-def test_lead_settles_a_disagreement_and_raises_a_models_suggestions(
+def pile(lead: Visitor, name: str) -> None:
+    lead.page.get_by_test_id("stButtonGroup").get_by_text(name).click()
+    lead.settle()
+
+
+def test_lead_settles_with_one_key_undoes_and_makes_a_check_post_and_follows_it_into_the_history(
     served: Served, visit: Callable[[Served], Visitor], tmp_path: Path
 ) -> None:
     served.run("import", labelled(tmp_path / "first.jsonl", "normal", "normal"))
@@ -45,20 +50,39 @@ def test_lead_settles_a_disagreement_and_raises_a_models_suggestions(
     lead = visit(served)
     lead.enter(served.add_user("lea", Role.lead), "review")
     page = lead.page
-    expect(page.get_by_text("1 post · page 1 of 1")).to_be_visible()
-    expect(page.get_by_text("Post 1, left out of training until it is settled")).to_be_visible()
-    expect(page.get_by_text("violation 违规 · second.jsonl")).to_be_visible()
+    expect(page.get_by_text("Case 1 of 1")).to_be_visible()
+    expect(page.get_by_text("violation 违规 · second.jsonl", exact=False)).to_be_visible()
+    page.get_by_text("Hide names").click()
+    expect(page.get_by_text("violation 违规 · Source 2", exact=False)).to_be_visible()
     lead.shoot("50-review")
-    page.get_by_role("button", name="suspicious 疑似").click()
-    expect(page.get_by_text("No disagreement.", exact=False)).to_be_visible()
+    page.get_by_label("Why").fill("names nobody")
+    page.get_by_label("Why").press("Enter")
+    page.get_by_text("What waits for your word", exact=False).click()  # the keys are the page's again
+    page.keyboard.press("2")
+    expect(page.get_by_text("1 post settled as suspicious 疑似.")).to_be_visible()
     assert gold(served) == {1: "suspicious", 2: "normal"}
+    page.keyboard.press("u")
+    expect(page.get_by_text("Case 1 of 1")).to_be_visible()
+    assert gold(served) == {2: "normal"}
+    page.keyboard.press("3")
+    expect(page.get_by_text("1 post settled as violation 违规.")).to_be_visible()
+    page.get_by_role("button", name="Make it a check post").click()
+    wait_until(lambda: rows(served.engine, check_post), seconds=20)
+    pile(lead, "Check posts")
+    expect(page.get_by_text("1 check post is handed out.", exact=False)).to_be_visible()
+    lead.shoot("53-check-posts")
 
+    pile(lead, "Sources")
     page.get_by_role("combobox", name="Trust in llm.jsonl", exact=False).click()
     page.get_by_role("option", name="human", exact=True).click()
     wait_until(lambda: rows(served.engine, source, name="llm.jsonl")[0]["trust"] == "human", seconds=20)
-    expect(page.get_by_text("1 post · page 1 of 1")).to_be_visible()
-    expect(page.get_by_text("Post 2, counts as normal 合规 until it is settled")).to_be_visible()
-    assert gold(served) == {1: "suspicious", 2: "normal", 3: "suspicious"}
+    assert gold(served) == {1: "violation", 2: "normal", 3: "suspicious"}
+
+    lead.open("/history?post=1")
+    expect(page.get_by_text("check post", exact=False).first).to_be_visible()
+    table = page.get_by_test_id("stDataFrame").first
+    expect(table).to_be_visible()
+    lead.shoot("54-history")
     lead.assert_clean()
 
 
@@ -86,24 +110,26 @@ def test_lead_answers_a_flag_judges_one_post_and_puts_another_back(
     lead = visit(served)
     lead.enter(served.add_user("lea", Role.lead), "review")
     page = lead.page
-    expect(page.get_by_text("1 open, the oldest 1 shown")).to_be_visible()
+    expect(page.get_by_text("Flagged by mo", exact=False)).to_be_visible()
     expect(page.get_by_text("![x](http://evil.example/x.png)", exact=False)).to_be_visible()
-    expect(page.get_by_text("2 posts, the newest 2 shown")).to_be_visible()
     lead.shoot("51-passed-on")
-    page.get_by_label("Answer, for whoever flagged it").fill("a colleague")
-    page.get_by_role("button", name="Close the flag").click()
+    page.get_by_label("Why").fill("a colleague")
+    page.get_by_label("Why").press("Enter")
+    page.get_by_role("button", name="Only answer").click()
     expect(page.get_by_text("No open flag.", exact=False)).to_be_visible()
     closed = rows(served.engine, flag)[0]
     assert (str(closed["post_id"]), closed["closed_by"], closed["answer"]) == (flagged, "lea", "a colleague")
-    page.get_by_role("button", name="Put back in the queue").first.click()
-    expect(page.get_by_text("1 post, the newest 1 shown")).to_be_visible()
-    page.get_by_role("button", name="violation 违规").click()
-    expect(page.get_by_text("None. A post that a moderator cannot judge", exact=False)).to_be_visible()
-    assert list(gold(served).values()) == ["violation"]
     with page.expect_download() as downloaded:
         page.get_by_role("link", name="All flags").click()
     header, line = downloaded.value.path().read_text().splitlines()
     assert dict(zip(header.split("\t"), line.split("\t"), strict=True))["answer"] == "a colleague"
+    pile(lead, "Cannot be judged")
+    expect(page.get_by_text("Case 1 of 2")).to_be_visible()
+    page.get_by_role("button", name="Put back in the queue").click()
+    expect(page.get_by_text("Case 1 of 1")).to_be_visible()
+    page.get_by_role("button", name="violation 违规").click()
+    expect(page.get_by_text("None. A post that a moderator cannot judge", exact=False)).to_be_visible()
+    assert list(gold(served).values()) == ["violation"]
     lead.assert_clean()
 
 

@@ -32,7 +32,7 @@ def test_class_that_is_too_rare_to_be_learned_is_left_out_and_the_others_are_loo
     given[5] = 2  # a single one
     found = find_doubts(texts, given, seed=1)
     assert {doubt.position for doubt in found} == {0, 11, 30, 41}
-    assert found[0].probabilities[2] == 0
+    assert found[0].probabilities[2] < 0.01
 
 
 def test_nothing_is_found_where_there_is_but_one_class() -> None:

@@ -18,6 +18,7 @@ import core.services
 from core.domain import Actor, CheckStatus, Label, Language, LogFilter, Policy, Role, SecondOpinion, SourceTrust
 from core.errors import NotAllowed, TiebreakError
 from core.permissions import ROLES, Permission
+from core.services.cases import Case, Pile
 from core.services.importing import ImportRequest
 from core.services.searching import Query
 from core.services.training import TrainingRequest
@@ -48,6 +49,10 @@ NEEDS = {
     "checks.count_checks": Permission.review,
     "checks.list_checks": Permission.review,
     "checks.make_check": Permission.review,
+    "cases.count_cases": Permission.review,
+    "cases.doubting_version": Permission.review,
+    "cases.find_case": Permission.review,
+    "cases.settle_case": Permission.review,
     "families.count_families": Permission.look,
     "families.list_families": Permission.look,
     "families.list_members": Permission.look,
@@ -73,6 +78,8 @@ NEEDS = {
     "guidelines.read_guidelines": Permission.read_guidelines,
     "guidelines.remove_example": Permission.write_guidelines,
     "guidelines.write_version": Permission.write_guidelines,
+    "history.find_post": Permission.search,
+    "history.history_of": Permission.search,
     "identities.bound_addresses": Permission.manage_users,
     "identities.invite_address": Permission.manage_users,
     "identities.list_invited": Permission.manage_users,
@@ -149,6 +156,9 @@ VALUES: dict[str, Any] = {
     "request": ImportRequest("/nowhere", "nowhere"),
     "chosen": Policy(),
     "flag_id": 1,
+    "pile": Pile.flag,
+    "place": 0,
+    "case": Case(Pile.flag, 1, ()),
     "status": CheckStatus.retired,
     "query": Query(),
     "batch": "batch-0001",
