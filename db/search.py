@@ -11,12 +11,25 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Integer, Select, column, func, literal_column, select, table, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    case,
+    column,
+    func,
+    literal_column,
+    select,
+    table,
+    tuple_,
+)
 
 from core.domain import Label
+from db.checks import is_measuring
 from db.distributions import predicted_label, top_probability
 from db.engine import each_of, plain_rows
-from db.posts import decides, is_decided, is_visible
+from db.posts import decides, is_visible
 from db.tables import decision, distinct_text, family_place, hit, post, prediction, source
 
 FEW = 5_000  # posts that are looked through one by one
@@ -104,14 +117,21 @@ def forget_texts(conn: Connection, text_ids: Sequence[int]) -> None:
 
 
 def find(
-    conn: Connection, query: Query, *, version_id: int | None, limit: int, after: tuple[int, int] | None = None
+    conn: Connection,
+    query: Query,
+    *,
+    version_id: int | None,
+    limit: int,
+    after: tuple[int, int] | None = None,
+    measured: str | None = None,
 ) -> list[FoundPost]:
     """Visible posts, the newest first; where words are looked for, those with the newest texts.
 
-    after: the place of the last one on the page before.
+    after: the place of the last one on the page before. measured: who asks, where they may be handed a post to be
+    measured by it; what others said of such a one is left out, and it is found as if they had not.
     """
     few = _few(conn, query, version_id)
-    return list(_found(conn, _select(query, few, version_id=version_id, after=after).limit(limit)))
+    return list(_found(conn, _select(query, few, version_id=version_id, after=after, measured=measured).limit(limit)))
 
 
 def _few(conn: Connection, query: Query, version_id: int | None) -> list[int] | None:
@@ -152,15 +172,19 @@ def _candidates(query: Query, version_id: int | None) -> Iterator[Select[int]]:
 
 
 def _select(
-    query: Query, few: list[int] | None, *, version_id: int | None, after: tuple[int, int] | None
+    query: Query, few: list[int] | None, *, version_id: int | None, after: tuple[int, int] | None, measured: str | None
 ) -> Select[tuple[object, ...]]:
     made = decision.alias("made")
+    # Of a post that measures people, only what they said themselves is told to those whom it may measure.
+    is_untold = is_measuring(post.c.id) & (source.c.name != measured)
+    label: ColumnElement[int] = made.c.label if measured is None else case((is_untold, None), else_=made.c.label)
+    name: ColumnElement[str] = source.c.name if measured is None else case((is_untold, None), else_=source.c.name)
     newest = (
         select(func.max(decision.c.id)).where(decision.c.post_id == post.c.id, decides()).correlate(post)
     ).scalar_subquery()
     said = (prediction.c.text_id == post.c.text_id) & (prediction.c.version_id == version_id)
     columns = (
-        post.c.id, post.c.pid, post.c.text_id, distinct_text.c.body, post.c.author, made.c.label, source.c.name,
+        post.c.id, post.c.pid, post.c.text_id, distinct_text.c.body, post.c.author, label, name,
         predicted_label().label("predicted"), top_probability().label("confidence"), prediction.c.version_id,
     )  # fmt: skip
     begun = select(*columns)
@@ -179,7 +203,7 @@ def _select(
         joined.outerjoin(made, made.c.id == newest)
         .outerjoin(source, source.c.id == made.c.source_id)
         .outerjoin(prediction, said)
-        .where(is_visible(in_order=True), *_conditions(query, made.c.label, source.c.name, by_pairs=by_pairs))
+        .where(is_visible(in_order=True), *_conditions(query, label, name, by_pairs=by_pairs))
         .order_by(*(part.desc() for part in place.clauses))
     )
     if few is not None:
@@ -202,7 +226,7 @@ def _conditions(
     if query.hit_word is not None:
         yield select(hit.c.post_id).where(hit.c.post_id == post.c.id, hit.c.word == query.hit_word).exists()
     if query.is_decided is not None:
-        yield is_decided() if query.is_decided else ~is_decided()
+        yield label.is_not(None) if query.is_decided else label.is_(None)
     if query.label is not None:
         yield label == int(query.label)
     if query.decided_by is not None:

@@ -59,6 +59,8 @@ def find(
     """Posts by what they have in common, those with the newest texts first; after: the place of the last one so far.
 
     Authors and who decided are for those who may see them: asking by them is refused to others, and they are left out.
+    To moderators nothing is told that they are to judge without: what others said of a post that measures people, and
+    what the model says.
     Raises BadInput for words in which no two letters or characters stand together.
     """
     require(actor, Permission.search)
@@ -66,6 +68,8 @@ def find(
         require(actor, Permission.see_author)
     if query.decided_by is not None and query.decided_by != actor.name:
         require(actor, Permission.review)
+    if query.confidence is not None:
+        require(actor, Permission.look)
     if query.text is not None and not search.pairs_of(query.text):
         raise BadInput(
             _("{text!r} is too short: two letters or characters next to each other are needed.").format(
@@ -75,18 +79,20 @@ def find(
     with read(engine) as conn:
         active = models.active_version(conn)
         version_id = None if active is None else active.id
-        found = search.find(conn, query, version_id=version_id, limit=limit, after=after)
+        measured = None if may(actor, Permission.look) else actor.name
+        found = search.find(conn, query, version_id=version_id, limit=limit, after=after, measured=measured)
     return [_as_seen_by(actor, each) for each in found]
 
 
 def _as_seen_by(actor: Actor, found: FoundPost) -> FoundPost:
+    shows_model = may(actor, Permission.look)
     shows_source = may(actor, Permission.review) or found.decided_by == actor.name
     return FoundPost(
         found.post_id, found.pid, found.text_id, found.text,
         found.author if may(actor, Permission.see_author) else None,
         found.label,
         found.decided_by if shows_source else None,
-        found.predicted, found.confidence,
+        found.predicted if shows_model else None, found.confidence if shows_model else None,
     )  # fmt: skip
 
 

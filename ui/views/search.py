@@ -52,9 +52,11 @@ def asked(page: Page) -> Query:
         import_id = None
         if may(page.actor, Permission.look):
             import_id = right.selectbox("Import", imports(page), index=None, key="search-import", on_change=from_start)
-        sure = st.slider(
-            "How sure the model is, in percent", 33, 100, (33, 100), key="search-sure", on_change=from_start
-        )
+        sure = (33, 100)
+        if may(page.actor, Permission.look):
+            sure = st.slider(
+                _("How sure the model is, in percent"), *sure, sure, key="search-sure", on_change=from_start
+            )
     return Query(
         text=text.strip() or None,
         pid=pid.strip() or None,

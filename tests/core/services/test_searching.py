@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from core.domain import Actor, Label, Role
+from core.domain import Actor, Label, Policy, Prediction, Role
 from core.errors import BadInput, NotAllowed
-from core.services import annotation, searching, takeback
+from core.services import annotation, checks, queueing, rules, searching, takeback
 from core.services.launching import Supervisor
 from core.services.searching import Query
 from core.settings import Settings
 from core.worker import execute
-from db import search
+from db import models, search
 from db.engine import read, write
 from db.tables import decision, distinct_text, queue_entry
 from tests.conftest import NOW, add_user, rows
-from tests.core.services.conftest import OPERATOR, import_file, sync
+from tests.core.services.conftest import OPERATOR, decide, import_file, sync
 
 TEXTS = ("加微信返利，日结", "今天的天气真好", "微信公众号Tiebreak", "信微加", "100%_真好", "vx: AbC123")
 Bring = Callable[..., None]
@@ -225,3 +225,61 @@ def test_nobody_undoes_the_batch_of_another(engine: Engine, pool: Callable[[int]
     assert searching.undo_many(engine, add_user(engine, "other", Role.lead), "batch-0001", now=NOW) == 0
     with read(engine) as conn:
         assert len(search.find(conn, Query(is_decided=True), version_id=None, limit=9)) == 1
+
+
+# --- what moderators are to judge without ---------------------------------------------------------------------------
+
+
+def seen_by(engine: Engine, actor: Actor, **query: object) -> dict[str | None, Label | None]:
+    found = searching.find(engine, actor, Query(**query))  # type: ignore[arg-type]
+    return {each.pid: each.label for each in found}
+
+
+def test_search_does_not_tell_what_another_said_of_a_post_that_is_judged_twice(
+    engine: Engine, bring: Bring, moderator: Actor, second_moderator: Actor, lead: Actor
+) -> None:
+    bring(*TEXTS)
+    rules.change_policy(engine, lead, Policy(second_share=1.0), now=NOW)
+    queueing.renew_queue(engine, now=NOW, seed=1)
+    card = sync(engine, moderator, want=1).cards[0]
+    sync(engine, moderator, decide(card, Label.violation))
+    for query in ({"pid": card.pid}, {"is_decided": False}):
+        assert seen_by(engine, second_moderator, **query)[card.pid] is None
+    for query in ({"is_decided": True}, {"label": Label.violation}):
+        assert seen_by(engine, second_moderator, **query) == {}
+        assert seen_by(engine, moderator, **query) == {card.pid: Label.violation}  # it is their own word
+        assert seen_by(engine, lead, **query) == {card.pid: Label.violation}
+    other = next(each for each in sync(engine, second_moderator, want=9).cards if each.pid == card.pid)
+    sync(engine, second_moderator, decide(other, Label.normal, id="another-one"))
+    assert seen_by(engine, moderator, pid=card.pid) == {card.pid: Label.normal}  # both have judged it by now
+
+
+def test_search_does_not_tell_the_label_of_a_check_post(
+    engine: Engine, bring: Bring, moderator: Actor, lead: Actor
+) -> None:
+    bring(*TEXTS)
+    queueing.renew_queue(engine, now=NOW, seed=1)
+    card = sync(engine, lead, want=1).cards[0]
+    sync(engine, lead, decide(card, Label.violation))
+    assert seen_by(engine, moderator, pid=card.pid) == {card.pid: Label.violation}
+    checks.make_check(engine, lead, card.lease.post_id, text_id=card.text_id, label=Label.violation, now=NOW)
+    assert seen_by(engine, moderator, pid=card.pid) == {card.pid: None}
+    assert seen_by(engine, lead, pid=card.pid) == {card.pid: Label.violation}
+
+
+def test_what_the_model_says_is_not_found_by_those_who_are_to_judge_without(
+    engine: Engine, bring: Bring, moderator: Actor, analyst: Actor
+) -> None:
+    bring(*TEXTS)
+    with write(engine) as conn:
+        version = models.add_version(
+            conn, name="v1", run_id=None, base="b", folder="v1", manifest={}, metrics={}, now=NOW
+        )
+        models.promote(conn, version.id, promoted_by="lea", now=NOW)
+        scored = [Prediction(version.id, text["id"], (0.1, 0.2, 0.7)) for text in rows(engine, distinct_text)]
+        models.add_predictions(conn, scored)
+    assert {each.predicted for each in searching.find(engine, analyst, Query())} == {Label.violation}
+    told = searching.find(engine, moderator, Query())
+    assert {(each.predicted, each.confidence) for each in told} == {(None, None)}
+    with pytest.raises(NotAllowed):
+        searching.find(engine, moderator, Query(confidence=(0.6, 0.8)))

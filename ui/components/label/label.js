@@ -1062,7 +1062,7 @@ class Siblings {
     for (const [label, count] of Object.entries(group.decided ?? {})) {
       if (!count) continue;
       const told = element("span", label);
-      told.append(element("span", "shape", {}, SHAPES[label]), ` ${count.toLocaleString("en")} ${label}`);
+      told.append(element("span", "shape", {}, SHAPES[label]), ` ${count.toLocaleString("en")} ${words[label]}`);
       line.append(" · ", told);
     }
     head.append(line);
@@ -1073,11 +1073,11 @@ class Siblings {
 
   drawPost(post) {
     const entry = element("li", post.is_card ? "here" : post.label ?? "", { "data-post": String(post.post_id) });
-    const shape = element("span", "shape", post.label ? { title: post.label } : {}, post.label ? SHAPES[post.label] : "");
+    const shape = element("span", "shape", post.label ? { title: this.desk.data.words[post.label] } : {}, post.label ? SHAPES[post.label] : "");
     const { words } = this.desk.data;
     const facts = [fill(words.post, { number: post.pid ?? `#${post.post_id}` })];
     if (post.is_card) facts.push(words.post_above);
-    else if (post.label) facts.push(post.label);
+    else if (post.label) facts.push(words[post.label]);
     const text = element("p", "");
     text.append(...withOddMarks(post.text));
     entry.append(shape, text, element("small", "", { lang: "en" }, facts.join(" · ")));
