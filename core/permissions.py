@@ -17,6 +17,7 @@ class Permission(StrEnum):
     promote = N_("promote a model version")
     manage_users = N_("invite, disable, change roles")
     audit = N_("read and export the audit log")
+    forget = N_("forget authors and posts for good")
     manage_policy = N_("change the policy")
     review = N_("settle what is listed for review")
     search = N_("search and browse posts")

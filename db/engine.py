@@ -27,6 +27,7 @@ from core.wording import _
 DatabaseBusy = OperationalError  # locked for longer than the timeout, or the disk is full
 PAGES_UNCHECKED = 20_000  # of the write-ahead log: a decision is not to pay for what an import has written
 PAUSE_S = 0.025  # in its first eighth of a second, a waiting writer looks again as often as that at least
+LOOKS_FOR_READERS = 3  # each waits as long as a writer does
 BUSY_TIMEOUT_MS = 60_000  # SQLite serves waiting writers in no order: under load the unlucky one waits long
 
 
@@ -222,6 +223,23 @@ def backup(engine: Engine, *, backups_dir: Path, reason: str = "backup") -> Path
         origin.backup(copy)
     partial.rename(target)
     return target
+
+
+def rewrite(engine: Engine) -> bool:
+    """Write the file anew, so that nothing deleted is left in it: in free pages, in the search index, in the log.
+
+    Writers wait meanwhile, and the disk holds the database twice. Returns False when somebody went on reading an older
+    state, of which the log has to be kept: what it holds is still there then.
+    """
+    with closing(sqlite3.connect(database_path(engine), timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)) as conn:
+        # The index keeps what was deleted until its parts are merged.
+        conn.execute("INSERT INTO text_pairs (text_pairs) VALUES ('optimize')")
+        conn.execute("VACUUM")
+        for _attempt in range(LOOKS_FOR_READERS):
+            is_busy, _frames, _moved = conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not is_busy:
+                return True
+    return False
 
 
 def restore(engine: Engine, *, source: Path, backups_dir: Path) -> Path | None:

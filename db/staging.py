@@ -184,7 +184,9 @@ def unfinished_imports(conn: Connection) -> list[int]:
 
 
 def _ended() -> Select[int]:
-    return select(run.c.id).where(run.c.kind == RunKind.importing, run.c.status.not_in(OPEN_STATUSES))
+    """Runs that hold what was forgotten are no imports: their posts stay unseen for good."""
+    ended = select(run.c.id).where(run.c.kind == RunKind.importing, run.c.status.not_in(OPEN_STATUSES))
+    return ended.where(run.c.config["forget"].as_string().is_(None))
 
 
 def _has_staged() -> ColumnElement[bool]:

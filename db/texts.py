@@ -11,7 +11,19 @@ from core.drafts import DraftText
 from core.families import Mark
 from db import search
 from db.engine import each_of, insert_rows, plain_rows
-from db.tables import decision, distinct_text, family_place, post, prediction, staged_change, staged_decision
+from db.tables import (
+    check_post,
+    decision,
+    distinct_text,
+    doubt,
+    family_place,
+    post,
+    prediction,
+    staged_change,
+    staged_decision,
+)
+
+REFERS_TO_TEXT = (post, decision, staged_change, staged_decision, check_post)  # as long as one does, a text stays
 
 
 def ids_of_texts(conn: Connection, hashes: Sequence[str]) -> dict[str, int]:
@@ -49,10 +61,7 @@ def find_unused(conn: Connection, *, after: int, limit: int) -> tuple[list[int],
     if not ids:
         return [], None
     span = distinct_text.c.id.between(ids[0], ids[-1])
-    used = [
-        select(column).where(column == distinct_text.c.id).exists()
-        for column in (post.c.text_id, decision.c.text_id, staged_change.c.text_id, staged_decision.c.text_id)
-    ]
+    used = [select(t.c.text_id).where(t.c.text_id == distinct_text.c.id).exists() for t in REFERS_TO_TEXT]
     leads_others = exists().where(
         family_place.c.representative_id == distinct_text.c.id, family_place.c.text_id != distinct_text.c.id
     )
@@ -61,9 +70,10 @@ def find_unused(conn: Connection, *, after: int, limit: int) -> tuple[list[int],
 
 
 def remove(conn: Connection, text_ids: Sequence[int]) -> None:
-    """Remove texts with their family places and predictions, and from the search."""
+    """Remove texts with their family places, predictions and doubts, and from the search."""
     search.forget_texts(conn, text_ids)
     gone = each_of(text_ids)
     conn.execute(delete(family_place).where(family_place.c.text_id.in_(gone)))
     conn.execute(delete(prediction).where(prediction.c.text_id.in_(gone)))
+    conn.execute(delete(doubt).where(doubt.c.text_id.in_(gone)))
     conn.execute(delete(distinct_text).where(distinct_text.c.id.in_(gone)))

@@ -41,6 +41,7 @@ PAGES = {
         ("views/anchoring.py", N_("Model view"), Permission.review),
         ("views/policy.py", N_("Policy"), Permission.manage_policy),
         ("views/audit.py", N_("Audit log"), Permission.audit),
+        ("views/forget.py", N_("Forget"), Permission.forget),
         ("views/users.py", N_("Users"), Permission.manage_users),
     ),
 }

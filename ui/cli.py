@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from core.errors import TiebreakError
-from ui.commands import families, models, operation, posts
+from ui.commands import families, forgetting, models, operation, posts
 from ui.commands.console import fail
 
 STOPPED = 130  # what Typer returns after Ctrl-C
@@ -27,6 +27,7 @@ app.command("queue")(posts.queue)
 app.command("decide")(posts.decide)
 app.command("families")(families.list_families)
 app.command("audit")(operation.show_audit_log)
+app.command("forget")(forgetting.forget_for_good)
 app.command("retrain")(models.retrain)
 app.command("score")(models.score)
 app.command("predict")(models.predict)

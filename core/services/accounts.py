@@ -92,7 +92,7 @@ def _require_invitation(conn: Connection, token: str, now: datetime) -> Invitati
 
 def accept_invitation(engine: Engine, token: str, *, name: str, password: str, now: datetime) -> User:
     """Make the account (or renew the password) and use the link up, in one transaction."""
-    _, owner = look_up_invitation(engine, token, now=now)  # a made-up link must not buy an expensive hash
+    _invitation, owner = look_up_invitation(engine, token, now=now)  # a made-up link must not buy an expensive hash
     hashed = hash_password(password, name=owner or clean_name(name))
     with write(engine) as conn:
         found = _require_invitation(conn, token, now)

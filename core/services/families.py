@@ -302,17 +302,22 @@ def split_off(engine: Engine, actor: Actor, post_id: int, *, now: datetime) -> i
                     post_id=post_id
                 )
             )
-        if left != family:  # it was the representative: near-copies join the next text from now on
-            form = family_form(families.bodies_of(conn, [left])[left])
-            if not is_exact_only(form):
-                families.set_bands(conn, left, bands_of([form])[0])
+        if left != family:  # it was the representative
+            take_in_from_now_on(conn, left)
         for each in (left, text_id):
-            _keep_in_queue(conn, each)
+            keep_in_queue(conn, each)
         audit.record_action(conn, actor, "split off", details={"post": post_id, "family": family}, now=now)
         return families.sizes_of(conn, [left]).get(left, 0)
 
 
-def _keep_in_queue(conn: Connection, family: int) -> None:
+def take_in_from_now_on(conn: Connection, text_id: int) -> None:
+    """Near-copies join this text, which has become the representative of its family."""
+    form = family_form(families.bodies_of(conn, [text_id])[text_id])
+    if not is_exact_only(form):
+        families.set_bands(conn, text_id, bands_of([form])[0])
+
+
+def keep_in_queue(conn: Connection, family: int) -> None:
     """See to it that an undecided post of the family is in the queue: last, where none is."""
     undecided = [member.post_id for member in families.members(conn, family) if member.label is None]
     if undecided and not queue.holds_any(conn, undecided):

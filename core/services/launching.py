@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from core.domain import RunKind, RunStatus
+from core.services.forgetting import finish_forgetting
 from core.services.importing import sweep_leftovers, sweep_rejects, sweep_uploads
 from core.services.queueing import catch_up
 from core.services.runs import fail_dead_runs
@@ -92,6 +93,7 @@ class Supervisor:
             sweep_rejects(self._engine, now=now)
             sweep_uploads(self._engine, self._settings.uploads_dir, now=now)
             sweep_addresses(self._engine, now=now)
+            finish_forgetting(self._engine, now=now)
 
     def _sweep_after_imports(self) -> None:
         """What a killed import has read lies about, unseen, with authors and addresses; not while another reads."""

@@ -10,6 +10,8 @@ import pytest
 from playwright.sync_api import expect
 
 from core.domain import Role
+from db.tables import post
+from tests.conftest import rows
 from tests.e2e.conftest import PASSWORD, Served, Visitor, free_port
 from tests.ui.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider, serve_provider
 
@@ -119,3 +121,33 @@ def test_invited_address_comes_in_through_the_teams_own_provider(
         lead.assert_clean()
     finally:
         served.stop()
+
+
+def test_lead_looks_what_of_an_author_goes_and_forgets_it_for_good(
+    served: Served, visit: Callable[[Served], Visitor], tmp_path: Path
+) -> None:
+    lines = ["1\t甲某\t今夜星河倒映旧码头", "2\t甲某\t谁在等船", "3\t乙某\t今天的天气真好"]
+    (tmp_path / "posts.tsv").write_text("\n".join(["pid\tauthor\tcontext", *lines]) + "\n")
+    served.run("import", str(tmp_path / "posts.tsv"))
+    served.run("db", "backup")
+    lead = visit(served)
+    lead.sign_in(served.add_user("lea", Role.lead))
+    lead.go("Forget")
+    lead.page.get_by_label("Name, number or pid, exactly").fill("无名")
+    lead.page.get_by_role("button", name="Look what goes").click()
+    expect(lead.page.get_by_test_id("stAlert")).to_contain_text("There is no post by '无名'")
+    lead.page.get_by_label("Name, number or pid, exactly").fill("甲某")
+    lead.page.get_by_role("button", name="Look what goes").click()
+    expect(lead.page.get_by_text("The backup tiebreak-", exact=False)).to_be_visible()
+    lead.shoot("78-forget")
+    lead.page.get_by_label("To confirm, type it again").fill("乙某")
+    lead.page.get_by_role("button", name="Forget for good").click()
+    expect(lead.page.get_by_test_id("stAlert")).to_contain_text("not the same")
+    assert len(rows(served.engine, post)) == 3
+    lead.page.get_by_label("To confirm, type it again").fill("甲某")
+    lead.page.get_by_role("button", name="Forget for good").click()
+    expect(lead.page.get_by_test_id("stAlert")).to_contain_text("This is what went")
+    assert [row["pid"] for row in rows(served.engine, post)] == ["3"]
+    expect(lead.page.get_by_text("Forgotten before")).to_be_visible()
+    lead.shoot("79-forgotten")
+    lead.assert_clean()

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from core.domain import Role
 from core.settings import PROJECT_DIR, Settings
 from db.engine import open_engine
-from db.tables import audit_log, decision, user
+from db.tables import audit_log, decision, post, user
 from tests.conftest import add_user, rows
 from ui.cli import app, main
 from ui.server.address import forget_address, record_address
@@ -370,3 +370,31 @@ def test_finished_or_unfinished_encoder_is_not_overwritten_without_a_word(tiebre
     for folder, says in (("done", "holds an encoder already"), ("half", "--resume goes on")):
         done = tiebreak("pretrain", "--texts", str(texts), "--out", str(tmp_path / folder), code=1)
         assert says in done.stderr
+
+
+def test_author_is_forgotten_after_a_question_that_says_what_goes(tiebreak: Terminal, settings: Settings) -> None:
+    tiebreak("import", str(SAMPLES / "forum.tsv"))
+    engine = open_engine(settings.database_url)
+    author = next(row["author"] for row in rows(engine, post) if row["author"])
+    theirs = [row["id"] for row in rows(engine, post) if row["author"] == author]
+    tiebreak("db", "backup")
+    asked = tiebreak("forget", "--author", author, code=1, given="n\n").stderr
+    assert "Nothing was changed" in asked
+    assert "out of reach: data/backups/tiebreak-" in asked
+    done = tiebreak.json("forget", "--author", author, "--yes")
+    assert (done["counts"]["posts"], done["is_clean"]) == (len(theirs), True)
+    assert tiebreak.json("status")["posts"] == 1200 - len(theirs)
+    assert "no post by" in tiebreak("forget", "--author", author, "--yes", code=1).stderr
+    assert "either" in tiebreak("forget", code=2).stderr
+
+
+def test_audit_log_is_listed_and_exported_on_record(tiebreak: Terminal, settings: Settings) -> None:
+    tiebreak("users", "invite", "--role", "moderator")
+    tiebreak("users", "invite", "--role", "analyst", "--email", "mo@forum.example")
+    tiebreak("db", "backup")
+    lines = tiebreak("audit").stdout.splitlines()
+    assert [line.split()[3] for line in lines] == ["back", "invite", "invite"]
+    assert [entry["details"]["role"] for entry in tiebreak.json("audit", "--action", "invite")] == ["moderator"]
+    assert tiebreak.json("audit", "--since", "2999-01-01") == []
+    assert [entry["action"] for entry in tiebreak.json("audit", "--limit", "2")] == ["export", "export"]
+    assert "Nothing of that kind" in tiebreak("audit", "--actor", "nobody").stdout

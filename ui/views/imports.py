@@ -9,7 +9,7 @@ import streamlit as st
 from core.clock import utc_now
 from core.domain import RunKind, RunStatus
 from core.errors import TiebreakError
-from core.services import importing, previewing, runs, takeback
+from core.services import forgetting, importing, previewing, runs, takeback
 from core.services.inbox import InboxFile, inbox_path, list_inbox
 from ui.components import component
 from ui.import_history import show_history
@@ -165,7 +165,7 @@ with errors_as_sentences():
         show_preview(page, request)
     shown = st.session_state.get("runs-shown", RUNS_SHOWN)
     past = runs.list_runs(page.engine, page.actor, kind=RunKind.importing, limit=shown + 1)
-    has_older, past = len(past) > shown, past[:shown]
+    has_older, past = len(past) > shown, [run for run in past[:shown] if not forgetting.is_forgetting(run)]
     for run in reversed([run for run in past if run.is_open]):
         show_run(page, run.id)
     takers = {int(str(run.config["take_back"])): run for run in past if takeback.is_take_back(run) and run.published_at}

@@ -19,9 +19,11 @@ from core.domain import Actor, CheckStatus, Label, Language, LogFilter, Policy, 
 from core.errors import NotAllowed, TiebreakError
 from core.permissions import ROLES, Permission
 from core.services.cases import Case, Pile
+from core.services.forgetting import Target
 from core.services.importing import ImportRequest
 from core.services.searching import Query
 from core.services.training import TrainingRequest
+from core.settings import read_settings
 from db.tables import audit_log, decision, invitation, run
 from tests.conftest import NOW, add_user, rows
 
@@ -70,6 +72,9 @@ NEEDS = {
     "flags.unjudged_posts": Permission.review,
     "flags.walk_flags": Permission.review,
     "flags.walk_skips": Permission.review,
+    "forgetting.forget": Permission.forget,
+    "forgetting.list_forgotten": Permission.forget,
+    "forgetting.preview": Permission.forget,
     "guidelines.add_example": Permission.write_guidelines,
     "guidelines.find_post": Permission.write_guidelines,
     "guidelines.list_examples": Permission.write_guidelines,
@@ -181,6 +186,8 @@ VALUES: dict[str, Any] = {
     "what": "families",
     "action": "back up",
     "path": "a.db",
+    "target": Target("author", "nobody"),
+    "settings": read_settings({"TIEBREAK_HOME": "/nowhere"}),
 }
 
 
