@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from sqlalchemy import Connection, case, func, select
 
-from core.domain import CheckStatus
+from core.domain import CheckStatus, SkipKind, SourceKind
 from db.posts import decides, stands
-from db.tables import check_post, decision, source
+from db.tables import check_post, decision, flag, skip, source
 
 PACED = 500  # of the latest decisions that pace is measured by
 
@@ -79,3 +81,58 @@ def agreement_with_others(conn: Connection, *, source_id: int) -> Agreement:
     )
     compared, same = conn.execute(query).one()
     return Agreement(same, compared)
+
+
+# --- of everybody ---------------------------------------------------------------------------------------------------
+
+
+def decisions_by_day(conn: Connection, starts: Sequence[datetime]) -> dict[int, tuple[int, ...]]:
+    """Standing decisions of each person's source on each day, near-copies left out.
+
+    starts: when each day begins, and when the last one ends. Counted in one pass, for days begin where the reader is.
+    """
+    at = decision.c.decided_at
+    counts = [func.sum(case(((at >= start) & (at < end), 1), else_=0)) for start, end in pairwise(starts)]
+    query = (
+        select(decision.c.source_id, *counts)
+        .join_from(decision, source, source.c.id == decision.c.source_id)
+        .where(source.c.kind == SourceKind.person, at >= starts[0], at < starts[-1])
+        .where(stands(), decision.c.via_id.is_(None))
+        .group_by(decision.c.source_id)
+    )
+    return {source_id: tuple(counted) for source_id, *counted in conn.execute(query)}
+
+
+def flags_by_user(conn: Connection) -> dict[int, int]:
+    query = select(flag.c.user_id, func.count()).group_by(flag.c.user_id)
+    return {user_id: count for user_id, count in conn.execute(query)}
+
+
+def passed_on_by_user(conn: Connection) -> dict[tuple[int, SkipKind], int]:
+    """Posts by who passed them on, and to whom."""
+    query = select(skip.c.user_id, skip.c.kind, func.count()).group_by(skip.c.user_id, skip.c.kind)
+    return {(user_id, SkipKind(kind)): count for user_id, kind, count in conn.execute(query)}
+
+
+def last_decision_at(conn: Connection, *, source_id: int) -> datetime | None:
+    return conn.execute(select(func.max(decision.c.decided_at)).where(decision.c.source_id == source_id)).scalar()
+
+
+def first_decision_at(conn: Connection) -> datetime | None:
+    """Of any person, on a card or not."""
+    firsts = [
+        conn.execute(select(func.min(decision.c.decided_at)).where(decision.c.source_id == source_id)).scalar()
+        for source_id in conn.execute(select(source.c.id).where(source.c.kind == SourceKind.person)).scalars()
+    ]  # one look into the index for each, instead of a walk over all decisions
+    return min((first for first in firsts if first is not None), default=None)
+
+
+def count_judged(conn: Connection, *, since: datetime, until: datetime) -> int:
+    """Posts that people judged then, each once; answers to check posts and near-copies decided along left out."""
+    query = (
+        select(func.count(decision.c.post_id.distinct()))
+        .join_from(decision, source, source.c.id == decision.c.source_id)
+        .where(source.c.kind == SourceKind.person, decision.c.decided_at >= since, decision.c.decided_at < until)
+        .where(decides(), decision.c.via_id.is_(None))
+    )
+    return conn.execute(query).scalar_one()

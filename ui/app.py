@@ -37,6 +37,7 @@ PAGES = {
     ),
     N_("Team"): (
         ("views/review.py", N_("Review"), Permission.review),
+        ("views/team.py", N_("Team's work"), Permission.review),
         ("views/agreement.py", N_("Agreement"), Permission.review),
         ("views/anchoring.py", N_("Model view"), Permission.review),
         ("views/policy.py", N_("Policy"), Permission.manage_policy),

@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from core.clock import utc_now
-from core.domain import Actor, Session
+from core.domain import Actor, Session, SkipKind
 from core.errors import NotAllowed
-from core.services import auditing, families, flags
+from core.services import auditing, families, flags, team
 from ui.server import runtime
 
 Cell = str | int | datetime | None
@@ -47,6 +47,19 @@ def _skips(engine: Engine, actor: Actor) -> Rows:
     return ((s.post_id, s.pid, s.kind, s.skipped_by, s.skipped_at, s.text) for s in flags.walk_skips(engine, actor))
 
 
+def _team(engine: Engine, actor: Actor) -> Rows:
+    """A line for each person; days begin at midnight UTC."""
+    return (
+        (
+            p.name, p.role, p.today, sum(p.by_day[-7:]), sum(p.by_day), p.in_all,
+            None if p.pace.median_s is None else f"{p.pace.median_s:.2f}", p.pace.timed, p.pace.fast,
+            p.checks.compared, p.checks.same, p.agreement.compared, p.agreement.same,
+            p.flags, *(p.skips[kind] for kind in SkipKind), p.last_at,
+        )
+        for p in team.walk_team(engine, actor, now=utc_now())
+    )  # fmt: skip
+
+
 TABLES: dict[str, tuple[tuple[str, ...], Callable[[Engine, Actor], Rows]]] = {
     "families": (
         ("family", "size", "first_seen", "last_seen", "representative", "pid", "label", "text"),
@@ -55,6 +68,27 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Engine, Actor], Rows]]] = {
     "flags": (
         ("post", "pid", "flagged_by", "flagged_at", "note", "closed_by", "closed_at", "answer", "text"),
         _flags,
+    ),
+    "team": (
+        (
+            "name",
+            "role",
+            "today",
+            "last_7_days",
+            "last_14_days",
+            "in_all",
+            "median_seconds",
+            "timed",
+            "under_1_s",
+            "checks_answered",
+            "checks_alike",
+            "compared_with_others",
+            "alike_with_others",
+            "flags",
+            *(f"passed_on_{kind}" for kind in SkipKind),
+            "last_decision",
+        ),
+        _team,
     ),
     "skips": (("post", "pid", "kind", "skipped_by", "skipped_at", "text"), _skips),
 }

@@ -131,6 +131,8 @@ NEEDS = {
     "takeback.posts_that_stay": Permission.manage_imports,
     "takeback.preview_takeback": Permission.manage_imports,
     "takeback.queue_take_back": Permission.manage_imports,
+    "team.team_report": Permission.review,
+    "team.walk_team": Permission.review,
     "training.count_labels": Permission.look,
     "training.queue_training": Permission.manage_runs,
 }
