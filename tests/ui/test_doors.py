@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -24,7 +27,8 @@ from core.domain import Actor, Role
 from core.errors import Conflict, SettingsError
 from core.services import accounts, annotation, queueing
 from core.settings import Settings
-from db.tables import audit_log, family_place
+from db.engine import database_path
+from db.tables import audit_log, decision, family_place
 from db.tables import session as session_table
 from tests.conftest import rows
 from tests.core.services.conftest import import_file
@@ -616,3 +620,53 @@ def test_lists_that_leave_the_program_are_on_record(client: TestClient, engine: 
     client.get("/api/imports/1/rejects")  # there is none
     exports = [(row["actor"], row["details"]["what"]) for row in rows(engine, audit_log) if row["action"] == "export"]
     assert exports == [("ana", "families")]
+
+
+# --- a database that cannot be written ------------------------------------------------------------------------------
+
+
+def press_of(answer: dict[str, object], number: int) -> dict[str, object]:
+    """With a note that no page of the database has room for."""
+    card = answer["cards"][number]  # type: ignore[index]
+    ids = {name: card[name] for name in ("lease_id", "post_id", "text_id")}
+    return {"press_id": f"press-{number:04}", "kind": "decide", "label": "violation", "note": "满" * 2_000, **ids}
+
+
+@pytest.mark.parametrize("trouble", ["locked", "full"])
+def test_press_that_cannot_be_written_is_said_not_to_be_saved_and_is_saved_when_it_can(
+    client: TestClient, engine: Engine, tmp_path: Path, trouble: str
+) -> None:
+    bring_family(engine, tmp_path)
+    queueing.renew_queue(engine, now=utc_now(), seed=1)
+    csrf = enter(client, engine, "mo")
+
+    def sync(*presses: dict[str, object]) -> httpx.Response:
+        asked = {"presses": presses, "holding": [], "want": 2, "today": utc_now().isoformat(), "leaving": False}
+        return client.post("/api/label/sync", json=asked, headers={"x-csrf-token": csrf})
+
+    press = press_of(sync().json(), 0)
+    with unwritable(engine, trouble):
+        refused = sync(press)
+    assert refused.status_code == 503
+    assert "could not be written" in refused.json()["error"]
+    assert [made for made in rows(engine, decision) if made["press_id"]] == []
+    assert sync(press).json()["acked"] == [press["press_id"]]
+
+
+@contextmanager
+def unwritable(engine: Engine, trouble: str) -> Iterator[None]:
+    """Somebody else keeps the writer for longer than anybody waits, or the database may grow no further."""
+    limits = {"locked": ["busy_timeout=100"], "full": ["max_page_count=1"]}[trouble]
+
+    def limit(connection: sqlite3.Connection, _record: object) -> None:
+        for pragma in limits:
+            connection.execute(f"PRAGMA {pragma}")
+
+    engine.dispose()
+    event.listen(engine, "connect", limit)
+    with closing(sqlite3.connect(database_path(engine), isolation_level=None)) as other:
+        if trouble == "locked":
+            other.execute("BEGIN IMMEDIATE")
+        yield
+    event.remove(engine, "connect", limit)
+    engine.dispose()

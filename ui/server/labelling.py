@@ -7,6 +7,7 @@ committed, a request can still leave while the page is being closed, and no scri
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,14 +28,19 @@ from core.services.annotation import Press, PressKind
 from core.services.families import FamilyPreview
 from core.services.siblings import ShownSibling, SiblingGroup
 from core.text import clean_unicode
+from core.wording import N_, _
 from db.cards import Card
 from db.decisions import RecentDecision
+from db.engine import DatabaseBusy
 from ui.server import runtime
+
+logger = logging.getLogger(__name__)
 
 MAX_BODY = 1_000_000
 RECENT_CHARACTERS = 2_000  # who corrects a decision reads it whole
 SIBLING_CHARACTERS = 400
 STATUSES: dict[type[TiebreakError], int] = {NotAllowed: 403, NotFound: 404, Conflict: 409}  # others are 400
+UNWRITABLE = N_("The database could not be written: it is locked, or its disk is full. Trying again.")
 UNREADABLE = "It was made by another version of this page; decide the post again."
 
 
@@ -49,6 +55,9 @@ async def sync(request: Request) -> Response:
         )
     except TiebreakError as err:
         return _refusal_of(err)
+    except DatabaseBusy:  # nothing of the request is saved; the page keeps its presses and sends them again
+        logger.exception("the database could not be written")
+        return JSONResponse({"error": _(UNWRITABLE)}, status_code=503)
     return JSONResponse(_answer(answer, unreadable))
 
 

@@ -155,6 +155,14 @@ def test_page_that_is_left_returns_its_posts_and_saves_its_last_press(
     assert len(sync(engine, second_moderator, want=3).cards) == 2
 
 
+def test_moderator_who_comes_back_finds_the_same_card(engine: Engine, pool: MakePool, moderator: Actor) -> None:
+    pool(30)
+    cards = sync(engine, moderator, want=20).cards
+    sync(engine, moderator, holding=[card.lease.id for card in cards], leaving=True)
+    again = sync(engine, moderator, want=20, now=NOW + timedelta(seconds=1)).cards
+    assert [card.lease.post_id for card in again] == [card.lease.post_id for card in cards]
+
+
 def test_new_page_of_the_same_person_takes_over_what_a_dead_page_held(
     engine: Engine, pool: MakePool, moderator: Actor
 ) -> None:
