@@ -269,7 +269,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """An immutable artefact; `folder` is relative to the versions folder of the installation."""
+    """An immutable artefact; `folder` is relative to the versions folder of the installation.
+
+    baseline_of: the version beside which this one was trained as the baseline; run_id is that one's then.
+    """
 
     id: int
     name: str
@@ -279,6 +282,11 @@ class ModelVersion:
     manifest: dict[str, object]
     metrics: dict[str, object]
     created_at: datetime
+    baseline_of: int | None = None
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.baseline_of is not None
 
 
 @dataclass(frozen=True, slots=True)

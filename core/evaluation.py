@@ -59,6 +59,9 @@ class Evaluation:
     figures: dict[str, object]
 
 
+NOTHING = Evaluation(None, np.zeros((0, len(LABEL_NAMES))), {})  # of a version beside which nothing was kept aside
+
+
 def evaluate(logits: npt.NDArray[np.floating], aside: Aside, *, trained: Floats, seed: int) -> Evaluation:
     """Correct and measure what a version says of the texts kept aside.
 
@@ -67,7 +70,7 @@ def evaluate(logits: npt.NDArray[np.floating], aside: Aside, *, trained: Floats,
     """
     raw = np.asarray(logits, dtype=np.float64)
     if not len(raw):
-        return Evaluation(None, raw, {})
+        return NOTHING
     rng = np.random.default_rng(seed)
     if not aside.is_enough:
         proba = softmax(raw)

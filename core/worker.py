@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import shutil
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,11 +23,12 @@ from sqlalchemy import Engine
 
 from core import encoders
 from core.clock import utc_now
-from core.domain import Label, ModelVersion, Prediction, Run, RunKind, RunStatus, Side
+from core.domain import LABEL_NAMES, Label, ModelVersion, Prediction, Run, RunKind, RunStatus, Side
 from core.errors import Cancelled, Conflict, TiebreakError
-from core.metrics import measure
+from core.evaluation import Aside, Evaluation, evaluate
 from core.services import importing, queueing, scoring, searching, takeback, training
 from core.services.runs import HEARTBEAT_EVERY_S
+from core.services.training import NewVersion
 from core.settings import Settings, read_settings
 from core.wording import N_, _
 from db import runs
@@ -35,6 +37,7 @@ from db.engine import DatabaseBusy, migrate, open_engine, read, write
 
 if TYPE_CHECKING:
     from core.learning.training import TrainingProgress
+    from core.learning.versions import Classifier
 
 logger = logging.getLogger(__name__)
 
@@ -165,55 +168,61 @@ def _release_memory() -> None:
 
 
 def train_version(context: Context) -> dict[str, object]:
-    """Train on a snapshot; returns the new version's name and its metrics on what was kept aside."""
+    """Train a version and the baseline on a snapshot; returns their names and figures on what was kept aside."""
     stay_offline()
     context.report(N_("preparing"), 0, None, N_("loading the libraries"))
-    from core.learning import scoring as learned
+    from core.learning import baseline
     from core.learning import training as learning
+    from core.learning.examples import TrainingExample
 
     request = training.TrainingRequest(**context.run.config)  # type: ignore[arg-type]
     context.report(N_("preparing"), 0, None, N_("taking a snapshot of the decisions"))
     snapshot = training.take_snapshot(context.engine, context.run.id)
     encoder = encoders.resolve_encoder(request.base, **encoder_places(context.settings))
+    examples = [TrainingExample(t.text, int(t.label), t.weight) for t in snapshot.on(Side.train)]
     name = training.next_version_name(context.engine)
-    aside = snapshot.on(Side.evaluation, Side.audit)
-    said = np.zeros((0, len(Label)), dtype=np.float32)
-
-    def measure_aside(folder: Path) -> dict[str, object]:
-        nonlocal said
-        context.report(N_("evaluating"), 0, None, N_("scoring what was kept aside"))
-        said = learned.load_classifier(folder, base_path=encoder.path).probabilities([t.text for t in aside])
-        return _figures(aside, said)
-
-    result = learning.train(
-        [learning.TrainingExample(t.text, int(t.label), t.weight) for t in snapshot.on(Side.train)],
-        [learning.TrainingExample(t.text, int(t.label)) for t in snapshot.on(Side.evaluation)],
-        config=learning.TrainingConfig(
-            base_path=encoder.path,
-            base_name=encoder.name,
-            quick=request.quick,
-            seed=request.seed,
-            snapshot_hash=snapshot.hash,
-        ),
-        out_dir=context.settings.versions_dir / name,
-        measure=measure_aside,
-        report=lambda progress: _report_training(context, progress),
-        is_cancelled=context.is_cancelled,
+    folder = context.settings.versions_dir / name
+    simple, tuned = _Measure(context, snapshot, seed=request.seed), _Measure(context, snapshot, seed=request.seed)
+    context.report(N_("preparing"), 0, None, N_("training the baseline"))
+    simple_folder = folder.with_name(f"{name}-{baseline.NAME}")
+    simple_manifest = baseline.make_baseline(
+        examples, seed=request.seed, snapshot_hash=snapshot.hash, out_dir=simple_folder, measure=simple
     )
-    version = training.store_version(
+    try:
+        result = learning.train(
+            examples,
+            [TrainingExample(t.text, int(t.label)) for t in snapshot.on(Side.evaluation)],
+            config=learning.TrainingConfig(
+                base_path=encoder.path,
+                base_name=encoder.name,
+                quick=request.quick,
+                seed=request.seed,
+                snapshot_hash=snapshot.hash,
+            ),
+            out_dir=folder,
+            measure=tuned,
+            report=lambda progress: _report_training(context, progress),
+            is_cancelled=context.is_cancelled,
+        )
+    except BaseException:
+        shutil.rmtree(simple_folder)  # the two go together: a figure without the other says half
+        raise
+    version = training.store_versions(
         context.engine,
-        run=context.run,
-        name=name,
-        folder=name,
-        base=encoder.name,
-        manifest=result.manifest,
-        metrics=result.metrics,
-        predictions=_predictions(0, [t.text_id for t in aside], said),
+        context.run,
+        NewVersion(name, encoder.name, result.manifest, tuned.predictions()),
+        baseline=NewVersion(simple_folder.name, baseline.NAME, simple_manifest, simple.predictions()),
         now=utc_now(),
     )
     with suppress(Cancelled):  # the version is there: only the doubts are left out
         _look_for_doubts(context, version, snapshot, seed=request.seed)
-    return {"version": version.name, "metrics": result.metrics, "warnings": list(result.warnings)}
+    return {
+        "version": name,
+        "metrics": result.manifest["metrics"],
+        "baseline": simple_folder.name,
+        "baseline_metrics": simple_manifest["metrics"],
+        "warnings": list(result.warnings),
+    }
 
 
 def _look_for_doubts(context: Context, version: ModelVersion, snapshot: training.Snapshot, *, seed: int) -> None:
@@ -234,12 +243,41 @@ def _look_for_doubts(context: Context, version: ModelVersion, snapshot: training
     training.store_doubts(context.engine, version, doubts)
 
 
-def _figures(aside: list[training.SnapshotText], proba: npt.NDArray[np.float32]) -> dict[str, object]:
-    """Of what a version says of the texts kept aside, (len(aside), 3); empty where none were."""
-    if not aside:
-        return {}
-    said = [int(row.argmax()) for row in proba]
-    return measure([t.label for t in aside], said, sizes=[t.posts for t in aside]).to_dict()
+class _Measure:
+    """Measures a new version on the texts that were kept aside, and remembers what it said of each."""
+
+    def __init__(self, context: Context, snapshot: training.Snapshot, *, seed: int) -> None:
+        self._context, self._seed = context, seed
+        self._texts = snapshot.on(Side.evaluation, Side.audit)
+        self._proba = np.zeros((0, len(Label)))
+
+    def __call__(self, folder: Path) -> Evaluation:
+        self._context.report(N_("evaluating"), 0, None, N_("scoring what was kept aside"))
+        mix = read_training_mix(folder)
+        classifier = load_folder(self._context.settings, folder)
+        logits = classifier.logits([text.text for text in self._texts])
+        found = evaluate(logits, _aside(self._texts), trained=mix, seed=self._seed)
+        self._proba = found.proba
+        return found
+
+    def predictions(self) -> list[Prediction]:
+        return _predictions(0, [text.text_id for text in self._texts], self._proba.astype(np.float32))
+
+
+def _aside(texts: list[training.SnapshotText]) -> Aside:
+    return Aside(
+        np.array([int(text.label) for text in texts], dtype=np.int64),
+        np.array([text.text_id for text in texts], dtype=np.int64),  # one text stands for each family
+        np.array([text.posts for text in texts], dtype=np.float64),
+        np.array([text.side is Side.audit for text in texts], dtype=bool),
+    )
+
+
+def read_training_mix(folder: Path) -> npt.NDArray[np.float64]:
+    from core.learning.manifests import read_manifest
+
+    mix = read_manifest(folder)["training_mix"]
+    return np.array([mix[label] for label in LABEL_NAMES], dtype=np.float64)
 
 
 def _report_training(context: Context, progress: TrainingProgress) -> None:
@@ -256,13 +294,10 @@ def score_pool(context: Context) -> dict[str, object]:
     """Score what the version has not scored yet; the queue is renewed whenever the scored part has doubled."""
     stay_offline()
     context.report(N_("preparing"), 0, None, N_("loading the libraries"))
-    from core.learning import scoring as learned
-
     version = scoring.version_to_score(context.engine, str(context.run.config["version"]))
     total = scoring.count_unscored(context.engine, version)
     context.report(N_("preparing"), 0, total, _("loading {version}").format(version=version.name))
-    encoder = encoders.resolve_encoder(version.base, **encoder_places(context.settings))
-    classifier = learned.load_classifier(context.settings.versions_dir / version.folder, base_path=encoder.path)
+    classifier = load_folder(context.settings, context.settings.versions_dir / version.folder)
     done, last, renew_at = 0, 0, TEXTS_BEFORE_FIRST_RENEWAL
     while texts := scoring.unscored_texts(context.engine, version, after=last, limit=TEXTS_PER_STEP):
         ids = [text_id for text_id, _text in texts]
@@ -301,18 +336,21 @@ def stay_offline() -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-def predictor(settings: Settings, engine: Engine, model: str) -> Callable[[list[str]], npt.NDArray[np.float32]]:
+def predictor(settings: Settings, engine: Engine, model: str) -> Callable[[Sequence[str]], npt.NDArray[np.float32]]:
     """Load a version, by name or by folder; returns texts → probabilities (n_texts, 3) in Label order."""
     is_folder = (Path(model) / "manifest.json").is_file()
     version = None if is_folder else scoring.version_to_score(engine, model)
     stay_offline()
-    from core.learning import scoring as learned
+    return load_folder(
+        settings, Path(model) if version is None else settings.versions_dir / version.folder
+    ).probabilities
 
-    folder = Path(model) if version is None else settings.versions_dir / version.folder
-    base = str(learned.read_manifest(folder)["base"]["name"])
-    encoder = encoders.resolve_encoder(base, **encoder_places(settings))
-    classifier = learned.load_classifier(folder, base_path=encoder.path)
-    return lambda texts: classifier.probabilities(texts)
+
+def load_folder(settings: Settings, folder: Path) -> Classifier:
+    """The version in that folder, with its encoder from wherever it lies on this machine."""
+    from core.learning.versions import load_version
+
+    return load_version(folder, base_path=lambda name: encoders.resolve_encoder(name, **encoder_places(settings)).path)
 
 
 def fetch_encoder(settings: Settings, name: str) -> encoders.Encoder:

@@ -29,6 +29,7 @@ def add_version(
     manifest: dict[str, object],
     metrics: dict[str, object],
     now: datetime,
+    baseline_of: int | None = None,
 ) -> ModelVersion:
     values = {
         "name": name,
@@ -38,13 +39,20 @@ def add_version(
         "manifest": manifest,
         "metrics": metrics,
         "created_at": now,
+        "baseline_of": baseline_of,
     }
     return _to_version(conn.execute(insert(model_version).values(values).returning(model_version)).one())
 
 
 def next_version_name(conn: Connection) -> str:
-    newest = conn.execute(select(func.max(model_version.c.id))).scalar() or 0
-    return f"v{newest + 1}"
+    """v1, v2, …; a baseline has the name of its version with an ending."""
+    made = conn.execute(select(func.count()).where(model_version.c.baseline_of.is_(None))).scalar_one()
+    return f"v{made + 1}"
+
+
+def baseline_of(conn: Connection, version_id: int) -> ModelVersion | None:
+    row = conn.execute(select(model_version).where(model_version.c.baseline_of == version_id)).one_or_none()
+    return None if row is None else _to_version(row)
 
 
 def list_versions(conn: Connection) -> list[ModelVersion]:

@@ -487,6 +487,8 @@ model_version = Table(
     _id(),
     Column("name", String(80), nullable=False, unique=True),
     _ref("run_id", "run.id", nullable=True, unique=True),
+    # The version that this is the baseline of: the run that made both is that one's.
+    _ref("baseline_of", "model_version.id", nullable=True, index=True),
     Column("base", Text, nullable=False),
     Column("folder", Text, nullable=False),
     Column("manifest", JSON, nullable=False),

@@ -7,7 +7,8 @@ Kept as safetensors and JSON: nothing that runs code when it is read.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,22 @@ from safetensors.numpy import load_file, save_file
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from core.calibration import Correction
 from core.domain import LABEL_NAMES
 from core.errors import BadInput
+from core.evaluation import Evaluation
+from core.learning.examples import (
+    TrainingExample,
+    by_label,
+    class_weights,
+    missing_classes,
+    refuse_too_few,
+    training_mix,
+)
+from core.learning.manifests import correction_of, libraries, read_manifest, record, with_evaluation
+from core.wording import _
 
+NAME = "tfidf"  # in the place of a base encoder
 WEIGHTS, VOCABULARY = "baseline.safetensors", "vocabulary.json"
 STRENGTH = 3.0  # inverse of the regularisation; on COLD 1 and 10 are both worse
 MANY = 5_000  # texts; from there on, an n-gram that stands in one text only is left out
@@ -30,7 +44,7 @@ UNSEEN = -20.0  # the logit of a label without examples
 
 
 class Baseline:
-    """A trained baseline. coefficients: (3, n_ngrams), intercepts: (3,), in Label order."""
+    """A trained baseline. idf: (n_ngrams,), coefficients: (3, n_ngrams), intercepts: (3,), in Label order."""
 
     def __init__(
         self,
@@ -50,6 +64,76 @@ class Baseline:
             rows = self._vectorizer.transform(texts[start : start + TEXTS_AT_ONCE])
             result[start : start + rows.shape[0]] = rows @ self.coefficients.T + self.intercepts
         return result
+
+
+class BaselineClassifier:
+    """A baseline with its correction, ready to score."""
+
+    def __init__(self, model: Baseline, correction: Correction) -> None:
+        self._model, self._correction = model, correction
+
+    def logits(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """(n_texts, 3) in Label order, before any correction."""
+        return self._model.logits(texts)
+
+    def probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """(n_texts, 3) in Label order, rows sum to 1, in the order of the texts."""
+        return self._correction.probabilities(self.logits(texts).astype(np.float64)).astype(np.float32)
+
+
+def load_classifier(version_dir: Path) -> BaselineClassifier:
+    """Raises BadInput when the folder holds no baseline, or one whose parts do not belong together."""
+    manifest = read_manifest(version_dir)
+    return BaselineClassifier(load_baseline(version_dir), correction_of(manifest))
+
+
+def make_baseline(
+    training: Sequence[TrainingExample],
+    *,
+    seed: int,
+    snapshot_hash: str,
+    out_dir: Path,
+    measure: Callable[[Path], Evaluation],
+) -> dict[str, Any]:
+    """Train, measure and save a baseline in out_dir (written aside, renamed when complete); returns its manifest.
+
+    measure: gets the folder while it still stands aside. Raises Conflict when there is too little to learn from.
+    """
+    refuse_too_few(training)
+    weights = class_weights(training)
+    partial = out_dir.with_name(out_dir.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        model = train_baseline(
+            [example.text for example in training],
+            [example.label for example in training],
+            [example.weight * weights[example.label] for example in training],
+            seed=seed,
+        )
+        save_baseline(model, partial)
+        manifest = {
+            "format": 1,
+            "base": {"name": NAME, "sha256": None},
+            "labels": list(LABEL_NAMES),
+            "hyper_parameters": {"seed": seed, "ngrams": len(model.ngrams), "inverse_regularisation": STRENGTH},
+            "class_weights": dict(zip(LABEL_NAMES, weights, strict=True)),
+            "training_mix": dict(zip(LABEL_NAMES, training_mix(training, weights).tolist(), strict=True)),
+            "snapshot": snapshot_hash,
+            "examples": {"training": by_label(training)},
+            "libraries": libraries(("scikit-learn", "numpy")),
+            "warnings": missing_classes(training),
+            "metrics": {},
+            "calibration": None,
+        }
+        record(partial, manifest)
+        manifest = with_evaluation(manifest, measure(partial))
+        record(partial, manifest)
+        shutil.rmtree(out_dir, ignore_errors=True)
+        partial.rename(out_dir)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return manifest
 
 
 def train_baseline(texts: Sequence[str], labels: Sequence[int], weights: Sequence[float], *, seed: int) -> Baseline:
@@ -88,9 +172,11 @@ def load_baseline(folder: Path) -> Baseline:
         ngrams = json.loads((folder / VOCABULARY).read_text(encoding="utf-8"))
         idf, coefficients, intercepts = (tensors[name] for name in ("idf", "coefficients", "intercepts"))
     except (OSError, ValueError, KeyError, SafetensorError) as err:
-        raise BadInput(f"{folder} holds no baseline that can be read: {err}") from err
+        raise BadInput(_("{folder} holds no baseline that can be read: {err}").format(folder=folder, err=err)) from err
     shapes = idf.shape, coefficients.shape, intercepts.shape
     count = len(ngrams) if isinstance(ngrams, list) and all(isinstance(ngram, str) for ngram in ngrams) else -1
     if shapes != ((count,), (len(LABEL_NAMES), count), (len(LABEL_NAMES),)) or len(set(ngrams)) != count:
-        raise BadInput(f"{folder} holds a baseline whose vocabulary and weights do not belong together.")
+        raise BadInput(
+            _("{folder} holds a baseline whose vocabulary and weights do not belong together.").format(folder=folder)
+        )
     return Baseline(ngrams, idf, coefficients, intercepts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,30 +12,15 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
+from core.calibration import Correction
 from core.domain import LABEL_NAMES
 from core.errors import BadInput
 from core.learning.classifiers import load_base, load_tokenizer, weights_hash
 from core.learning.device import Device, find_device
+from core.learning.manifests import correction_of, read_manifest
 from core.wording import _
 
 BATCH_SIZE = 64
-
-
-def read_manifest(version_dir: Path) -> dict[str, Any]:
-    """Raises BadInput when the folder is no version, or its labels are not ours in our order."""
-    try:
-        manifest: dict[str, Any] = json.loads((version_dir / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as err:
-        raise BadInput(
-            _("{version_dir} holds no model version (manifest.json: {err}).").format(version_dir=version_dir, err=err)
-        ) from err
-    if manifest.get("labels") != list(LABEL_NAMES):
-        raise BadInput(
-            _("{version_dir} has labels {labels}, expected {expected} in this order.").format(
-                version_dir=version_dir, labels=manifest.get("labels"), expected=list(LABEL_NAMES)
-            )
-        )
-    return manifest
 
 
 def load_classifier(version_dir: Path, *, base_path: Path) -> Classifier:
@@ -60,7 +44,13 @@ def load_classifier(version_dir: Path, *, base_path: Path) -> Classifier:
             )
         )
     model = PeftModel.from_pretrained(load_base(base_path), version_dir, is_trainable=False, local_files_only=True)
-    return Classifier(model.merge_and_unload(), load_tokenizer(version_dir), find_device(), _max_tokens(manifest))
+    return Classifier(
+        model.merge_and_unload(),
+        load_tokenizer(version_dir),
+        find_device(),
+        max_tokens=_max_tokens(manifest),
+        correction=correction_of(manifest),
+    )
 
 
 def _max_tokens(manifest: dict[str, Any]) -> int:
@@ -70,15 +60,30 @@ def _max_tokens(manifest: dict[str, Any]) -> int:
 class Classifier:
     """A model ready to score; holds no texts."""
 
-    def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase, device: Device, max_tokens: int) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: PreTrainedTokenizerBase,
+        device: Device,
+        *,
+        max_tokens: int,
+        correction: Correction,
+    ) -> None:
         self._model = model.to(device.kind).eval()
         self._tokenizer = tokenizer
         self._device = device
         self._max_tokens = max_tokens
+        self._correction = correction
 
-    @torch.inference_mode()
     def probabilities(self, texts: Sequence[str], *, batch_size: int = BATCH_SIZE) -> npt.NDArray[np.float32]:
         """Return probabilities in Label order, (n_texts, 3), rows sum to 1, in the order of the texts."""
+        # In double precision, so that rows sum to 1 whatever the device computes in.
+        logits = self.logits(texts, batch_size=batch_size).astype(np.float64)
+        return self._correction.probabilities(logits).astype(np.float32)
+
+    @torch.inference_mode()
+    def logits(self, texts: Sequence[str], *, batch_size: int = BATCH_SIZE) -> npt.NDArray[np.float32]:
+        """Return what the head says, (n_texts, 3) in Label order, before any correction."""
         result = np.zeros((len(texts), len(LABEL_NAMES)), dtype=np.float32)
         if not texts:
             return result
@@ -95,6 +100,5 @@ class Classifier:
         batch = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self._device.kind)
         with torch.autocast(self._device.kind, self._device.autocast, enabled=self._device.autocast is not None):
             logits = self._model(**batch).logits  # (batch, n_labels)
-        # Softmax in double precision, so that rows sum to 1 whatever the device computes in.
-        proba: npt.NDArray[np.float32] = logits.double().softmax(dim=1).float().cpu().numpy()
-        return proba
+        found: npt.NDArray[np.float32] = logits.float().cpu().numpy()
+        return found

@@ -6,13 +6,11 @@ warm-up, mild class weights. The adapter starts anew each time, so no version de
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
 import math
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,13 +33,22 @@ from transformers import (
 )
 
 from core.domain import LABEL_NAMES
-from core.errors import Cancelled, Conflict
+from core.errors import Cancelled
+from core.evaluation import NOTHING, Evaluation
 from core.learning.classifiers import load_base, load_tokenizer, weights_hash
 from core.learning.device import Device, find_device
+from core.learning.examples import (
+    TrainingExample,
+    by_label,
+    class_weights,
+    missing_classes,
+    refuse_too_few,
+    training_mix,
+)
+from core.learning.manifests import libraries, record, with_evaluation
 from core.learning.metric import compute_metrics
 from core.wording import N_, _
 
-LABELS_A_CLASS = 8
 ENOUGH_TO_CHOOSE = 200  # evaluation posts; with fewer, the best epoch is the luckiest one
 ENOUGH_OF_EACH = 20
 SAY_EVERY_S = 0.25  # a report is a transaction: one a step would slow small encoders down
@@ -49,15 +56,6 @@ PATIENCE = 3  # epochs without a better macro-F1
 BERT_LINEAR = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"]
 COUNTS_BEHIND_PADDING = ("roberta", "xlm-roberta", "camembert")
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "datasets", "evaluate", "scikit-learn")
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingExample:
-    """weight: how much it counts, beside the weight of its class."""
-
-    text: str
-    label: int
-    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,6 @@ class TrainingConfig:
     warmup_share: float = 0.08
     weight_decay: float = 0.01
     max_tokens: int = 256
-    max_class_weight: float = 5.0
 
     def __post_init__(self) -> None:
         if not 1e-5 <= self.learning_rate <= 1e-2:
@@ -99,9 +96,7 @@ class TrainingProgress:
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    folder: Path
-    manifest: dict[str, object]
-    metrics: dict[str, object]
+    manifest: dict[str, Any]
     warnings: tuple[str, ...]
 
 
@@ -114,7 +109,7 @@ class Schedule:
 
 
 Report = Callable[[TrainingProgress], None]
-Measure = Callable[[Path], Mapping[str, object]]  # folder of a version → its figures on what was kept aside
+Measure = Callable[[Path], Evaluation]  # folder of a version → what it says of what was kept aside
 
 
 def train(
@@ -123,13 +118,13 @@ def train(
     *,
     config: TrainingConfig,
     out_dir: Path,
-    measure: Measure = lambda folder: {},
+    measure: Measure = lambda folder: NOTHING,
     report: Report = lambda progress: None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> TrainingResult:
     """Train, measure and save a version in out_dir (written aside, renamed when complete).
 
-    measure: gets the folder while it still stands aside; what it returns goes into manifest and model card.
+    measure: gets the folder while it still stands aside; what it finds goes into manifest and model card.
     Raises Conflict when there is too little to learn from, Cancelled within a step of being asked; neither leaves
     anything behind.
     """
@@ -156,7 +151,7 @@ def train(
         base = load_base(config.base_path)
         config = replace(config, max_tokens=min(config.max_tokens, longest_input(base, tokenizer)))
         model = add_lora(base, config)
-        weights = class_weights(training, limit=config.max_class_weight)
+        weights = class_weights(training)
         watcher = _Watcher(schedule, report, is_cancelled, model)
         trainer = Trainer(
             model=model,
@@ -179,38 +174,17 @@ def train(
         manifest = _manifest(config, schedule, device, training, evaluation, weights, warnings, watcher)
         manifest["seconds"] = round(time.monotonic() - begun, 1)
         _save(model, tokenizer, partial, config)
-        _record(partial, manifest)
-        metrics = dict(measure(partial))
-        manifest["metrics"] = metrics
-        _record(partial, manifest)
+        record(partial, manifest)
+        manifest = with_evaluation(manifest, measure(partial))
+        record(partial, manifest)
         shutil.rmtree(out_dir, ignore_errors=True)
         partial.rename(out_dir)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return TrainingResult(out_dir, manifest, metrics, tuple(warnings))
+    return TrainingResult(manifest, tuple(warnings))
 
 
 # --- before training ------------------------------------------------------------------------------------------------
-
-
-def refuse_too_few(training: Sequence[TrainingExample]) -> None:
-    counts = Counter(example.label for example in training)
-    if sum(count >= LABELS_A_CLASS for count in counts.values()) < 2:
-        have = ", ".join(f"{name} {counts[index]}" for index, name in enumerate(LABEL_NAMES))
-        raise Conflict(
-            _("Training needs two classes with at least {least} labels each; there are: {have}.").format(
-                least=LABELS_A_CLASS, have=have
-            )
-        )
-
-
-def missing_classes(training: Sequence[TrainingExample]) -> list[str]:
-    seen = {example.label for example in training}
-    return [
-        _("No label of class {name!r} was seen in training: the model will hardly ever predict it.").format(name=name)
-        for index, name in enumerate(LABEL_NAMES)
-        if index not in seen
-    ]
 
 
 def plan(training: Sequence[TrainingExample], evaluation: Sequence[TrainingExample], *, quick: bool) -> Schedule:
@@ -223,16 +197,6 @@ def plan(training: Sequence[TrainingExample], evaluation: Sequence[TrainingExamp
     counts = Counter(example.label for example in evaluation)
     enough = len(evaluation) >= ENOUGH_TO_CHOOSE and min(counts.values()) >= ENOUGH_OF_EACH
     return Schedule(batch, max(300, epochs * math.ceil(n / batch)), evaluates=bool(evaluation), chooses_best=enough)
-
-
-def class_weights(training: Sequence[TrainingExample], *, limit: float) -> list[float]:
-    """Square root of the inverse frequency, clipped, in Label order; 1 for a class without examples.
-
-    Mild on purpose: full inverse weights distort the probabilities that the queue is ordered by.
-    """
-    counts = Counter(example.label for example in training)
-    weights = [math.sqrt(len(training) / counts[label]) if counts[label] else 1.0 for label in range(len(LABEL_NAMES))]
-    return [min(limit, weight) for weight in weights]
 
 
 def longest_input(base: Any, tokenizer: PreTrainedTokenizerBase) -> int:
@@ -399,7 +363,7 @@ def _manifest(
     weights: Sequence[float],
     warnings: Sequence[str],
     watcher: _Watcher,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     hyper = {k: v for k, v in asdict(config).items() if k not in ("base_path", "base_name", "snapshot_hash")}
     return {
         "format": 1,
@@ -407,21 +371,17 @@ def _manifest(
         "labels": list(LABEL_NAMES),
         "hyper_parameters": hyper | asdict(schedule),
         "class_weights": dict(zip(LABEL_NAMES, weights, strict=True)),
+        "training_mix": dict(zip(LABEL_NAMES, training_mix(training, weights).tolist(), strict=True)),
         "snapshot": config.snapshot_hash,
-        "examples": {"training": _by_label(training), "evaluation": _by_label(evaluation)},
+        "examples": {"training": by_label(training), "evaluation": by_label(evaluation)},
         "best_epoch": watcher.best_epoch,
         "evaluations": watcher.curve,
         "device": {"kind": device.kind, "name": device.name, "precision": device.precision},
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "libraries": libraries(LIBRARIES),
         "warnings": list(warnings),
         "metrics": {},
         "calibration": None,
     }
-
-
-def _by_label(examples: Sequence[TrainingExample]) -> dict[str, int]:
-    counts = Counter(example.label for example in examples)
-    return {name: counts[index] for index, name in enumerate(LABEL_NAMES)}
 
 
 def _save(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, config: TrainingConfig) -> None:
@@ -431,42 +391,3 @@ def _save(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, config: 
     model.peft_config["default"].base_model_name_or_path = config.base_name
     model.save_pretrained(folder, save_embedding_layers=False)
     tokenizer.save_pretrained(folder)
-
-
-def _record(folder: Path, manifest: dict[str, object]) -> None:
-    """Manifest and model card."""
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_card(manifest), encoding="utf-8")
-
-
-def _card(manifest: dict[str, Any]) -> str:
-    counts = ", ".join(f"{name} {count:,}" for name, count in manifest["examples"]["training"].items())
-    warnings = "".join(f"\n- {warning}" for warning in manifest["warnings"]) or "\n- none"
-    return f"""# A moderation model made by Tiebreak
-
-LoRA adapter and classification head on `{manifest["base"]["name"]}` (weights SHA-256 `{manifest["base"]["sha256"]}`).
-Labels in order: {", ".join(manifest["labels"])}. Trained on {counts}; snapshot `{manifest["snapshot"]}`.
-
-Probabilities are not calibrated. Hyper-parameters, library versions and device stand in `manifest.json`.
-
-{_measured(manifest["metrics"])}
-
-Warnings:{warnings}
-"""
-
-
-def _measured(metrics: dict[str, Any]) -> str:
-    """The figures of core.metrics in words and a table."""
-    if not metrics:
-        return "Measured on nothing: no judged text was kept aside yet."
-    lines = [
-        f"Measured on {metrics['judged']:,} judged texts kept aside, which stand for {metrics['total']:,} posts: "
-        f"macro-F1 {metrics['macro_f1']:.3f}, accuracy {metrics['accuracy']:.3f}.",
-        "",
-        "| label | precision | recall | F1 | posts |",
-        "|---|---|---|---|---|",
-    ]
-    for name, of_class in metrics["per_class"].items():
-        figures = " | ".join(f"{of_class[figure]:.3f}" for figure in ("precision", "recall", "f1"))
-        lines.append(f"| {name} | {figures} | {of_class['support']:,} |")
-    return "\n".join(lines)

@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from core.domain import LABEL_NAMES, Actor, FamilyWeight, Label, ModelVersion, Prediction, Run, RunKind, RunStatus, Side
 from core.errors import Conflict
@@ -142,29 +143,40 @@ def _snapshot_text(gold: GoldPost, size: int, counts_as: FamilyWeight) -> Snapsh
     return SnapshotText(gold.text_id, gold.text, gold.label, gold.side, size, weight)
 
 
-def store_version(
-    engine: Engine,
-    *,
-    run: Run,
-    folder: str,
-    base: str,
-    manifest: dict[str, object],
-    metrics: dict[str, object],
-    predictions: list[Prediction],
-    name: str,
-    now: datetime,
-) -> ModelVersion:
-    """Record a finished version with its predictions for the texts that were kept aside.
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A version whose folder is complete. predictions: for the texts kept aside, under whatever version_id."""
 
-    predictions carry any version_id; they are stored under the new one.
-    """
+    name: str  # of its folder too
+    base: str
+    manifest: dict[str, Any]
+    predictions: list[Prediction]
+
+
+def store_versions(engine: Engine, run: Run, tuned: NewVersion, *, baseline: NewVersion, now: datetime) -> ModelVersion:
+    """Record the version that a run made, and the baseline beside it; returns the former."""
     with write(engine) as conn:
-        version = models.add_version(
-            conn, name=name, run_id=run.id, base=base, folder=folder, manifest=manifest, metrics=metrics, now=now
-        )
-        own = [Prediction(version.id, p.text_id, p.probabilities) for p in predictions]
-        models.add_predictions(conn, own)
+        version = _store_version(conn, tuned, run_id=run.id, baseline_of=None, now=now)
+        _store_version(conn, baseline, run_id=None, baseline_of=version.id, now=now)
         return version
+
+
+def _store_version(
+    conn: Connection, new: NewVersion, *, run_id: int | None, baseline_of: int | None, now: datetime
+) -> ModelVersion:
+    version = models.add_version(
+        conn,
+        name=new.name,
+        run_id=run_id,
+        baseline_of=baseline_of,
+        base=new.base,
+        folder=new.name,
+        manifest=new.manifest,
+        metrics=new.manifest["metrics"],
+        now=now,
+    )
+    models.add_predictions(conn, [Prediction(version.id, p.text_id, p.probabilities) for p in new.predictions])
+    return version
 
 
 def store_doubts(engine: Engine, version: ModelVersion, found: Sequence[Doubt]) -> None:

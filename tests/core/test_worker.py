@@ -77,7 +77,7 @@ def test_the_loop_trains_promotes_scores_and_orders_the_queue_by_the_model(
     assert trained.result["version"] == "v1"
     manifest = json.loads((settings.versions_dir / "v1" / "manifest.json").read_text())
     assert manifest["metrics"] == trained.result["metrics"]
-    assert manifest == rows(forum, model_version)[0]["manifest"]
+    assert manifest == rows(forum, model_version, name="v1")[0]["manifest"]
     log = log_path(settings, trained.id).read_text()
     assert all(stage in log for stage in ("preparing", "training", "evaluating", "succeeded"))
     assert "alembic" not in log
@@ -122,7 +122,7 @@ def test_worker_killed_while_training_fails_its_run_readably_and_touches_nothing
     assert [row.version.name for row in models.list_versions(forum, OPERATOR) if row.is_active] == ["v1"]
     again = train(forum, settings)
     assert (again.status, again.result["version"]) == (RunStatus.succeeded, "v2")
-    assert sorted(path.name for path in settings.versions_dir.iterdir()) == [*files, "v2"]
+    assert sorted(path.name for path in settings.versions_dir.iterdir()) == [*files, "v2", "v2-tfidf"]
 
 
 def test_cancel_ends_a_training_within_seconds_and_leaves_no_version(forum: Engine, settings: Settings) -> None:
@@ -138,18 +138,18 @@ def test_cancel_ends_a_training_within_seconds_and_leaves_no_version(forum: Engi
 
 def test_scoring_that_was_stopped_goes_on_with_what_is_left(forum: Engine, settings: Settings) -> None:
     train(forum, settings)
-    already = len(rows(forum, prediction))
+    already = len(rows(forum, prediction, version_id=1))
     first = scoring.queue_scoring(forum, OPERATOR, version="v1", now=utc_now())
     runs.cancel_run(forum, OPERATOR, first.id, now=utc_now())
     with write(forum) as conn:
-        conn.exec_driver_sql("DELETE FROM prediction WHERE text_id % 2 = 0")
+        conn.exec_driver_sql("DELETE FROM prediction WHERE text_id % 2 = 0 AND version_id = 1")
     texts = len(rows(forum, distinct_text))
-    left = texts - len(rows(forum, prediction))
+    left = texts - len(rows(forum, prediction, version_id=1))
     second = scoring.queue_scoring(forum, OPERATOR, version="v1", now=utc_now())
     ended = run_to_its_end(Supervisor(forum, settings), forum, second)
     assert 0 < already < texts
     assert ended.result["scored"] == left
-    assert len(rows(forum, prediction)) == texts
+    assert len(rows(forum, prediction, version_id=1)) == texts
 
 
 def test_text_that_a_version_was_measured_on_is_never_trained_on(forum: Engine, settings: Settings) -> None:

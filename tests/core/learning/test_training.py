@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.calibration import softmax
 from core.domain import LABEL_NAMES
 from core.errors import BadInput, Cancelled, Conflict
+from core.evaluation import ENOUGH, Aside, Evaluation, evaluate
+from core.learning.examples import TrainingExample, class_weights
 from core.settings import PROJECT_DIR
 from tests.conftest import marked_text
 
@@ -29,9 +32,9 @@ def learning():
     return training
 
 
-def examples(learning, count: int, *, start: int = 0, labels: tuple[int, ...] = LABELS) -> list:
+def examples(count: int, *, start: int = 0, labels: tuple[int, ...] = LABELS) -> list[TrainingExample]:
     return [
-        learning.TrainingExample(marked_text(labels[n % len(labels)], n), labels[n % len(labels)])
+        TrainingExample(marked_text(labels[n % len(labels)], n), labels[n % len(labels)])
         for n in range(start, start + count)
     ]
 
@@ -47,8 +50,8 @@ def version(learning, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory)
     """A version trained in full on three marked classes, with enough to choose the best epoch by."""
     folder = tmp_path_factory.mktemp("versions") / "v1"
     learning.train(
-        examples(learning, 240),
-        examples(learning, 210, start=1_000),
+        examples(240),
+        examples(210, start=1_000),
         config=config_for(learning, tiny_base, quick=False),
         out_dir=folder,
         measure=lambda partial: measured(partial, tiny_base),
@@ -56,14 +59,15 @@ def version(learning, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory)
     return folder
 
 
-def measured(partial: Path, base: Path) -> dict[str, object]:
-    """Figures by the version as it stands aside, before anybody can see it."""
-    from core.metrics import measure
+def measured(partial: Path, base: Path, *, random: bool = True) -> Evaluation:
+    """What the version says as it stands aside, before anybody can see it, of texts drawn at random or not."""
+    from core.learning.scoring import load_classifier
 
-    assert not partial.with_name("v1").exists()
-    texts = [marked_text(n % 3, n) for n in range(1_000, 1_090)]
-    said = probabilities(partial, base, texts).argmax(axis=1)
-    return measure([n % 3 for n in range(1_000, 1_090)], said.tolist()).to_dict()
+    assert not partial.with_name(partial.name.removesuffix(".partial")).exists()
+    truth = np.arange(ENOUGH) % 3
+    logits = load_classifier(partial, base_path=base).logits([marked_text(label, n) for n, label in enumerate(truth)])
+    aside = Aside(truth, np.arange(ENOUGH), np.ones(ENOUGH), np.full(ENOUGH, random))
+    return evaluate(logits, aside, trained=np.full(3, 1 / 3), seed=1)
 
 
 def probabilities(version: Path, base: Path, texts: list[str]) -> np.ndarray:
@@ -95,7 +99,7 @@ def test_manifest_says_what_the_version_was_made_of_and_names_no_folder(version:
     assert {"torch", "transformers", "peft", "accelerate", "datasets", "evaluate"} <= set(manifest["libraries"])
     card = (version / "README.md").read_text()
     assert f"macro-F1 {manifest['metrics']['macro_f1']:.3f}" in card
-    assert manifest["metrics"]["judged"] == 90
+    assert manifest["metrics"]["judged"] == ENOUGH
     assert "| suspicious | " in card
     for path in version.iterdir():
         if path.suffix in (".json", ".md"):
@@ -116,6 +120,21 @@ def test_probabilities_are_the_same_in_another_process(version: Path, tiny_base:
         [sys.executable, "-c", script], input=asked, capture_output=True, text=True, check=True, cwd=PROJECT_DIR
     )
     assert np.abs(here - np.array(json.loads(there.stdout))).max() < 1e-5
+
+
+def test_version_says_by_which_correction_its_probabilities_came_about_and_applies_it(
+    version: Path, tiny_base: Path
+) -> None:
+    from core.learning.scoring import load_classifier
+
+    found = json.loads((version / "manifest.json").read_text())["calibration"]
+    assert len(found["offset"]) == 3
+    classifier = load_classifier(version, base_path=tiny_base)
+    texts = [marked_text(n % 3, n) for n in range(30)]
+    logits = classifier.logits(texts).astype(float)
+    expected = softmax(logits / found["temperature"] + np.array(found["offset"]))
+    np.testing.assert_allclose(classifier.probabilities(texts), expected, atol=1e-6)
+    assert "the temperature" in (version / "README.md").read_text()
 
 
 def test_order_of_texts_and_size_of_batches_change_no_probability(version: Path, tiny_base: Path) -> None:
@@ -153,7 +172,7 @@ def test_base_with_bin_weights_is_read_and_one_that_would_run_code_is_not(
     torch.save(load_file(base / "model.safetensors"), base / "pytorch_model.bin")
     (base / "model.safetensors").unlink()
     learning.train(
-        examples(learning, 60),
+        examples(60),
         [],
         config=config_for(learning, base),
         out_dir=tmp_path / "v",
@@ -167,7 +186,7 @@ def test_base_with_bin_weights_is_read_and_one_that_would_run_code_is_not(
 
     (base / "pytorch_model.bin").write_bytes(pickle.dumps({"bert": Evil()}))
     with pytest.raises(BadInput, match="cannot be loaded"):
-        learning.train(examples(learning, 60), [], config=config_for(learning, base), out_dir=tmp_path / "w")
+        learning.train(examples(60), [], config=config_for(learning, base), out_dir=tmp_path / "w")
     assert not (tmp_path / "ran").exists()
     assert not (tmp_path / "w").exists()
 
@@ -176,7 +195,7 @@ def test_cancelled_training_leaves_nothing_behind(learning, tiny_base: Path, tmp
     asked: list[int] = []
     with pytest.raises(Cancelled):
         learning.train(
-            examples(learning, 60),
+            examples(60),
             [],
             config=config_for(learning, tiny_base),
             out_dir=tmp_path / "v",
@@ -190,7 +209,7 @@ def test_cancelled_training_leaves_nothing_behind(learning, tiny_base: Path, tmp
 def test_fewer_than_two_classes_with_eight_labels_are_refused_before_it_starts(
     learning, tiny_base: Path, tmp_path: Path
 ) -> None:
-    few = examples(learning, 30, labels=(0,)) + examples(learning, 7, labels=(2,))
+    few = examples(30, labels=(0,)) + examples(7, labels=(2,))
     with pytest.raises(Conflict, match="normal 30, suspicious 0, violation 7"):
         learning.train(few, [], config=config_for(learning, tiny_base), out_dir=tmp_path / "v")
     assert list(tmp_path.iterdir()) == []
@@ -198,22 +217,22 @@ def test_fewer_than_two_classes_with_eight_labels_are_refused_before_it_starts(
 
 def test_class_without_labels_is_a_warning_on_the_version(learning, tiny_base: Path, tmp_path: Path) -> None:
     result = learning.train(
-        examples(learning, 40, labels=(0, 2)), [], config=config_for(learning, tiny_base), out_dir=tmp_path / "v"
+        examples(40, labels=(0, 2)), [], config=config_for(learning, tiny_base), out_dir=tmp_path / "v"
     )
     assert ["suspicious" in warning for warning in result.warnings] == [True]
     assert "suspicious" in (tmp_path / "v" / "README.md").read_text()
 
 
 def test_best_epoch_is_chosen_only_when_there_is_enough_to_choose_by(learning) -> None:
-    plenty, rare = examples(learning, 210), examples(learning, 210, labels=(0,)) + examples(learning, 19, labels=(2,))
+    plenty, rare = examples(210), examples(210, labels=(0,)) + examples(19, labels=(2,))
     assert learning.plan(plenty, plenty, quick=False).chooses_best
     assert not learning.plan(plenty, rare, quick=False).chooses_best
     assert not learning.plan(plenty, plenty[:199], quick=False).chooses_best
     assert not learning.plan(plenty, plenty, quick=True).evaluates
 
 
-def test_class_weights_are_mild_and_bounded(learning) -> None:
-    weights = learning.class_weights(examples(learning, 99, labels=(0,)) + examples(learning, 1, labels=(2,)), limit=5)
+def test_class_weights_are_mild_and_bounded() -> None:
+    weights = class_weights(examples(99, labels=(0,)) + examples(1, labels=(2,)))
     assert weights == pytest.approx([1.005, 1.0, 5.0], abs=1e-3)
 
 

@@ -1,0 +1,118 @@
+"""The manifest of a version and its model card: what it was made of, and what it is worth."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from core.calibration import Correction
+from core.domain import LABEL_NAMES
+from core.errors import BadInput
+from core.evaluation import ENOUGH, Evaluation
+from core.wording import _
+
+MANIFEST, CARD = "manifest.json", "README.md"
+NO_CORRECTION = Correction(1.0, (0.0,) * len(LABEL_NAMES))
+
+
+def read_manifest(version_dir: Path) -> dict[str, Any]:
+    """Raises BadInput when the folder is no version, or its labels are not ours in our order."""
+    try:
+        manifest: dict[str, Any] = json.loads((version_dir / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as err:
+        raise BadInput(
+            _("{version_dir} holds no model version (manifest.json: {err}).").format(version_dir=version_dir, err=err)
+        ) from err
+    if manifest.get("labels") != list(LABEL_NAMES):
+        raise BadInput(
+            _("{version_dir} has labels {labels}, expected {expected} in this order.").format(
+                version_dir=version_dir, labels=manifest.get("labels"), expected=list(LABEL_NAMES)
+            )
+        )
+    return manifest
+
+
+def correction_of(manifest: dict[str, Any]) -> Correction:
+    """What turns the version's logits into the probabilities that it was measured by."""
+    found = manifest.get("calibration")
+    return Correction(float(found["temperature"]), tuple(map(float, found["offset"]))) if found else NO_CORRECTION
+
+
+def record(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write manifest and model card."""
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(_card(manifest), encoding="utf-8")
+
+
+def with_evaluation(manifest: dict[str, Any], found: Evaluation) -> dict[str, Any]:
+    """The manifest of a version that was measured."""
+    calibration = None if found.correction is None else asdict(found.correction)
+    return manifest | {"metrics": found.figures, "calibration": calibration}
+
+
+def libraries(names: Iterable[str]) -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+# --- the card -------------------------------------------------------------------------------------------------------
+
+
+def _card(manifest: dict[str, Any]) -> str:
+    counts = ", ".join(f"{name} {count:,}" for name, count in manifest["examples"]["training"].items())
+    warnings = "".join(f"\n- {warning}" for warning in manifest["warnings"]) or "\n- none"
+    return f"""# A moderation model made by Tiebreak
+
+{_kind(manifest)}
+Labels in order: {", ".join(manifest["labels"])}. Trained on {counts}; snapshot `{manifest["snapshot"]}`.
+
+{_calibrated(manifest)} Hyper-parameters, library versions and device stand in `manifest.json`.
+
+{_measured(manifest["metrics"])}
+
+Warnings:{warnings}
+"""
+
+
+def _kind(manifest: dict[str, Any]) -> str:
+    base = manifest["base"]
+    if base["sha256"] is None:
+        return "TF-IDF of character 1- to 3-grams and a logistic regression: the baseline, in safetensors and JSON."
+    return f"LoRA adapter and classification head on `{base['name']}` (weights SHA-256 `{base['sha256']}`)."
+
+
+def _calibrated(manifest: dict[str, Any]) -> str:
+    found = manifest["calibration"]
+    if not found:
+        return f"Probabilities are not calibrated: that takes {ENOUGH} labelled texts that were drawn at random."
+    offsets = ", ".join(f"{name} {value:+.2f}" for name, value in zip(LABEL_NAMES, found["offset"], strict=True))
+    return (
+        f"Probabilities are softmax(logits / {found['temperature']:.3f} + offset), offset {offsets}: the temperature "
+        "and the shares of the labels in the pool come from labelled texts that were drawn at random."
+    )
+
+
+def _measured(metrics: dict[str, Any]) -> str:
+    """The figures in words and a table."""
+    if not metrics:
+        return "Measured on nothing: no judged text was kept aside yet."
+    low, high = metrics["intervals"]["macro_f1"] or (float("nan"), float("nan"))
+    how = {
+        "audit": "drawn at random (audit slice)",
+        "evaluation": "kept aside, most of them chosen by the queue because they are hard",
+    }[metrics["measured_on"]]
+    lines = [
+        f"Measured on {metrics['judged']:,} judged texts {how}, which stand for {metrics['total']:,} posts: "
+        f"macro-F1 {metrics['macro_f1']:.3f} (95 % interval {low:.3f} to {high:.3f}), "
+        f"accuracy {metrics['accuracy']:.3f}, calibration error {metrics['calibration']['error']:.3f}.",
+        "",
+        "| label | precision | recall | F1 | posts |",
+        "|---|---|---|---|---|",
+    ]
+    for name, of_class in metrics["per_class"].items():
+        figures = " | ".join(f"{of_class[figure]:.3f}" for figure in ("precision", "recall", "f1"))
+        lines.append(f"| {name} | {figures} | {of_class['support']:,} |")
+    return "\n".join(lines)
