@@ -80,6 +80,13 @@ def active_version(conn: Connection) -> ModelVersion | None:
     return None if row is None else _to_version(row)
 
 
+def was_promoted(conn: Connection, version_id: int) -> bool:
+    """Whether the version is or was the active one."""
+    return (
+        conn.execute(select(promotion.c.id).where(promotion.c.version_id == version_id).limit(1)).scalar() is not None
+    )
+
+
 def promote(conn: Connection, version_id: int, *, promoted_by: str, now: datetime) -> None:
     conn.execute(insert(promotion).values(version_id=version_id, promoted_by=promoted_by, promoted_at=now))
 

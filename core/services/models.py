@@ -1,14 +1,18 @@
-"""Model versions: list, compare on posts that neither was trained on, promote (and so roll back)."""
+"""Model versions: list, compare on posts that none was trained on, promote through the gate, and roll back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection, Engine
 
+from core.comparison import Gap, Verdict, gaps
 from core.domain import Actor, Label, ModelVersion, Run, Side
 from core.errors import Conflict
+from core.evaluation import ENOUGH
 from core.metrics import Metrics, measure
 from core.permissions import Permission, require
 from core.services import scoring
@@ -17,7 +21,10 @@ from db import audit, families, golds, models
 from db.engine import read, write
 from db.golds import GoldPost
 
-SAME = 0.0005  # what a figure of three digits does not show
+Labels = npt.NDArray[np.int64]
+
+COUNTING = ("macro_f1", "violation recall")  # figures in which a new version must not be worse
+SEED = 13  # of the intervals: the same comparison says the same each time it is looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +35,29 @@ class VersionRow:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two versions on the same texts, none of which either was trained on. active is None before any promotion.
+    """A version beside the active one and its baseline, on the same texts, none of which any of them was trained on.
 
-    judged: families with a gold label, each by one text; judged_audit: those of them in the audit slice.
+    active is None before any promotion, and baseline where there is none or it has not scored all these texts.
+    judged: families with a gold label, each by one text. is_random: all of them are from the audit slice; otherwise
+    too few of that are judged, and most were chosen by the queue because they are hard. gaps: by figure, how far the
+    candidate is above the active version; baseline_gaps: how far the baseline is above the candidate.
     """
 
     candidate: ModelVersion
     active: ModelVersion | None
+    baseline: ModelVersion | None
     judged: int
-    judged_audit: int
+    is_random: bool
     candidate_metrics: Metrics | None
     active_metrics: Metrics | None
+    baseline_metrics: Metrics | None
+    gaps: dict[str, Gap]
+    baseline_gaps: dict[str, Gap]
 
     @property
-    def losses(self) -> dict[str, float]:
-        """By how much the candidate is worse than the active version, in the figures that count; empty if in none."""
-        new, old = self.candidate_metrics, self.active_metrics
-        if new is None or old is None:
-            return {}
-        gaps = {"macro-F1": new.macro_f1 - old.macro_f1}
-        violation = new.per_class[Label.violation], old.per_class[Label.violation]
-        if violation[0].support:
-            gaps["violation recall"] = violation[0].recall - violation[1].recall
-        return {figure: -gap for figure, gap in gaps.items() if gap < -SAME}
+    def losses(self) -> dict[str, Gap]:
+        """Figures that count in which the candidate is worse than the active version, beyond the interval."""
+        return {name: gap for name in COUNTING if (gap := self.gaps.get(name)) and gap.verdict is Verdict.worse}
 
 
 def list_versions(engine: Engine, actor: Actor) -> list[VersionRow]:
@@ -62,26 +69,68 @@ def list_versions(engine: Engine, actor: Actor) -> list[VersionRow]:
 
 
 def compare(engine: Engine, actor: Actor, name: str) -> Comparison:
-    """Stand a version beside the active one on the texts kept aside that both have scored."""
+    """Stand a version beside the active one on the texts kept aside that both have scored.
+
+    On those of the audit slice alone, once enough of them are judged.
+    """
     require(actor, Permission.look)
     with read(engine) as conn:
-        candidate = models.require_version(conn, name)
-        active = models.active_version(conn)
-        aside = _aside(conn)
-        sizes = families.sizes_of(conn, [gold.family for gold in aside.values()])
-        said = _labels_said(conn, candidate, list(aside))
-        others = None if active is None else _labels_said(conn, active, list(aside))
+        return _compare(conn, models.require_version(conn, name))
+
+
+def _compare(conn: Connection, candidate: ModelVersion) -> Comparison:
+    active, baseline = models.active_version(conn), models.baseline_of(conn, candidate.id)
+    aside = _aside(conn)
+    sizes = families.sizes_of(conn, [gold.family for gold in aside.values()])
+    said = _labels_said(conn, candidate, list(aside))
+    others = None if active is None else _labels_said(conn, active, list(aside))
     common = [text_id for text_id in aside if text_id in said and (others is None or text_id in others)]
-    truth = [aside[text_id].label for text_id in common]
-    posts = [sizes[aside[text_id].family] for text_id in common]
+    random = [text_id for text_id in common if aside[text_id].side is Side.audit]
+    is_random = len(random) >= ENOUGH
+    judged = random if is_random else common
+    simple = {} if baseline is None else _labels_said(conn, baseline, judged)
+    if len(simple) < len(judged):
+        baseline = None
+    measuring = _Measuring(
+        np.array([aside[text_id].label for text_id in judged], dtype=np.int64),
+        np.array([sizes[aside[text_id].family] for text_id in judged], dtype=np.int64),
+    )
+    new = measuring.labels(said, judged)
+    old = None if others is None else measuring.labels(others, judged)
+    base = None if baseline is None else measuring.labels(simple, judged)
+    is_other = active is not None and active.id != candidate.id
     return Comparison(
         candidate,
         active,
-        len(common),
-        sum(aside[text_id].side is Side.audit for text_id in common),
-        measure(truth, [said[text_id] for text_id in common], sizes=posts) if common else None,
-        measure(truth, [others[text_id] for text_id in common], sizes=posts) if common and others else None,
+        baseline,
+        len(judged),
+        is_random,
+        measuring.metrics(new),
+        None if old is None else measuring.metrics(old),
+        None if base is None else measuring.metrics(base),
+        measuring.gaps(old, new) if old is not None and is_other else {},
+        measuring.gaps(new, base) if base is not None else {},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Measuring:
+    """truth: (n_texts,) labels; sizes: (n_texts,), posts that each stands for. Each text is a family."""
+
+    truth: Labels
+    sizes: Labels
+
+    def labels(self, said: dict[int, Label], judged: list[int]) -> Labels:
+        return np.array([said[text_id] for text_id in judged], dtype=np.int64)
+
+    def metrics(self, said: Labels) -> Metrics | None:
+        return measure(self.truth.tolist(), said.tolist(), sizes=self.sizes.tolist()) if len(said) else None
+
+    def gaps(self, first: Labels, second: Labels) -> dict[str, Gap]:
+        if not len(self.truth):
+            return {}
+        rng, sizes = np.random.default_rng(SEED), self.sizes.astype(np.float64)
+        return gaps(self.truth, first, second, families=np.arange(len(self.truth)), sizes=sizes, rng=rng)
 
 
 def measure_version(engine: Engine, actor: Actor, name: str) -> Metrics | None:
@@ -109,15 +158,31 @@ def _labels_said(conn: Connection, version: ModelVersion, text_ids: list[int]) -
     return {prediction.text_id: prediction.label for prediction in found}
 
 
-def promote(engine: Engine, actor: Actor, name: str, *, now: datetime) -> Run:
-    """Make a version the active one and put its scoring of the pool in line; returns the scoring run."""
+def promote(engine: Engine, actor: Actor, name: str, *, now: datetime, reason: str = "") -> Run:
+    """Make a version the active one and put its scoring of the pool in line; returns the scoring run.
+
+    reason: why, for one that is worse than the active version in a figure that counts. Raises Conflict without it.
+    A version that was active before is brought back without a question: that is the way out of a bad promotion.
+    """
     require(actor, Permission.promote)
     with write(engine) as conn:
         version = models.require_version(conn, name)
         active = models.active_version(conn)
         if active is not None and active.id == version.id:
             raise Conflict(_("Version {name} is the active one already.").format(name=name))
+        if not models.was_promoted(conn, version.id) and not reason.strip():
+            _refuse_worse(_compare(conn, version))
         models.promote(conn, version.id, promoted_by=actor.name, now=now)
-        before = None if active is None else active.name
-        audit.record_action(conn, actor, "promote", details={"version": name, "instead_of": before}, now=now)
+        details: dict[str, object] = {"version": name, "instead_of": None if active is None else active.name}
+        audit.record_action(conn, actor, "promote", details=details | ({"reason": reason} if reason else {}), now=now)
         return scoring.put_in_line(conn, version, created_by=actor.name, now=now)
+
+
+def _refuse_worse(found: Comparison) -> None:
+    if found.losses and found.active is not None:
+        worse = "; ".join(f"{name.replace('_', '-')} {gap.value:+.3f}" for name, gap in found.losses.items())
+        raise Conflict(
+            _(
+                "{candidate} is worse than {active}, which is active: {worse}. Say why you promote it all the same."
+            ).format(candidate=found.candidate.name, active=found.active.name, worse=worse)
+        )

@@ -132,12 +132,16 @@ def list_models(as_json: Json = False) -> None:
     show(listed, as_json=as_json, text=lambda: lines if listed else ["No versions yet; `tiebreak retrain` makes one."])
 
 
-def promote_model(version: Annotated[str, typer.Argument(help="Version name.")], as_json: Json = False) -> None:
+def promote_model(
+    version: Annotated[str, typer.Argument(help="Version name.")],
+    reason: Annotated[str, typer.Option(help="Why, for a version that is worse than the active one.")] = "",
+    as_json: Json = False,
+) -> None:
     """Make a version the active one, and score the pool with it. Promoting an older one rolls back."""
     from core.services.models import promote
 
     installation = open_installation()
-    run = promote(installation.engine, installation.actor, version, now=utc_now())
+    run = promote(installation.engine, installation.actor, version, reason=reason, now=utc_now())
     run_follow_ups(installation)
     show({"active": version, "scoring_run": run.id}, as_json=as_json, text=lambda: [f"Version {version} is active."])
 

@@ -6,42 +6,45 @@ import pandas as pd
 import streamlit as st
 
 from core.clock import utc_now
-from core.domain import LABEL_NAMES, ModelVersion
+from core.comparison import Verdict
+from core.domain import LABEL_NAMES, Label, ModelVersion, Side
+from core.evaluation import ENOUGH
 from core.metrics import Metrics
 from core.permissions import Permission, may
 from core.services import models
+from core.wording import N_, _, ngettext
 from ui.page import current_page, errors_as_sentences, open_page
+from ui.words import label_in_words
 
-FEW_POSTS = 200  # below this the figures are too uncertain to decide by
+FEW_TEXTS = 200  # below this the figures are too uncertain to decide by
+VERDICTS = {Verdict.better: N_("better"), Verdict.worse: N_("worse"), Verdict.cannot_tell: N_("cannot tell")}
 
 
 def promote(name: str) -> None:
     page = current_page()
+    reason = str(st.session_state.get("promotion-reason", ""))
     with errors_as_sentences():
-        models.promote(page.engine, page.actor, name, now=utc_now())
+        models.promote(page.engine, page.actor, name, reason=reason, now=utc_now())
         st.session_state["promoted"] = name
-        st.session_state.pop("promote-although-worse", None)
-
-
-def ask(name: str | None) -> None:
-    """Remember that the lead wants a worse version, to be asked once more; None: does not after all."""
-    st.session_state["promote-although-worse"] = name
 
 
 def show_promotion(found: models.Comparison) -> None:
-    """A button; for a version that is worse than the active one a quiet one, and a second question."""
-    name, losses = found.candidate.name, found.losses
-    if not losses or found.active is None:
-        st.button(f"Promote {name}", type="primary", on_click=promote, args=(name,))
+    """A button; for a version that is worse than the active one a quiet one, beside a question why."""
+    name = found.candidate.name
+    if not found.losses or found.active is None:
+        st.button(_("Promote {version}").format(version=name), type="primary", on_click=promote, args=(name,))
         return
-    if st.session_state.get("promote-although-worse") != name:
-        st.button(f"Promote {name} although it is worse", on_click=ask, args=(name,))
-        return
-    worse = " and ".join(f"{figure} by {gap:.3f}" for figure, gap in losses.items())
-    st.warning(f"{name} is worse than {found.active.name}: {worse}. The queue will be ordered by it all the same.")
-    left, right, _rest = st.columns([2, 2, 6])
-    left.button(f"Promote {name} all the same", on_click=promote, args=(name,), width="stretch")
-    right.button(f"Keep {found.active.name}", type="primary", on_click=ask, args=(None,), width="stretch")
+    worse = ", ".join(f"{figure_name(figure)} {gap.value:+.3f}" for figure, gap in found.losses.items())
+    st.warning(
+        _(
+            "{version} is worse than {active} beyond what chance explains: {figures}. The queue would be ordered by it."
+        ).format(version=name, active=found.active.name, figures=worse)
+    )
+    reason = st.text_input(
+        _("Why it is to become active all the same"), key="promotion-reason", help=_("It goes into the audit log.")
+    )
+    label = _("Promote {version} all the same").format(version=name)
+    st.button(label, on_click=promote, args=(name,), disabled=not reason.strip())
 
 
 def warnings_of(version: ModelVersion) -> list[str]:
@@ -51,100 +54,151 @@ def warnings_of(version: ModelVersion) -> list[str]:
 
 
 def show_versions(rows: list[models.VersionRow]) -> None:
+    active = _("{version} (active)")
     st.dataframe(
         pd.DataFrame(
             [
                 {
-                    "version": row.version.name + (" (active)" if row.is_active else ""),
-                    "macro-F1": row.version.metrics.get("macro_f1"),
-                    "on posts": row.version.metrics.get("total", 0),
+                    "version": active.format(version=row.version.name) if row.is_active else row.version.name,
+                    "macro_f1": row.version.metrics.get("macro_f1"),
+                    "interval": interval_words(row.version),
+                    "posts": row.version.metrics.get("total", 0),
+                    "random": row.version.metrics.get("measured_on") == Side.audit,
+                    "calibrated": row.version.manifest.get("calibration") is not None,
                     "made": row.version.created_at,
-                    "base encoder": row.version.base,
+                    "base": _("TF-IDF (baseline)") if row.version.is_baseline else row.version.base,
                 }
                 for row in rows
             ]
         ),
         hide_index=True,
         column_config={
-            "macro-F1": st.column_config.NumberColumn(format="%.3f"),
-            "on posts": st.column_config.NumberColumn(
-                format="localized", help="How many it was measured on when made."
+            "version": st.column_config.TextColumn(_("version")),
+            "macro_f1": st.column_config.NumberColumn("macro-F1", format="%.3f"),
+            "interval": st.column_config.TextColumn(_("95 % interval")),
+            "posts": st.column_config.NumberColumn(
+                _("on posts"), format="localized", help=_("How many it was measured on when made.")
             ),
-            "made": st.column_config.DatetimeColumn(format="YYYY-MM-DD"),
+            "random": st.column_config.CheckboxColumn(
+                _("random"), help=_("Whether these were drawn at random: the audit slice, judged far enough.")
+            ),
+            "calibrated": st.column_config.CheckboxColumn(
+                _("calibrated"),
+                help=_(
+                    "Whether its probabilities were corrected on posts drawn at random: at least {count} of them."
+                ).format(count=ENOUGH),
+            ),
+            "made": st.column_config.DatetimeColumn(_("made"), format="YYYY-MM-DD"),
+            "base": st.column_config.TextColumn(_("base encoder")),
         },
     )
 
 
+def interval_words(version: ModelVersion) -> str:
+    intervals = version.metrics.get("intervals")
+    found = intervals.get("macro_f1") if isinstance(intervals, dict) else None
+    return f"{found[0]:.3f} – {found[1]:.3f}" if found else ""
+
+
 def show_comparison(found: models.Comparison) -> None:
     if found.candidate_metrics is None:
-        st.info("No decided posts were kept aside from training yet, so nothing can be measured. Decide more posts.")
+        st.info(_("No decided posts were kept aside from training yet, so nothing can be measured. Decide more posts."))
         return
-    are_two = found.active is not None and found.active.id != found.candidate.id
-    untrained = "neither version was trained on" if are_two else "it was not trained on"
     st.caption(
-        f"Measured on {found.judged:,} judged texts that {untrained}; with their near-copies they "
-        f"stand for {found.candidate_metrics.total:,} posts. {found.judged_audit:,} of the texts "
-        f"{'is' if found.judged_audit == 1 else 'are'} from the audit slice (drawn at random). "
-        "The others come from the queue, which prefers hard posts."
+        ngettext(
+            "Measured on {count} judged text that no version here was trained on; it stands for {posts} posts.",
+            "Measured on {count} judged texts that no version here was trained on; they stand for {posts} posts.",
+            found.judged,
+        ).format(count=f"{found.judged:,}", posts=f"{found.candidate_metrics.total:,}")
+        + " "
+        + (_("They were drawn at random (audit slice).") if found.is_random else "")
     )
-    if found.judged < FEW_POSTS:
-        st.warning(f"{found.judged:,} texts are few: differences of several points may be chance.")
-    st.dataframe(comparison_table(found).style.format("{:.3f}", na_rep="–"), width="content")
-    st.write(verdict(found))
+    if not found.is_random:
+        st.error(
+            _(
+                "Too few posts of the audit slice are judged: {count} are needed. Most of these texts were chosen by the "
+                "queue because they are hard, so the figures say less about the forum than they seem to."
+            ).format(count=f"{ENOUGH:,}"),
+            icon=":material/warning:",
+        )
+    if found.judged < FEW_TEXTS:
+        st.warning(
+            ngettext(
+                "{count} text is few: differences of several points may be chance.",
+                "{count} texts are few: differences of several points may be chance.",
+                found.judged,
+            ).format(count=f"{found.judged:,}")
+        )
+    numbers = {name: "{:.3f}" for name in columns_of(found)} | {_("difference"): "{:+.3f}"}
+    st.dataframe(comparison_table(found).style.format(numbers, na_rep="–"), width="content")
+    if found.active is None:
+        st.write(_("No version is active yet, so there is nothing to compare with."))
+    elif found.active.id == found.candidate.id:
+        st.write(_("This is the active version."))
+    if found.baseline is not None and found.baseline_gaps["macro_f1"].verdict is Verdict.better:
+        st.info(
+            _("The baseline {baseline} is better than {version}: choose it above to promote it.").format(
+                baseline=found.baseline.name, version=found.candidate.name
+            )
+        )
+
+
+def columns_of(found: models.Comparison) -> dict[str, Metrics | None]:
+    """The versions to stand side by side, by what their column is called."""
+    columns = {found.candidate.name: found.candidate_metrics}
+    if found.active is not None and found.active.id != found.candidate.id:
+        columns[_("{version} (active)").format(version=found.active.name)] = found.active_metrics
+    if found.baseline is not None:
+        columns[_("{version} (baseline)").format(version=found.baseline.name)] = found.baseline_metrics
+    return columns
 
 
 def comparison_table(found: models.Comparison) -> pd.DataFrame:
-    """Figures by class, the candidate's beside the active version's."""
-    columns = {found.candidate.name: figures(found.candidate_metrics)}
-    if found.active is not None and found.active.id != found.candidate.id:
-        columns[f"{found.active.name} (active)"] = figures(found.active_metrics)
-    table = pd.DataFrame(columns)
-    if table.shape[1] == 2:
-        table["difference"] = table.iloc[:, 0] - table.iloc[:, 1]
-    return table
+    """Figures by class, side by side; how far the candidate is above the active version, and what that says."""
+    table = pd.DataFrame({name: figures(metrics) for name, metrics in columns_of(found).items()})
+    if found.gaps:
+        table[_("difference")] = [found.gaps[figure].value for figure in table.index]
+        table[_("says")] = [_(VERDICTS[found.gaps[figure].verdict]) for figure in table.index]
+    return table.rename(index=figure_name)
 
 
 def figures(metrics: Metrics | None) -> dict[str, float | None]:
+    """By the names of core.comparison; None for a class that does not occur."""
     if metrics is None:
         return {}
-    rows: dict[str, float | None] = {"macro-F1": metrics.macro_f1, "accuracy": metrics.accuracy}
+    rows: dict[str, float | None] = {"macro_f1": metrics.macro_f1, "accuracy": metrics.accuracy}
     for name, of_class in zip(LABEL_NAMES, metrics.per_class, strict=True):
-        rows[f"{name}: precision"] = of_class.precision if of_class.support else None
-        rows[f"{name}: recall"] = of_class.recall if of_class.support else None
+        for kind in ("precision", "recall"):
+            rows[f"{name} {kind}"] = getattr(of_class, kind) if of_class.support else None
     return rows
 
 
-def verdict(found: models.Comparison) -> str:
-    """Which is better, by class, in words."""
-    if found.active is None or found.active_metrics is None or found.candidate_metrics is None:
-        return "No version is active yet, so there is nothing to compare with."
-    if found.active.id == found.candidate.id:
-        return "This is the active version."
-    words = []
-    pairs = zip(LABEL_NAMES, found.candidate_metrics.per_class, found.active_metrics.per_class, strict=True)
-    for name, new, old in pairs:
-        if new.support:
-            gap = new.f1 - old.f1
-            word = "the same" if abs(gap) < 0.005 else "better" if gap > 0 else "worse"
-            words.append(f"{name}: {word} ({gap:+.3f} F1 on {new.support:,} posts)")
-    return f"{found.candidate.name} against {found.active.name} – " + "; ".join(words) + "."
+def figure_name(figure: str) -> str:
+    """As it is called on the page."""
+    whole = {"macro_f1": "macro-F1", "accuracy": _("accuracy")}
+    kinds = {"precision": _("{label}: precision"), "recall": _("{label}: recall")}
+    if figure in whole:
+        return whole[figure]
+    label, _space, kind = figure.partition(" ")
+    return kinds[kind].format(label=label_in_words(Label[label]))
 
 
 page = open_page(
-    "Models", "The versions there are. The active one orders the queue; promoting an older one rolls back."
+    _("Models"), _("The versions there are. The active one orders the queue; promoting an older one rolls back.")
 )
 with errors_as_sentences():
     rows = models.list_versions(page.engine, page.actor)
     if not rows:
-        st.write("There is no version yet.")
+        st.write(_("There is no version yet."))
         if may(page.actor, Permission.manage_runs):
-            st.page_link("views/retrain.py", label="Retrain", icon=":material/arrow_forward:")
+            st.page_link("views/retrain.py", label=_("Retrain"), icon=":material/arrow_forward:")
     else:
         if name := st.session_state.pop("promoted", None):
-            st.success(f"{name} is active. The pool is being scored with it; the queue renews itself meanwhile.")
+            said = _("{version} is active. The pool is being scored with it; the queue renews itself meanwhile.")
+            st.success(said.format(version=name))
         show_versions(rows)
         names = [row.version.name for row in rows]
-        chosen = st.selectbox("Look at", names, key="models-version")
+        chosen = st.selectbox(_("Look at"), names, key="models-version")
         row = next(row for row in rows if row.version.name == chosen)
         for warning in warnings_of(row.version):
             st.warning(warning)
