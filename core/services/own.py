@@ -22,6 +22,7 @@ __all__ = ["RecentDecision"]
 DAYS = 14
 FAST_S = 1.0  # from the card's first frame to the key: less is hardly enough to read a post
 MANY_FAST = 0.1  # of the latest decisions, from which on it is worth a word
+ENOUGH_TIMED = 10  # decisions: fewer say nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Pace:
 
     @property
     def is_hasty(self) -> bool:
-        return self.timed > 0 and self.fast / self.timed >= MANY_FAST
+        return self.timed >= ENOUGH_TIMED and self.fast / self.timed >= MANY_FAST
 
 
 def pace_of(seconds: Sequence[float]) -> Pace:

@@ -8,6 +8,7 @@ import streamlit as st
 from core.services import families
 from core.services.families import FamilyCounts, ListedFamily
 from ui.page import Page, errors_as_sentences, open_page
+from ui.post_links import post_cell, post_column
 
 FAMILIES_A_PAGE = 20
 MEMBERS_A_PAGE = 50
@@ -92,7 +93,7 @@ def show_members(page: Page, chosen: ListedFamily) -> None:
         pd.DataFrame(
             [
                 {
-                    "pid": member.pid or f"post {member.post_id}",
+                    "pid": post_cell(member.post_id, member.pid),
                     "text": member.text,
                     "label": "" if member.label is None else f"{member.label.name} {member.label.chinese}",
                     "decided by": member.decided_by or "",
@@ -102,7 +103,7 @@ def show_members(page: Page, chosen: ListedFamily) -> None:
             ]
         ),
         hide_index=True,
-        column_config={"text": WIDE},
+        column_config={"pid": post_column("pid"), "text": WIDE},
         key=f"members-{chosen.family.id}-{number}",
     )
 

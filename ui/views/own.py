@@ -18,6 +18,7 @@ from core.services.own import OwnFigures, RecentDecision
 from core.services.rules import current_policy
 from core.wording import _
 from ui.page import Page, current_page, errors_as_sentences, open_page
+from ui.post_links import post_cell, post_column
 from ui.words import plain
 
 SHOWN = 200
@@ -81,7 +82,7 @@ def show_flags(page: Page) -> None:
         return
     rows = [
         {
-            "post": flag.pid or f"#{flag.post_id}",
+            "post": post_cell(flag.post_id, flag.pid),
             "text": flag.text,
             "my note": flag.note,
             "flagged": flag.flagged_at,
@@ -91,7 +92,12 @@ def show_flags(page: Page) -> None:
         for flag in found
     ]
     when = st.column_config.DatetimeColumn("flagged (UTC)", format="YYYY-MM-DD HH:mm")
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={"text": WIDE, "flagged": when}, key="own-flags")
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={"post": post_column("post"), "text": WIDE, "flagged": when},
+        key="own-flags",
+    )
 
 
 def show_skips(page: Page) -> None:
@@ -100,11 +106,16 @@ def show_skips(page: Page) -> None:
         st.write("None that is not decided.")
         return
     rows = [
-        {"post": skip.pid or f"#{skip.post_id}", "text": skip.text, "went": WENT[skip.kind], "when": skip.skipped_at}
+        {"post": post_cell(skip.post_id, skip.pid), "text": skip.text, "went": WENT[skip.kind], "when": skip.skipped_at}
         for skip in found
     ]
     when = st.column_config.DatetimeColumn("when (UTC)", format="YYYY-MM-DD HH:mm")
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={"text": WIDE, "when": when}, key="own-skips")
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={"post": post_column("post"), "text": WIDE, "when": when},
+        key="own-skips",
+    )
 
 
 def correct(made: RecentDecision, label: Label) -> None:
@@ -127,7 +138,7 @@ def show_decisions(page: Page) -> None:
     names = {rule.key: rule.chinese or rule.english for rule in current_policy(page.engine).rules}
     rows = [
         {
-            "post": f"#{made.post_id}",
+            "post": post_cell(made.post_id, None),
             "text": made.text,
             "label": f"{made.label.name} {made.label.chinese}",
             "rule": names.get(made.rule or "", made.rule or ""),
@@ -141,7 +152,7 @@ def show_decisions(page: Page) -> None:
     event = st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
-        column_config={"text": WIDE, "when": when},
+        column_config={"post": post_column("post"), "text": WIDE, "when": when},
         on_select="rerun",
         selection_mode="single-row",
         key=f"own-decisions-{found[0].decision_id}",  # positions would choose other decisions

@@ -16,6 +16,7 @@ from core.services import guidelines, runs, searching
 from core.services.searching import FoundPost, Outcome, Query
 from core.wording import _, ngettext
 from ui.page import Page, current_page, errors_as_sentences, open_page
+from ui.post_links import post_cell, post_column
 from ui.words import counted, counted_doing
 
 POSTS_A_PAGE = 50
@@ -84,7 +85,7 @@ def show_found(page: Page, found: Sequence[FoundPost], places: Sequence[tuple[in
     table = pd.DataFrame(
         [
             {
-                "post": each.pid or f"#{each.post_id}",
+                "post": post_cell(each.post_id, each.pid),
                 "text": each.text,
                 "decided as": "" if each.label is None else f"{each.label.name} {each.label.chinese}",
                 "by": each.decided_by or "",
@@ -102,7 +103,7 @@ def show_found(page: Page, found: Sequence[FoundPost], places: Sequence[tuple[in
     event = st.dataframe(
         table,
         hide_index=True,
-        column_config={"text": WIDE, "sure": sure},
+        column_config={"post": post_column("post"), "text": WIDE, "sure": sure},
         on_select="rerun" if is_lead else "ignore",
         selection_mode="multi-row",
         key=f"found-{hash(tuple(each.post_id for each in found))}",  # positions would choose other posts
