@@ -237,7 +237,7 @@ def _look_for_doubts(context: Context, version: ModelVersion, snapshot: training
         [text.text for text in known],
         [int(text.label) for text in known],
         seed=seed,
-        report=lambda done, total: context.report("looking for doubtful labels", done, total, ""),
+        report=lambda done, total: context.report(N_("looking for doubtful labels"), done, total, ""),
     )
     doubts = [Doubt(known[d.position].text_id, known[d.position].label, d.quality, d.probabilities) for d in found]
     training.store_doubts(context.engine, version, doubts)

@@ -37,9 +37,11 @@ def forecast_in_words(found: Forecast, weekdays: list[str]) -> str:
         return _("When it will be empty cannot be told yet: no whole day of work is behind the team.")
     if not found.judged:
         none = ngettext(
-            "Nobody judged a post on the day before", "Nobody judged a post in the {days} days before", found.days
+            "Nobody judged a post yesterday, so that it cannot be told when it will be empty.",
+            "Nobody judged a post in the {days} days before today, so that it cannot be told when it will be empty.",
+            found.days,
         )
-        return none.format(days=found.days) + _(" today, so it cannot be told when it will be empty.")
+        return none.format(days=found.days)
     pace = f"{found.judged / found.days:,.0f}" if found.judged >= found.days else f"{found.judged / found.days:.1f}"
     if found.empty_on is None:
         return _("At the pace of the last days ({pace} posts a day) it lasts longer than ten years.").format(pace=pace)
