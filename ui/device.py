@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.encoders import Encoder
 from core.settings import PROJECT_DIR
+from core.wording import _, ngettext
 
 logger = logging.getLogger(__name__)
 
@@ -30,14 +31,23 @@ class DeviceFound:
     memory_gb: float
     precision: str
 
-    @property
-    def description(self) -> str:
-        where = "GPU" if self.kind == "cuda" else "No GPU found; CPU"
-        return f"{where}: {self.name}, {self.memory_gb:.0f} GB, {self.precision}"
+
+def description(device: DeviceFound) -> str:
+    """In the reader's words: what was found is kept for everybody."""
+    said = _("GPU: {name}, {memory} GB, {precision}")
+    if device.kind != "cuda":
+        said = _("No GPU found; CPU: {name}, {memory} GB, {precision}")
+    return said.format(name=device.name, memory=f"{device.memory_gb:.0f}", precision=device.precision)
 
 
-@st.cache_data(show_spinner="Looking for a GPU …", ttl=3600)
 def find_device() -> DeviceFound:
+    with st.spinner(_("Looking for a GPU …")):
+        found: DeviceFound = _find_device()
+    return found
+
+
+@st.cache_data(show_spinner=False, ttl=3600)
+def _find_device() -> DeviceFound:
     """Ask a process that may import torch; hardware does not change within the hour."""
     command = [sys.executable, "-m", "core.learning.device"]
     try:
@@ -57,5 +67,7 @@ def minutes_estimate(device: DeviceFound, encoder: Encoder, *, labels: int, quic
     work = posts * TOKENS_A_POST * weights * 3  # forward, and twice that back
     minutes = work / (GPU_WORK_PER_S if device.kind == "cuda" else CPU_WORK_PER_S) / 60
     if minutes < 1:
-        return "less than a minute"
-    return f"about {minutes:,.0f} minutes" if minutes < 90 else f"about {minutes / 60:,.1f} hours"
+        return _("less than a minute")
+    if minutes < 90:
+        return ngettext("about {count} minute", "about {count} minutes", round(minutes)).format(count=round(minutes))
+    return _("about {count} hours").format(count=f"{minutes / 60:,.1f}")

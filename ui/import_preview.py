@@ -2,52 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import permutations
 
 import streamlit as st
 
-from core.domain import LABEL_NAMES, Run, SourceTrust
+from core.domain import LABEL_NAMES, Label, Run, SourceTrust
 from core.labelled import FileKind
 from core.services.previewing import Preview
-from ui.words import counted, plain
+from core.wording import N_, _, ngettext
+from ui.words import label_in_words, plain, posts_in_words
 
 ENCODINGS = ("auto", "utf-8", "gb18030", "utf-16")
 ROLES = {
-    "pid": "Post id",
-    "text": "Text",
-    "hit_word": "Hit word",
-    "author": "Author",
-    "author_id": "Author id",
+    "pid": N_("Post id"),
+    "text": N_("Text"),
+    "hit_word": N_("Hit word"),
+    "author": N_("Author"),
+    "author_id": N_("Author id"),
     "ip": "IP",
-    "label": "Label",
+    "label": N_("Its label"),
 }
-AS_NAMED = "(as named)"
-AS_KNOWN = "(as the source is known, human if new)"
+AS_NAMED = N_("(as named)")
+AS_KNOWN = N_("(as the source is known, human if new)")
 TRUSTS = {
-    SourceTrust.human: "human: people decided",
-    SourceTrust.suggestion: "suggestion: a model's opinion",
-    SourceTrust.trusted: "trusted: above all others",
+    SourceTrust.human: N_("human: people decided"),
+    SourceTrust.suggestion: N_("suggestion: a model's opinion"),
+    SourceTrust.trusted: N_("trusted: above all others"),
 }
-REFUSED = "(refuse them)"
+REFUSED = N_("(refuse them)")
 ORDERS = [",".join(names) for names in (*permutations(LABEL_NAMES), ("normal", "violation"), ("violation", "normal"))]
 REJECTS_SHOWN = 5
 RAW_SHOWN = 120  # characters
 
 
 def how_it_looks(found: Preview) -> str:
-    rows = f"{found.looked_at:,} rows" if found.is_whole else f"first {found.looked_at:,} rows"
-    if not found.rejects:
-        return f"all of the {rows} look right"
-    return f"**{len(found.rejects):,} of the {rows} look wrong** and would be left out"
+    wrong, rows = f"{len(found.rejects):,}", f"{found.looked_at:,}"
+    if found.is_whole:
+        if found.rejects:
+            return _("**{wrong} of the {rows} rows look wrong** and would be left out").format(wrong=wrong, rows=rows)
+        return _("all of the {rows} rows look right").format(rows=rows)
+    if found.rejects:
+        said = _("**{wrong} of the first {rows} rows look wrong** and would be left out")
+        return said.format(wrong=wrong, rows=rows)
+    return _("all of the first {rows} rows look right").format(rows=rows)
 
 
 def correct(seen: Preview, found: Preview) -> None:
     """Encoding and columns as they were found, with a way to correct them."""
-    columns = [f"{title}: {plain(found.columns[role])}" for role, title in ROLES.items() if role in found.columns]
+    columns = [f"{_(title)}: {plain(found.columns[role])}" for role, title in ROLES.items() if role in found.columns]
     st.caption(" · ".join(columns))
-    with st.expander("Correct encoding and columns", expanded=found.problem is not None):
+    with st.expander(_("Correct encoding and columns"), expanded=found.problem is not None):
         st.selectbox(
-            "Encoding",
+            _("Encoding"),
             ENCODINGS,
             key="import-encoding",
             format_func=lambda name: f"auto: {seen.encoding}" if name == "auto" and seen.encoding else name,
@@ -56,10 +63,10 @@ def correct(seen: Preview, found: Preview) -> None:
         for place, (role, title) in zip(places, ROLES.items(), strict=False):
             named = seen.columns.get(role)
             place.selectbox(
-                title,
+                _(title),
                 [AS_NAMED, *dict.fromkeys(seen.header)],
                 key=f"column-{role}",
-                format_func=lambda name, named=named: (named or "none found") if name == AS_NAMED else name,
+                format_func=lambda name, named=named: (named or _("none found")) if name == AS_NAMED else name,
             )
         if found.recognised != FileKind.export.words:
             choose_source()
@@ -69,26 +76,29 @@ def choose_source() -> None:
     """Of a labelled file: whose decisions it brings, what they are worth, and how to read them."""
     left, middle, right = st.columns(3)
     left.text_input(
-        "Source of the labels", key="import-source", help="Whose decisions the file brings; its name if empty."
+        _("Source of the labels"), key="import-source", help=_("Whose decisions the file brings; its name if empty.")
     )
     middle.selectbox(
-        "What its word is worth",
+        _("What its word is worth"),
         [AS_KNOWN, *TRUSTS.values()],
         key="import-trust",
-        help="Suggestions are kept, but teach nothing and leave the post in the pool. The Review page changes it.",
+        format_func=_,
+        help=_("Suggestions are kept, but teach nothing and leave the post in the pool. The Review page changes it."),
     )
     right.selectbox(
-        "What integers mean as labels",
+        _("What integers mean as labels"),
         [REFUSED, *ORDERS],
         key="import-order",
         format_func=in_order,
-        help="Files number labels differently: an order is never guessed.",
+        help=_("Files number labels differently: an order is never guessed."),
     )
 
 
 def in_order(names: str) -> str:
     """`normal,violation` → `0 normal · 1 violation`."""
-    return names if names == REFUSED else " · ".join(f"{n} {name}" for n, name in enumerate(names.split(",")))
+    if names == REFUSED:
+        return _(REFUSED)
+    return " · ".join(f"{n} {label_in_words(Label[name])}" for n, name in enumerate(names.split(",")))
 
 
 def chosen_trust() -> SourceTrust | None:
@@ -105,30 +115,54 @@ def say_earlier(earlier: list[Run]) -> None:
     if not earlier:
         return
     last = earlier[0]
-    when = f"This very file was imported on {last.created_at:%Y-%m-%d} by {plain(last.created_by)} (run {last.id})"
+    values = {"day": f"{last.created_at:%Y-%m-%d}", "name": plain(last.created_by), "run": last.id}
     if last.taken_back_at is None:
-        st.info(f"{when}; reading it again adds nothing.", icon=":material/history:")
+        said = _("This very file was imported on {day} by {name} (run {run}); reading it again adds nothing.")
+        st.info(said.format(**values), icon=":material/history:")
     else:
-        st.info(f"{when} and taken back on {last.taken_back_at:%Y-%m-%d}.", icon=":material/history:")
+        said = _("This very file was imported on {day} by {name} (run {run}) and taken back on {back}.")
+        st.info(said.format(**values, back=f"{last.taken_back_at:%Y-%m-%d}"), icon=":material/history:")
 
 
 def for_people(found: Preview) -> dict[str, object]:
     shown = found.rejects[:REJECTS_SHOWN]
     rows = sum(len(card.lines) for card in found.cards)
     return {
-        "rejects_title": "Rows that look wrong"
-        + (f": the first {len(shown)} of {len(found.rejects):,}" if len(found.rejects) > len(shown) else ""),
-        "rejects": [{"line": r.line, "reason": r.reason, "raw": r.raw[:RAW_SHOWN]} for r in shown],
-        "cards_title": f"First {counted(rows, 'row')}: {counted(len(found.cards), 'post')} as moderators will see them",
+        "rejects_title": wrong_rows(len(shown), len(found.rejects)),
+        "rejects": [
+            {
+                "line": _("line {line}").format(line=f"{r.line:,}"),
+                "reason": r.reason,
+                "raw": r.raw[:RAW_SHOWN],
+            }
+            for r in shown
+        ],
+        "cards_title": _("First rows: {rows}. As moderators will see them: {posts}").format(
+            rows=f"{rows:,}", posts=posts_in_words(len(found.cards))
+        ),
         "cards": [
             {
-                "pid": card.pid,
-                "author": card.author,
+                "pid": _("post {pid}").format(pid=card.pid) if card.pid else _("post without pid"),
+                "author": card.author and _("by {author}").format(author=card.author),
                 "label": card.label,
+                "label_in_words": card.label and label_in_words(Label[card.label]),
                 "words": list(card.hit_words),
                 "segments": [{"kind": s.kind, "text": s.text} for s in card.segments],
-                "rows": f"line {card.lines[0]:,}" if len(card.lines) == 1 else f"{len(card.lines)} rows",
+                "rows": place_of(card.lines),
             }
             for card in found.cards
         ],
+        "words": {"invisible": _("invisible character")},
     }
+
+
+def wrong_rows(shown: int, count: int) -> str:
+    if count == shown:
+        return _("Rows that look wrong")
+    return _("Rows that look wrong: the first {shown} of {count}").format(shown=shown, count=f"{count:,}")
+
+
+def place_of(lines: Sequence[int]) -> str:
+    if len(lines) == 1:
+        return _("line {line}").format(line=f"{lines[0]:,}")
+    return ngettext("{count} row", "{count} rows", len(lines)).format(count=f"{len(lines):,}")

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from core.domain import Actor, Session
 from core.errors import TiebreakError
 from core.settings import Settings
+from core.wording import _
 from ui.identity import require_session
 from ui.server import runtime
 
@@ -56,4 +57,8 @@ def errors_as_sentences() -> Iterator[None]:
     except Exception:
         error_id = secrets.token_hex(4)
         logger.exception("page error %s", error_id)
-        st.error(f"Something went wrong here (error {error_id}; the server's log tells more). Nothing was changed.")
+        st.error(
+            _("Something went wrong here (error {error_id}; the server's log tells more). Nothing was changed.").format(
+                error_id=error_id
+            )
+        )

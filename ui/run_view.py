@@ -8,11 +8,14 @@ from pathlib import Path
 import streamlit as st
 
 from core.clock import utc_now
-from core.domain import Run, RunStatus
+from core.domain import Run, RunKind, RunStatus
 from core.services import runs
 from core.services.launching import log_path
 from core.services.takeback import is_take_back
+from core.wording import N_, _
+from ui.languages import retell
 from ui.page import Page, current_page, errors_as_sentences
+from ui.words import plain, status_in_words
 
 LOG_LINES = 12
 
@@ -35,25 +38,33 @@ def _live(run_id: int) -> None:
 
 def _draw(page: Page, run_id: int) -> Run:
     run = runs.show_run(page.engine, page.actor, run_id)
-    st.markdown(f"**{_title(run)}** · {run.status}" + (f" · {run.stage}" if run.stage and run.is_open else ""))
+    st.markdown(
+        f"**{_title(run)}** · {status_in_words(run.status)}"
+        + (f" · {_(run.stage)}" if run.stage and run.is_open else "")
+    )
     if "name" in run.config:
         st.text(str(run.config["name"]))  # a file's name is not markup
     if run.is_open:
         share = min(1.0, run.done / run.total) if run.total else 0.0
         st.progress(share, text=_progress_text(run, utc_now()))
         if run.published_at is None:  # what is published only tidies up
-            st.button("Cancel", key=f"cancel-{run.id}", on_click=_cancel, args=(run.id,))
+            st.button(_("Cancel"), key=f"cancel-{run.id}", on_click=_cancel, args=(run.id,))
     elif run.status is RunStatus.failed:
-        st.error(run.error or "The run failed.", icon=":material/error:")
+        st.error(plain(retell(run.error or N_("The run failed."))), icon=":material/error:")
     elif run.status is RunStatus.cancelled:
-        st.info("Cancelled. Nothing was changed.")
+        st.info(_("Cancelled. Nothing was changed."))
     return run
 
 
 def _title(run: Run) -> str:
     if is_take_back(run):
-        return f"Taking back import {run.config['take_back']} (run {run.id})"
-    return f"{run.kind.capitalize()} run {run.id}"
+        return _("Taking back import {taken} (run {run})").format(taken=run.config["take_back"], run=run.id)
+    titles = {
+        RunKind.importing: _("Import run {run}"),
+        RunKind.training: _("Training run {run}"),
+        RunKind.scoring: _("Scoring run {run}"),
+    }
+    return titles[run.kind].format(run=run.id)
 
 
 def _cancel(run_id: int) -> None:
@@ -64,15 +75,15 @@ def _cancel(run_id: int) -> None:
 
 def _progress_text(run: Run, now: datetime) -> str:
     if run.status is RunStatus.queued:
-        return "waiting for the worker"
+        return _("waiting for the worker")
     if run.cancel_requested_at is not None:
-        return "stopping …"
-    parts = [run.message] if run.message else []
+        return _("stopping …")
+    parts = [retell(run.message)] if run.message else []
     if run.started_at is not None:
-        parts.append(f"{_minutes(now - run.started_at)} so far")
+        parts.append(_("{time} so far").format(time=_minutes(now - run.started_at)))
     left = _left_in_stage(run, now)
     if left is not None:
-        parts.append(f"about {_minutes(left)} left in this stage")
+        parts.append(_("about {time} left in this stage").format(time=_minutes(left)))
     return " · ".join(parts)
 
 
@@ -95,7 +106,7 @@ def time_left(elapsed: timedelta, *, done: int, left: int) -> timedelta | None:
 
 def _minutes(span: timedelta) -> str:
     seconds = max(0, int(span.total_seconds()))
-    return f"{seconds // 60}:{seconds % 60:02d} min"
+    return _("{minutes} min").format(minutes=f"{seconds // 60}:{seconds % 60:02d}")
 
 
 def log_tail(page: Page, run_id: int) -> str:

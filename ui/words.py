@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from core.domain import Label, Language, Role, RunKind, RunStatus
-from core.wording import N_, _
+from core.domain import Label, Language, Role, Rule, RunStatus, SourceTrust
+from core.wording import N_, _, ngettext
 from ui.languages import language
 
 LABELS = {Label.normal: N_("normal"), Label.suspicious: N_("suspicious"), Label.violation: N_("violation")}
 ROLES = {Role.moderator: N_("moderator"), Role.lead: N_("lead"), Role.analyst: N_("analyst")}
-KINDS = {RunKind.importing: N_("import"), RunKind.training: N_("training"), RunKind.scoring: N_("scoring")}
+TRUSTS = {SourceTrust.trusted: N_("trusted"), SourceTrust.human: N_("human"), SourceTrust.suggestion: N_("suggestion")}
 STATUSES = {
     RunStatus.queued: N_("queued"),
     RunStatus.running: N_("running"),
@@ -34,6 +34,16 @@ def label_in_full(label: Label) -> str:
     return label.chinese if language() is Language.chinese else f"{label_in_words(label)} {label.chinese}"
 
 
+def rule_in_words(rule: Rule) -> str:
+    """In the reader's language where the lead gave it a name in that."""
+    names = (rule.chinese, rule.english) if language() is Language.chinese else (rule.english, rule.chinese)
+    return names[0] or names[1]
+
+
+def trust_in_words(trust: SourceTrust) -> str:
+    return _(TRUSTS[trust])
+
+
 def role_in_words(role: Role) -> str:
     return _(ROLES[role])
 
@@ -42,15 +52,12 @@ def status_in_words(status: RunStatus) -> str:
     return _(STATUSES[status])
 
 
-def counted(count: int, word: str) -> str:
+def posts_in_words(count: int) -> str:
     """`1 post`, `2,000 posts`."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
-
-
-def counted_doing(count: int, word: str, verb: str) -> str:
-    """`1 post stays`, `2,000 posts stay`."""
-    return f"{counted(count, word)} {verb}{'s' if count == 1 else ''}"
+    return ngettext("{count} post", "{count} posts", count).format(count=f"{count:,}")
 
 
 def megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size:,} bytes"
+    if size >= 100_000:
+        return f"{size / 1e6:,.1f} MB"
+    return ngettext("{count} byte", "{count} bytes", size).format(count=f"{size:,}")

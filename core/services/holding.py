@@ -30,4 +30,4 @@ def _has_to_do_with(conn: Connection, who: Actor, post_id: int) -> bool:
     if held is not None and held.user_id == who.user_id:
         return True
     stands = decisions.standing_on_post(conn, post_id)
-    return any(kind is SourceKind.person and name == who.name for _, kind, name in stands)
+    return any(kind is SourceKind.person and name == who.name for _made, kind, name in stands)

@@ -27,7 +27,7 @@ from tests.core.services.conftest import import_file
 ROWS = 3_000
 LONGER = 20_000
 REASONS = {
-    Damage.fields: "fields where the header has 6",
+    Damage.fields: " where the header has 6",
     Damage.text: "no text",
     Damage.no_pid: "no pid",
     Damage.odd_pid: "is not a number",

@@ -41,7 +41,7 @@ RECENT_CHARACTERS = 2_000  # who corrects a decision reads it whole
 SIBLING_CHARACTERS = 400
 STATUSES: dict[type[TiebreakError], int] = {NotAllowed: 403, NotFound: 404, Conflict: 409}  # others are 400
 UNWRITABLE = N_("The database could not be written: it is locked, or its disk is full. Trying again.")
-UNREADABLE = "It was made by another version of this page; decide the post again."
+UNREADABLE = N_("It was made by another version of this page; decide the post again.")
 
 
 async def sync(request: Request) -> Response:
@@ -102,7 +102,7 @@ def _post_id(value: object) -> int:
     """As a number or its digits."""
     digits = str(value)
     if isinstance(value, bool) or not (digits.isascii() and digits.isdigit() and len(digits) < 18):
-        raise BadInput(f"post_id is {digits[:40]!r}; the id of a post was expected.")
+        raise BadInput(_("post_id is {given!r}; the id of a post was expected.").format(given=digits[:40]))
     return int(digits)
 
 
@@ -116,11 +116,11 @@ async def _body(request: Request) -> Any:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY:
-            raise BadInput("Too much at once; reload the page.")
+            raise BadInput(_("Too much at once; reload the page."))
     try:
         return json.loads(body)
     except ValueError as err:
-        raise BadInput("The page sent something unreadable; reload it.") from err
+        raise BadInput(_("The page sent something unreadable; reload it.")) from err
 
 
 def _read(asked: Any) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def _read(asked: Any) -> dict[str, Any]:
             "today": max(today, utc_now() - timedelta(days=2)) if today.tzinfo else today.replace(tzinfo=UTC),
         }
     except (KeyError, TypeError, ValueError, AttributeError) as err:
-        raise BadInput("The page sent something that does not fit this version; reload it.") from err
+        raise BadInput(_("The page sent something that does not fit this version; reload it.")) from err
 
 
 def _presses(asked: list[dict[str, Any]]) -> tuple[list[Press], list[str]]:
@@ -198,7 +198,7 @@ def _maybe_text(value: Any) -> str | None:
 
 
 def _answer(answer: annotation.Answer, unreadable: list[str]) -> dict[str, Any]:
-    lost = [{"press_id": id, "post_id": None, "lease_id": None, "reason": UNREADABLE} for id in unreadable]
+    lost = [{"press_id": id, "post_id": None, "lease_id": None, "reason": _(UNREADABLE)} for id in unreadable]
     return {
         "acked": answer.acked,
         "refused": [*(_refusal(refused) for refused in answer.refused), *lost],

@@ -14,6 +14,7 @@ from core.clock import utc_now
 from core.domain import Actor, Session, SkipKind
 from core.errors import NotAllowed
 from core.services import auditing, families, flags, team
+from core.wording import _
 from ui.server import runtime
 
 Cell = str | int | datetime | None
@@ -99,7 +100,7 @@ def download(request: Request) -> Response:
     session: Session = request.state.session
     name = request.path_params["name"]
     if name not in TABLES:
-        return JSONResponse({"error": f"There is no list {name[:40]!r}."}, status_code=404)
+        return JSONResponse({"error": _("There is no list {name!r}.").format(name=name[:40])}, status_code=404)
     columns, walk = TABLES[name]
     engine = runtime.require().engine
     try:

@@ -20,6 +20,8 @@ from core.errors import NotAllowed, NotFound, TiebreakError
 from core.permissions import Permission, require
 from core.services import accounts, auditing, importing
 from core.settings import Settings
+from core.wording import _
+from ui.languages import retell
 from ui.server import runtime
 from ui.server.cookies import secret_in
 
@@ -68,13 +70,15 @@ async def upload(request: Request) -> Response:
         name = UPLOAD_NAME.format(stamp=stamp, token=token, sha256=sha256)
         partial.rename(folder / name)
     except SignedOut as err:
-        return JSONResponse({"error": str(err)}, status_code=401)
+        return JSONResponse({"error": str(err), "stored": False}, status_code=401)
     except NoRoom as err:
         return JSONResponse({"error": str(err)}, status_code=507)
     except (ClientDisconnect, TiebreakError) as err:
-        return JSONResponse({"error": str(err) or "The upload broke off."}, status_code=400)
+        return JSONResponse({"error": str(err) or _("The upload broke off.")}, status_code=400)
     except OSError as err:
-        return JSONResponse({"error": f"The file could not be stored: {err.strerror}."}, status_code=507)
+        return JSONResponse(
+            {"error": _("The file could not be stored: {problem}.").format(problem=err.strerror)}, status_code=507
+        )
     finally:
         partial.unlink(missing_ok=True)
     return JSONResponse({"upload": name, "name": unquote(request.query_params.get("name", "upload"))[:200]})
@@ -97,12 +101,14 @@ def _folder() -> Path:
 def _require_room(folder: Path, size: int) -> None:
     """Raises before a byte is stored that would not fit."""
     if size > MAX_BYTES:
-        raise TiebreakError(f"The file is larger than {MAX_BYTES // 1_000_000_000} GB; split it.")
+        raise TiebreakError(_("The file is larger than {most} GB; split it.").format(most=MAX_BYTES // 1_000_000_000))
     free = shutil.disk_usage(folder).free
     if free - size < RESERVE_BYTES:
         raise NoRoom(
-            f"The server's disk has {free / 1e9:,.1f} GB free, and {RESERVE_BYTES / 1e9:.0f} GB of it stay reserved "
-            f"for decisions: too little for {size / 1e6:,.1f} MB. Free some space, or import a smaller file."
+            _(
+                "The server's disk has {free} GB free, and {reserved} GB of it stay reserved for "
+                "decisions: too little for {size} MB. Free some space, or import a smaller file."
+            ).format(free=f"{free / 1e9:,.1f}", reserved=f"{RESERVE_BYTES / 1e9:.0f}", size=f"{size / 1e6:,.1f}")
         )
 
 
@@ -110,7 +116,9 @@ async def _require_signed_in(request: Request, running: runtime.Runtime) -> None
     """A long upload may outlive its session: signed out, disabled, or another role by now."""
     session = await run_in_threadpool(accounts.session_of, running.engine, secret_in(request.cookies), now=utc_now())
     if session is None:
-        raise SignedOut("You were signed out while the file was on its way; nothing was stored. Sign in and try again.")
+        raise SignedOut(
+            _("You were signed out while the file was on its way; nothing was stored. Sign in and try again.")
+        )
     require(session.user.actor, Permission.manage_imports)
 
 
@@ -121,14 +129,16 @@ async def _write_stream(request: Request, target: Path) -> str:
         async for chunk in request.stream():
             written += len(chunk)
             if written > MAX_BYTES:
-                raise TiebreakError(f"The file is larger than {MAX_BYTES // 1_000_000_000} GB; split it.")
+                raise TiebreakError(
+                    _("The file is larger than {most} GB; split it.").format(most=MAX_BYTES // 1_000_000_000)
+                )
             if written - looked_at >= LOOK_EVERY_BYTES:  # without a Content-Length, or while others fill the disk
                 _require_room(target.parent, 0)
                 looked_at = written
             digest.update(chunk)
             await run_in_threadpool(out.write, chunk)
     if written == 0:
-        raise TiebreakError("The file is empty.")
+        raise TiebreakError(_("The file is empty."))
     return digest.hexdigest()
 
 
@@ -136,7 +146,7 @@ def upload_path(settings: Settings, name: str) -> Path:
     """The stored upload of that name; raises NotFound for anything that is not one of ours."""
     path = settings.uploads_dir / name
     if Path(name).name != name or not name.endswith(".upload") or not path.is_file():
-        raise NotFound("That upload is not here any more; upload the file again.")
+        raise NotFound(_("That upload is not here any more; upload the file again."))
     return path
 
 
@@ -166,7 +176,7 @@ def _tsv(rejects: Iterator[tuple[int, str, str]]) -> Iterator[str]:
     """The raw line comes last and as it was (a logical row may span several lines: their breaks are escaped)."""
     yield "line\treason\traw\n"
     for line, reason, raw in rejects:
-        yield f"{line}\t{reason}\t{raw.replace(chr(10), chr(92) + 'n').replace(chr(13), '')}\n"
+        yield f"{line}\t{retell(reason)}\t{raw.replace(chr(10), chr(92) + 'n').replace(chr(13), '')}\n"
 
 
 routes = [

@@ -10,11 +10,12 @@ from core.domain import SecondOpinion
 from core.services import agreeing
 from core.services.agreeing import AgreementReport, Measured
 from core.services.rules import current_policy
+from core.wording import _
 from ui.page import Page, errors_as_sentences, open_page
-from ui.words import counted
+from ui.words import label_in_full, posts_in_words
 
 SEED = 20_260_302  # the same posts give the same interval each time the page is drawn
-SETS = {SecondOpinion.drawn: "drawn by chance", SecondOpinion.audit: "of the audit slice"}
+SETS = {SecondOpinion.drawn: _("drawn by chance"), SecondOpinion.audit: _("of the audit slice")}
 
 
 def number(value: float | None) -> str:
@@ -22,29 +23,39 @@ def number(value: float | None) -> str:
 
 
 def interval(found: Measured) -> str | None:
-    return None if found.interval is None else f"{found.interval[0]:.2f} to {found.interval[1]:.2f}"
+    if found.interval is None:
+        return None
+    low, high = found.interval
+    return _("{low} to {high}").format(low=f"{low:.2f}", high=f"{high:.2f}")
 
 
 def show_alpha(found: AgreementReport) -> None:
     places = st.columns(3)
-    places[0].metric("Posts judged twice", f"{found.nominal.posts:,}")
+    places[0].metric(_("Posts judged twice"), f"{found.nominal.posts:,}")
     for place, name, measured, says in (
-        (places[1], "Alpha, ordinal", found.ordinal, "Normal against violation counts for more than for suspicious."),
-        (places[2], "Alpha, nominal", found.nominal, "Every difference counts the same."),
+        (
+            places[1],
+            _("Alpha, ordinal"),
+            found.ordinal,
+            _("Normal against violation counts for more than for suspicious."),
+        ),
+        (places[2], _("Alpha, nominal"), found.nominal, _("Every difference counts the same.")),
     ):
         place.metric(name, number(measured.alpha), interval(measured), delta_color="off", delta_arrow="off", help=says)
     st.caption(
-        "Krippendorff's alpha: 1 is full agreement, 0 what chance would give; from 0.80 on conclusions are safe, from "
-        "0.67 on tentative. Below it: the interval that holds the true value in 95 of 100 samples, near-copies counted "
-        "once."
+        _(
+            "Krippendorff's alpha: 1 is full agreement, 0 what chance would give; from 0.80 on "
+            "conclusions are safe, from 0.67 on tentative. Below it: the interval that holds the true "
+            "value in 95 of 100 samples, near-copies counted once."
+        )
     )
 
 
 def show_labels(found: AgreementReport) -> None:
-    st.subheader("By label", anchor=False)
+    st.subheader(_("By label"), anchor=False)
     table = pd.DataFrame(
         [
-            {"label": f"{label.name} {label.chinese}", "alpha against the others": number(measured.alpha)}
+            {_("label"): label_in_full(label), _("alpha against the others"): number(measured.alpha)}
             for label, measured in found.by_label.items()
         ]
     )
@@ -52,27 +63,27 @@ def show_labels(found: AgreementReport) -> None:
 
 
 def show_pairs(found: AgreementReport) -> None:
-    st.subheader("By pair", anchor=False)
+    st.subheader(_("By pair"), anchor=False)
     table = pd.DataFrame(
         [
             {
-                "pair": " and ".join(pair.names),
-                "posts": pair.measured.posts,
-                "same label": pair.same / pair.measured.posts,
-                "alpha, ordinal": number(pair.measured.alpha),
+                _("pair"): " + ".join(pair.names),
+                _("posts"): pair.measured.posts,
+                _("same label"): pair.same / pair.measured.posts,
+                _("alpha, ordinal"): number(pair.measured.alpha),
             }
             for pair in found.by_pair
         ]
     )
-    share = st.column_config.NumberColumn("same label", format="percent")
-    st.dataframe(table, hide_index=True, column_config={"same label": share}, width="content", key="by-pair")
+    share = st.column_config.NumberColumn(_("same label"), format="percent")
+    st.dataframe(table, hide_index=True, column_config={_("same label"): share}, width="content", key="by-pair")
 
 
 def show_weeks(found: AgreementReport) -> None:
-    st.subheader("By week", anchor=False)
+    st.subheader(_("By week"), anchor=False)
     table = pd.DataFrame(
         [
-            {"week from": monday, "posts": measured.posts, "alpha, ordinal": number(measured.alpha)}
+            {_("week from"): monday, _("posts"): measured.posts, _("alpha, ordinal"): number(measured.alpha)}
             for monday, measured in reversed(found.by_week)
         ]
     )
@@ -82,18 +93,22 @@ def show_weeks(found: AgreementReport) -> None:
 def show_none(page: Page) -> None:
     share = current_policy(page.engine).second_share
     if share == 0:
-        st.write("Second opinions are switched off; the Policy page switches them on.")
+        st.write(_("Second opinions are switched off; the Policy page switches them on."))
     else:
         st.write(
-            f"No post has been judged by two people yet. {share:.0%} of what one person decides comes to another one "
-            "too, without either knowing; that takes two people who label."
+            _(
+                "No post has been judged by two people yet. {share} of what one person decides comes to "
+                "another one too, without either knowing; that takes two people who label."
+            ).format(share=f"{share:.0%}")
         )
 
 
-page = open_page("Agreement", "How well people agree, on posts that two of them judged without knowing of one another.")
+page = open_page(
+    _("Agreement"), _("How well people agree, on posts that two of them judged without knowing of one another.")
+)
 with errors_as_sentences():
     why = st.segmented_control(
-        "Posts", list(SETS), format_func=SETS.__getitem__, default=SecondOpinion.drawn, required=True
+        _("Posts"), list(SETS), format_func=SETS.__getitem__, default=SecondOpinion.drawn, required=True
     )
     found = agreeing.agreement(page.engine, page.actor, why=why, rng=np.random.default_rng(SEED))
     if not found.nominal.posts:
@@ -103,4 +118,4 @@ with errors_as_sentences():
         show_labels(found)
         show_pairs(found)
         show_weeks(found)
-        st.caption(f"{counted(found.nominal.posts, 'post')}; what a lead settled is left out.")
+        st.caption(_("{posts}; what a lead settled is left out.").format(posts=posts_in_words(found.nominal.posts)))

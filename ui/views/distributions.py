@@ -6,16 +6,18 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from core.domain import LABEL_NAMES, Label
+from core.domain import Label
 from core.metrics import Metrics
 from core.services import looking, models
+from core.wording import _
 from ui.page import Page, errors_as_sentences, open_page
+from ui.words import label_in_full, label_in_words, posts_in_words
 
-COLOURS = {"normal": "#2e7d4f", "suspicious": "#c98a00", "violation": "#b3261e"}
+COLOURS = {Label.normal: "#2e7d4f", Label.suspicious: "#c98a00", Label.violation: "#b3261e"}
 PAGE_SIZE = 20
 TITLES = {
-    "confidence": "Probability of the most likely label",
-    **{name: f"Probability of {name}" for name in LABEL_NAMES},
+    "confidence": _("Probability of the most likely label"),
+    **{label.name: _("Probability of {label}").format(label=label_in_words(label)) for label in Label},
 }
 
 
@@ -27,7 +29,7 @@ def chart(bars: list[looking.Bar], of: str) -> alt.LayerChart:
                 "bin": b.bin,
                 "low": b.low,
                 "high": b.high,
-                "predicted": b.label.name,
+                "predicted": label_in_words(b.label),
                 "order": int(b.label),
                 "posts": b.posts,
             }
@@ -45,12 +47,12 @@ def chart(bars: list[looking.Bar], of: str) -> alt.LayerChart:
         .encode(
             x=x,
             x2="high:Q",
-            y=alt.Y("posts:Q", title="posts", stack="zero"),
+            y=alt.Y("posts:Q", title=_("posts"), stack="zero"),
             order="order:Q",
             color=alt.Color(
                 "predicted:N",
-                scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())),
-                legend=alt.Legend(orient="top", title="predicted"),
+                scale=alt.Scale(domain=[label_in_words(label) for label in COLOURS], range=list(COLOURS.values())),
+                legend=alt.Legend(orient="top", title=_("predicted")),
             ),
         )
     )
@@ -64,7 +66,10 @@ def chart(bars: list[looking.Bar], of: str) -> alt.LayerChart:
             x2="high:Q",
             y="top:Q",
             opacity=alt.condition(clicked, alt.value(0.3), alt.value(0.001), empty=False),
-            tooltip=[alt.Tooltip("between"), alt.Tooltip("posts", title="posts in this bar", format=",")],
+            tooltip=[
+                alt.Tooltip("between", title=_("between")),
+                alt.Tooltip("posts", title=_("posts in this bar"), format=","),
+            ],
         )
         .add_params(clicked)
     )
@@ -76,7 +81,10 @@ def show_counts(bars: list[looking.Bar]) -> None:
     total = sum(bar.posts for bar in bars)
     for place, label in zip(st.columns(len(Label)), Label, strict=True):
         posts = sum(bar.posts for bar in bars if bar.label is label)
-        place.metric(f"Predicted {label.name} {label.chinese}", f"{posts:,} · {posts / total:.1%}")
+        place.metric(
+            _("Predicted {label}").format(label=label_in_full(label)),
+            f"{posts:,} · {posts / total:.1%}",
+        )
 
 
 def clicked_bin(event: object) -> int | None:
@@ -97,61 +105,80 @@ def show_posts(page: Page, version: str, of: str, bars: list[looking.Bar], bin_:
     total = sum(bar.posts for bar in bars if bar.bin == bin_)
     low, high = bin_ / looking.BINS, (bin_ + 1) / looking.BINS
     title, clear = st.columns([5, 1], vertical_alignment="center")
-    title.subheader(f"{total:,} {'post' if total == 1 else 'posts'} between {low:.2f} and {high:.2f}", anchor=False)
-    clear.button("Clear", on_click=clear_choice, width="stretch")
+    title.subheader(
+        _("{posts} between {low} and {high}").format(posts=posts_in_words(total), low=f"{low:.2f}", high=f"{high:.2f}"),
+        anchor=False,
+    )
+    clear.button(_("Clear"), on_click=clear_choice, width="stretch")
     pages = max(1, -(-total // PAGE_SIZE))
     number = st.pagination(pages, key=f"bin-{version}-{of}-{bin_}") if pages > 1 else 1
     found = looking.posts_in_bin(
         page.engine, page.actor, version=version, of=of, bin_=bin_, page=number, page_size=PAGE_SIZE
     )
     for post in found:
-        said = " · ".join(f"{name} {value:.3f}" for name, value in zip(LABEL_NAMES, post.probabilities, strict=True))
-        st.caption(f"{f'post {post.pid}' if post.pid else f'post #{post.post_id}'} · {said}")
+        said = " · ".join(
+            f"{label_in_words(label)} {value:.3f}" for label, value in zip(Label, post.probabilities, strict=True)
+        )
+        name = _("post {pid}").format(pid=post.pid or f"#{post.post_id}")
+        st.caption(f"{name} · {said}")
         st.text(post.text)
 
 
 def show_metrics(metrics: Metrics | None) -> None:
-    st.subheader("On posts kept aside from training", anchor=False)
+    st.subheader(_("On posts kept aside from training"), anchor=False)
     if metrics is None:
-        st.write("None of the decided posts was kept aside yet. About a fifth of what is decided will be.")
+        st.write(_("None of the decided posts was kept aside yet. About a fifth of what is decided will be."))
         return
     st.caption(
-        f"{metrics.judged:,} judged texts, which stand for {metrics.total:,} posts · "
-        f"accuracy {metrics.accuracy:.3f} · macro-F1 {metrics.macro_f1:.3f}"
+        _("{judged} judged texts, which stand for {total} posts · accuracy {accuracy} · macro-F1 {macro_f1}").format(
+            judged=f"{metrics.judged:,}",
+            total=f"{metrics.total:,}",
+            accuracy=f"{metrics.accuracy:.3f}",
+            macro_f1=f"{metrics.macro_f1:.3f}",
+        )
     )
     left, right = st.columns(2)
+    labels = [label_in_words(label) for label in Label]
     with left:
-        st.caption("Confusion matrix: rows are what people decided, columns what the model says")
-        st.dataframe(pd.DataFrame(metrics.confusion, index=LABEL_NAMES, columns=LABEL_NAMES))
+        st.caption(_("Confusion matrix: rows are what people decided, columns what the model says"))
+        st.dataframe(pd.DataFrame(metrics.confusion, index=labels, columns=labels))
     with right:
-        st.caption("By class")
+        st.caption(_("By class"))
         st.dataframe(
             pd.DataFrame(
                 [
-                    {"precision": c.precision, "recall": c.recall, "F1": c.f1, "posts": c.support}
+                    {_("precision"): c.precision, _("recall"): c.recall, "F1": c.f1, _("posts"): c.support}
                     for c in metrics.per_class
                 ],
-                index=LABEL_NAMES,
-            ).style.format({"precision": "{:.3f}", "recall": "{:.3f}", "F1": "{:.3f}", "posts": "{:,}"})
+                index=labels,
+            ).style.format({_("precision"): "{:.3f}", _("recall"): "{:.3f}", "F1": "{:.3f}", _("posts"): "{:,}"})
         )
 
 
-page = open_page("Distributions", "How sure a model version is, and of what. Click a bar to read its posts.")
+page = open_page(_("Distributions"), _("How sure a model version is, and of what. Click a bar to read its posts."))
 with errors_as_sentences():
     rows = models.list_versions(page.engine, page.actor)
     if not rows:
-        st.write("There is no model version yet, so nothing has been scored. A lead makes one on the Retrain page.")
+        st.write(_("There is no model version yet, so nothing has been scored. A lead makes one on the Retrain page."))
         st.stop()
     names = [row.version.name for row in rows]
     active = next((i for i, row in enumerate(rows) if row.is_active), 0)
     left, right = st.columns(2)
-    version = left.selectbox("Version", names, index=active, key="look-version")
-    of = right.selectbox("Distribution of", looking.QUANTITIES, format_func=TITLES.__getitem__, key="look-of")
+    version = left.selectbox(_("Version"), names, index=active, key="look-version")
+    of = right.selectbox(_("Distribution of"), looking.QUANTITIES, format_func=TITLES.__getitem__, key="look-of")
     covered = looking.coverage(page.engine, page.actor, version=version)
-    st.caption(f"{covered.scored:,} of {covered.posts:,} posts scored by {version}")
+    st.caption(
+        _("{scored} of {posts} posts scored by {version}").format(
+            scored=f"{covered.scored:,}", posts=f"{covered.posts:,}", version=version
+        )
+    )
     bars = looking.histogram(page.engine, page.actor, version=version, of=of)
     if not bars:
-        st.write("This version has scored nothing yet. Promote it, or run `tiebreak score --model " + version + "`.")
+        st.write(
+            _("This version has scored nothing yet. Promote it, or run `tiebreak score --model {version}`.").format(
+                version=version
+            )
+        )
     else:
         show_counts(bars)
         event = st.altair_chart(chart(bars, of), on_select="rerun", key=chart_key(version, of), width="stretch")

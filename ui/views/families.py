@@ -7,8 +7,10 @@ import streamlit as st
 
 from core.services import families
 from core.services.families import FamilyCounts, ListedFamily
+from core.wording import _
 from ui.page import Page, errors_as_sentences, open_page
 from ui.post_links import post_cell, post_column
+from ui.words import label_in_full, label_in_words, posts_in_words
 
 FAMILIES_A_PAGE = 20
 MEMBERS_A_PAGE = 50
@@ -18,21 +20,19 @@ DAY = st.column_config.DateColumn(format="YYYY-MM-DD")
 
 def show_counts(found: FamilyCounts) -> None:
     columns = st.columns(3)
-    columns[0].metric("Families", f"{found.families:,}")
-    columns[1].metric("Posts in them", f"{found.posts_in_families:,}")
-    columns[2].metric("Judgements saved", f"{found.saved:.1%}")
+    columns[0].metric(_("Families"), f"{found.families:,}")
+    columns[1].metric(_("Posts in them"), f"{found.posts_in_families:,}")
+    columns[2].metric(_("Judgements saved"), f"{found.saved:.1%}")
     st.caption(
-        f"Judged once a family, {counted(found.posts, 'post')} take {counted(found.judgements, 'judgement')}. "
-        "Posts without near-copies are not listed here."
+        _(
+            "Posts: {posts}. Judged once a family, they take {judgements} judgements. Posts without near-copies are "
+            "not listed here."
+        ).format(posts=f"{found.posts:,}", judgements=f"{found.judgements:,}")
     )
 
 
-def counted(number: int, word: str) -> str:
-    return f"{number:,} {word}" + ("" if number == 1 else "s")
-
-
 def decided_so_far(listed: ListedFamily) -> str:
-    return " · ".join(f"{label.name} {count:,}" for label, count in listed.labels.most_common())
+    return " · ".join(f"{label_in_words(label)} {count:,}" for label, count in listed.labels.most_common())
 
 
 def decided_by(listed: ListedFamily) -> str:
@@ -42,8 +42,11 @@ def decided_by(listed: ListedFamily) -> str:
     for found in listed.decided:
         posts[found.source] = posts.get(found.source, 0) + found.posts
         along[found.source] = along.get(found.source, 0) + found.by_family
+    by_family = _("{name} {count} ({along} by the family)")
     said = (
-        f"{name} {count:,}" + (f" ({along[name]:,} by the family)" if along[name] else "")
+        by_family.format(name=name, count=f"{count:,}", along=f"{along[name]:,}")
+        if along[name]
+        else f"{name} {count:,}"
         for name, count in posts.items()
     )
     return ", ".join(said)
@@ -59,12 +62,12 @@ def show_families(page: Page, count: int) -> ListedFamily | None:
     table = pd.DataFrame(
         [
             {
-                "size": found.family.size,
-                "text": found.family.text,
-                "decided so far": decided_so_far(found),
-                "by": decided_by(found),
-                "first seen": found.family.first_seen_at,
-                "last seen": found.family.last_seen_at,
+                _("size"): found.family.size,
+                _("text"): found.family.text,
+                _("decided so far"): decided_so_far(found),
+                _("by"): decided_by(found),
+                _("first seen"): found.family.first_seen_at,
+                _("last seen"): found.family.last_seen_at,
             }
             for found in listed
         ]
@@ -72,7 +75,7 @@ def show_families(page: Page, count: int) -> ListedFamily | None:
     event = st.dataframe(
         table,
         hide_index=True,
-        column_config={"text": WIDE, "first seen": DAY, "last seen": DAY},
+        column_config={_("text"): WIDE, _("first seen"): DAY, _("last seen"): DAY},
         on_select="rerun",
         selection_mode="single-row",
         key=f"families-{number}",
@@ -82,7 +85,7 @@ def show_families(page: Page, count: int) -> ListedFamily | None:
 
 
 def show_members(page: Page, chosen: ListedFamily) -> None:
-    st.subheader(f"Family of {counted(chosen.family.size, 'post')}", anchor=False)
+    st.subheader(_("Family of {posts}").format(posts=posts_in_words(chosen.family.size)), anchor=False)
     st.text(chosen.family.text)
     pages = -(-chosen.family.size // MEMBERS_A_PAGE)
     number = st.pagination(pages, key=f"members-page-{chosen.family.id}") if pages > 1 else 1
@@ -94,32 +97,33 @@ def show_members(page: Page, chosen: ListedFamily) -> None:
             [
                 {
                     "pid": post_cell(member.post_id, member.pid),
-                    "text": member.text,
-                    "label": "" if member.label is None else f"{member.label.name} {member.label.chinese}",
-                    "decided by": member.decided_by or "",
-                    "by family": "by family" if member.by_family else "",
+                    _("text"): member.text,
+                    _("label"): "" if member.label is None else label_in_full(member.label),
+                    _("decided by"): member.decided_by or "",
+                    _("by family"): _("by family") if member.by_family else "",
                 }
                 for member in members
             ]
         ),
         hide_index=True,
-        column_config={"pid": post_column("pid"), "text": WIDE},
+        column_config={"pid": post_column("pid"), _("text"): WIDE},
         key=f"members-{chosen.family.id}-{number}",
     )
 
 
 page = open_page(
-    "Families", "Near-copies of one text, spam templates above all: which are the largest, and how each was decided."
+    _("Families"),
+    _("Near-copies of one text, spam templates above all: which are the largest, and how each was decided."),
 )
 with errors_as_sentences():
     counts = families.count_families(page.engine, page.actor)
     if not counts.families:
-        st.write("There are no near-copies yet. Every import looks for them; what it finds is listed here.")
+        st.write(_("There are no near-copies yet. Every import looks for them; what it finds is listed here."))
         st.stop()
     show_counts(counts)
     chosen = show_families(page, counts.families)
-    st.link_button("Export all families (TSV)", "/api/families.tsv", icon=":material/download:")
+    st.link_button(_("Export all families (TSV)"), "/api/families.tsv", icon=":material/download:")
     if chosen is None:
-        st.caption("Choose a row to read its posts.")
+        st.caption(_("Choose a row to read its posts."))
     else:
         show_members(page, chosen)

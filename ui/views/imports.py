@@ -11,6 +11,7 @@ from core.domain import RunKind, RunStatus
 from core.errors import TiebreakError
 from core.services import forgetting, importing, previewing, runs, takeback
 from core.services.inbox import InboxFile, inbox_path, list_inbox
+from core.wording import _, ngettext
 from ui.components import component
 from ui.import_history import show_history
 from ui.import_preview import (
@@ -26,7 +27,7 @@ from ui.import_preview import (
 from ui.page import Page, current_page, errors_as_sentences, open_page
 from ui.run_view import show_run
 from ui.server.uploads import upload_hash, upload_path
-from ui.words import counted, megabytes, plain
+from ui.words import megabytes, plain
 
 RUNS_SHOWN = 50  # and as many more at each click
 
@@ -38,6 +39,26 @@ def keep_upload() -> None:
     uploaded = st.session_state["upload"].uploaded
     if uploaded:
         st.session_state["import-file"] = ("upload", str(uploaded["upload"]), str(uploaded["name"]))
+
+
+def upload_words() -> dict[str, str]:
+    """What the upload's script says."""
+    return {
+        "drop": _("Drop a file here, or choose one"),
+        "formats": _("TSV export, or labelled JSONL, CSV or TSV, of any size"),
+        "stop": _("Stop"),
+        "begins": _("Uploading {name} …"),
+        "goes_on": _("Uploading {name}: {done} of {size} MB · about {time} left"),
+        "stores": _("Uploading {name}: {done} of {size} MB · storing …"),
+        "minutes": _("{count} min"),
+        "seconds": _("{count} s"),
+        "here": _("{name} is here."),
+        "signed_out": _("You are signed out; nothing was stored. Sign in in another tab, then choose the file again."),
+        "refused": _("The server refused the file ({status}); nothing was stored."),
+        "offline": _("No connection to Tiebreak; nothing was stored. Choose the file again when it is back."),
+        "broken": _("The connection broke off, or the file changed on the way; nothing was stored. Choose it again."),
+        "stopped": _("Stopped; nothing was stored."),
+    }
 
 
 def chosen_request(page: Page) -> importing.ImportRequest | None:
@@ -95,14 +116,19 @@ def show_inbox() -> None:
     page = current_page()
     with errors_as_sentences():
         found = list_inbox(page.engine, page.actor, page.settings.inbox_dir, now=utc_now())
-        with st.expander(f"Inbox: {counted(len(found), 'file')}", expanded=bool(found)):
+        with st.expander(
+            ngettext("Inbox: {count} file", "Inbox: {count} files", len(found)).format(count=f"{len(found):,}"),
+            expanded=bool(found),
+        ):
             st.caption(
-                "For files too big for a browser: copy them into this folder on the server. "
-                "They stay there after the import; they are yours to remove."
+                _(
+                    "For files too big for a browser: copy them into this folder on the server. They "
+                    "stay there after the import; they are yours to remove."
+                )
             )
             st.text(str(page.settings.inbox_dir))
             if not found:
-                st.caption("No file lies there now.")
+                st.caption(_("No file lies there now."))
             chosen = [file for file in found if inbox_row(file)]
     if chosen:
         st.session_state["import-file"] = ("inbox", chosen[0].name, chosen[0].name)
@@ -116,18 +142,20 @@ def inbox_row(file: InboxFile) -> bool:
     lines.text(file.name)
     facts = [megabytes(file.size), f"{file.modified_at:%Y-%m-%d %H:%M} UTC"]
     if not file.is_settled:
-        facts.append("still being written")
+        facts.append(_("still being written"))
     elif file.imported is not None:
-        facts.append(f"imported on {file.imported.created_at:%Y-%m-%d} (run {file.imported.id})")
+        facts.append(
+            _("imported on {day} (run {run})").format(day=f"{file.imported.created_at:%Y-%m-%d}", run=file.imported.id)
+        )
     lines.caption(" · ".join(facts))
-    return bool(button.button("Preview", key=f"inbox-{file.name}", disabled=not file.is_settled, width="stretch"))
+    return bool(button.button(_("Preview"), key=f"inbox-{file.name}", disabled=not file.is_settled, width="stretch"))
 
 
 # --- preview ----------------------------------------------------------------------------------------------------------
 
 
 def show_preview(page: Page, request: importing.ImportRequest) -> None:
-    st.subheader("Before it starts", anchor=False)
+    st.subheader(_("Before it starts"), anchor=False)
     st.text(request.name)
     # The header is read without the chosen columns, so that a wrong choice can be corrected.
     seen = previewing.preview(page.actor, replace(request, columns={}))
@@ -137,10 +165,14 @@ def show_preview(page: Page, request: importing.ImportRequest) -> None:
     if found.problem:
         st.error(plain(found.problem), icon=":material/error:")
     else:
-        st.markdown(f"{found.recognised} · encoding **{found.encoding}** · {how_it_looks(found)}")
+        st.markdown(
+            _("{kind} · encoding **{encoding}** · {looks}").format(
+                kind=found.recognised, encoding=found.encoding, looks=how_it_looks(found)
+            )
+        )
     left, right = st.columns([1, 3])
-    left.button("Import", type="primary", on_click=start_import, disabled=found.problem is not None, width="stretch")
-    right.button("Do not import", on_click=drop_file)
+    left.button(_("Import"), type="primary", on_click=start_import, disabled=found.problem is not None, width="stretch")
+    right.button(_("Do not import"), on_click=drop_file)
     if not found.problem:
         component("preview")(key="preview", data=for_people(found))
 
@@ -151,7 +183,7 @@ def show_older() -> None:
 
 # --- the page ---------------------------------------------------------------------------------------------------------
 
-page = open_page("Import", "Bring a forum's export or a labelled file in. Reading a file twice adds nothing.")
+page = open_page(_("Import"), _("Bring a forum's export or a labelled file in. Reading a file twice adds nothing."))
 with errors_as_sentences():
     try:
         request = chosen_request(page)
@@ -159,7 +191,9 @@ with errors_as_sentences():
         forget_file()  # whatever is wrong with it, the page works again at the next click
         raise
     if request is None:
-        component("upload")(key="upload", data={"csrf": page.session.csrf}, on_uploaded_change=keep_upload)
+        component("upload")(
+            key="upload", data={"csrf": page.session.csrf, "words": upload_words()}, on_uploaded_change=keep_upload
+        )
         show_inbox()
     else:
         show_preview(page, request)
@@ -176,8 +210,8 @@ with errors_as_sentences():
     if ended:
         show_history(page, ended, takers)
         if has_older:
-            st.button("Show older imports", on_click=show_older)
+            st.button(_("Show older imports"), on_click=show_older)
     elif not any(run.is_open for run in past) and request is None:
         st.caption(
-            "Nothing was imported yet. What you import is listed here: who, when, how many rows, and what was wrong."
+            _("Nothing was imported yet. What you import is listed here: who, when, how many rows, and what was wrong.")
         )

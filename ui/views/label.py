@@ -6,21 +6,24 @@ from core.domain import Label, Reason
 from core.permissions import Permission, require
 from core.services.rules import current_policy
 from core.services.status import has_posts
+from core.wording import _
 from ui.components import component
 from ui.label_words import card_words, guidelines_words
 from ui.page import errors_as_sentences, open_page
 
 REASONS = {
-    Reason.uncertain: "Shown because the model is unsure",
-    Reason.audit: "Shown to measure the model (random sample)",
-    Reason.likely_violation: "Shown because the model expects a violation",
-    Reason.exploration: "Shown because it is unlike what was decided so far",
-    Reason.disagreement: "Shown because people disagreed",
-    Reason.hit: "Shown because of its hit words",
-    Reason.random: "Shown by chance",
+    Reason.uncertain: _("Shown because the model is unsure"),
+    Reason.audit: _("Shown to measure the model (random sample)"),
+    Reason.likely_violation: _("Shown because the model expects a violation"),
+    Reason.exploration: _("Shown because it is unlike what was decided so far"),
+    Reason.disagreement: _("Shown because people disagreed"),
+    Reason.hit: _("Shown because of its hit words"),
+    Reason.random: _("Shown by chance"),
 }
 
-page = open_page("Label", "One post after the other: 1, 2 or 3 decides, saves and brings the next. ? lists the keys.")
+page = open_page(
+    _("Label"), _("One post after the other: 1, 2 or 3 decides, saves and brings the next. ? lists the keys.")
+)
 with errors_as_sentences():
     require(page.actor, Permission.label)
     policy = current_policy(page.engine)

@@ -19,10 +19,10 @@ from core.services.rules import current_policy
 from core.wording import _
 from ui.page import Page, current_page, errors_as_sentences, open_page
 from ui.post_links import post_cell, post_column
-from ui.words import plain
+from ui.words import label_in_full, label_in_words, plain, rule_in_words
 
 SHOWN = 200
-WENT = {SkipKind.later: "later, to me", SkipKind.not_me: "to others", SkipKind.cannot_judge: "to the lead"}
+WENT = {SkipKind.later: _("later, to me"), SkipKind.not_me: _("to others"), SkipKind.cannot_judge: _("to the lead")}
 WIDE = st.column_config.TextColumn(width="large")
 
 
@@ -36,14 +36,16 @@ def here() -> tzinfo:
 
 def show_figures(found: OwnFigures) -> None:
     places = st.columns(5)
-    places[0].metric("Today", f"{found.today:,}")
-    places[1].metric("In all", f"{found.in_all:,}")
+    places[0].metric(_("Today"), f"{found.today:,}")
+    places[1].metric(_("In all"), f"{found.in_all:,}")
     pace = "–" if found.pace.median_s is None else f"{found.pace.median_s:.1f} s"
-    places[2].metric("A decision takes", pace, help="The median of your last 500, from the card to the key.")
+    places[2].metric(_("A decision takes"), pace, help=_("The median of your last 500, from the card to the key."))
     share = found.agreement.share
     agreed = "–" if share is None else f"{share:.0%}"
-    compared = f"Of {found.agreement.compared:,} judgements by others of what you judged."
-    places[3].metric("Others say the same", agreed, help=compared)
+    compared = _("Of {compared} judgements by others of what you judged.").format(
+        compared=f"{found.agreement.compared:,}"
+    )
+    places[3].metric(_("Others say the same"), agreed, help=compared)
     checks = found.checks
     right = "–" if checks.share is None else f"{checks.share:.0%}"
     says = _(
@@ -69,7 +71,10 @@ def show_figures(found: OwnFigures) -> None:
             .encode(
                 x=alt.X("monthdate(day):O", title=None, axis=alt.Axis(labelAngle=0)),
                 y=alt.Y("decisions:Q", title=None, axis=alt.Axis(tickMinStep=1)),
-                tooltip=[alt.Tooltip("day:T", format="%Y-%m-%d"), alt.Tooltip("decisions:Q", format=",")],
+                tooltip=[
+                    alt.Tooltip("day:T", title=_("day"), format="%Y-%m-%d"),
+                    alt.Tooltip("decisions:Q", title=_("decisions"), format=","),
+                ],
             )
         )
         st.altair_chart(bars, width="stretch")
@@ -78,44 +83,39 @@ def show_figures(found: OwnFigures) -> None:
 def show_flags(page: Page) -> None:
     found = flags.own_flags(page.engine, page.actor)
     if not found:
-        st.write("None. F on the Label page flags a post for the lead.")
+        st.write(_("None. F on the Label page flags a post for the lead."))
         return
     rows = [
         {
-            "post": post_cell(flag.post_id, flag.pid),
-            "text": flag.text,
-            "my note": flag.note,
+            _("post"): post_cell(flag.post_id, flag.pid),
+            _("text"): flag.text,
+            _("my note"): flag.note,
             "flagged": flag.flagged_at,
-            "answer": "waits" if flag.closed_at is None else flag.answer or "closed",
-            "by": flag.closed_by or "",
+            _("answer"): _("waits") if flag.closed_at is None else flag.answer or _("closed"),
+            _("by"): flag.closed_by or "",
         }
         for flag in found
     ]
-    when = st.column_config.DatetimeColumn("flagged (UTC)", format="YYYY-MM-DD HH:mm")
-    st.dataframe(
-        pd.DataFrame(rows),
-        hide_index=True,
-        column_config={"post": post_column("post"), "text": WIDE, "flagged": when},
-        key="own-flags",
-    )
+    when = st.column_config.DatetimeColumn(_("flagged (UTC)"), format="YYYY-MM-DD HH:mm")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={_("post"): post_column(_("post")), _("text"): WIDE, "flagged": when}, key="own-flags")
 
 
 def show_skips(page: Page) -> None:
     found = flags.own_skips(page.engine, page.actor)
     if not found:
-        st.write("None that is not decided.")
+        st.write(_("None that is not decided."))
         return
     rows = [
-        {"post": post_cell(skip.post_id, skip.pid), "text": skip.text, "went": WENT[skip.kind], "when": skip.skipped_at}
+        {
+            _("post"): post_cell(skip.post_id, skip.pid),
+            _("text"): skip.text,
+            _("went"): WENT[skip.kind],
+            "when": skip.skipped_at,
+        }
         for skip in found
     ]
-    when = st.column_config.DatetimeColumn("when (UTC)", format="YYYY-MM-DD HH:mm")
-    st.dataframe(
-        pd.DataFrame(rows),
-        hide_index=True,
-        column_config={"post": post_column("post"), "text": WIDE, "when": when},
-        key="own-skips",
-    )
+    when = st.column_config.DatetimeColumn(_("when (UTC)"), format="YYYY-MM-DD HH:mm")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={_("post"): post_column(_("post")), _("text"): WIDE, "when": when}, key="own-skips")
 
 
 def correct(made: RecentDecision, label: Label) -> None:
@@ -133,40 +133,42 @@ def correct(made: RecentDecision, label: Label) -> None:
 def show_decisions(page: Page) -> None:
     found = own.last_decisions(page.engine, page.actor, limit=SHOWN)
     if not found:
-        st.write("None yet. The Label page brings posts.")
+        st.write(_("None yet. The Label page brings posts."))
         return
-    names = {rule.key: rule.chinese or rule.english for rule in current_policy(page.engine).rules}
+    names = {rule.key: rule_in_words(rule) for rule in current_policy(page.engine).rules}
     rows = [
         {
-            "post": post_cell(made.post_id, None),
-            "text": made.text,
-            "label": f"{made.label.name} {made.label.chinese}",
-            "rule": names.get(made.rule or "", made.rule or ""),
-            "note": made.note or "",
-            "near-copies": made.copies,
+            _("post"): post_cell(made.post_id, None),
+            _("text"): made.text,
+            _("label"): label_in_full(made.label),
+            _("rule"): names.get(made.rule or "", made.rule or ""),
+            _("note"): made.note or "",
+            _("near-copies"): made.copies,
             "when": made.decided_at,
         }
         for made in found
     ]
-    when = st.column_config.DatetimeColumn("when (UTC)", format="YYYY-MM-DD HH:mm")
+    when = st.column_config.DatetimeColumn(_("when (UTC)"), format="YYYY-MM-DD HH:mm")
     event = st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
-        column_config={"post": post_column("post"), "text": WIDE, "when": when},
+        column_config={_("post"): post_column(_("post")), _("text"): WIDE, "when": when},
         on_select="rerun",
         selection_mode="single-row",
         key=f"own-decisions-{found[0].decision_id}",  # positions would choose other decisions
     )
     rows_chosen = event["selection"]["rows"]
     if not rows_chosen or rows_chosen[0] >= len(found):
-        st.caption("Choose a row to correct it.")
+        st.caption(_("Choose a row to correct it."))
         return
     made = found[rows_chosen[0]]
     st.text(made.text)
-    st.caption(f"Decided as {made.label.name}. Correct it to:" + (f" Note: {plain(made.note)}" if made.note else ""))
+    if made.note:
+        st.caption(_("Note: {note}").format(note=plain(made.note)))
+    st.caption(_("Decided as {label}. Correct it to:").format(label=label_in_words(made.label)))
     for place, label in zip(st.columns([2, 2, 2, 6]), Label, strict=False):
         place.button(
-            f"{label.name} {label.chinese}",
+            label_in_full(label),
             key=f"correct-{made.decision_id}-{label.name}",
             disabled=label is made.label,
             on_click=correct,
@@ -175,12 +177,12 @@ def show_decisions(page: Page) -> None:
         )
 
 
-page = open_page("My work", "What you decided, how others see it, and what became of what you passed on.")
+page = open_page(_("My work"), _("What you decided, how others see it, and what became of what you passed on."))
 with errors_as_sentences():
     show_figures(own.own_figures(page.engine, page.actor, now=utc_now(), zone=here()))
-    st.subheader("My flags", anchor=False)
+    st.subheader(_("My flags"), anchor=False)
     show_flags(page)
-    st.subheader("Posts I passed on", anchor=False)
+    st.subheader(_("Posts I passed on"), anchor=False)
     show_skips(page)
-    st.subheader("My last decisions", anchor=False)
+    st.subheader(_("My last decisions"), anchor=False)
     show_decisions(page)

@@ -17,14 +17,14 @@ from ui.page import Page, current_page, errors_as_sentences, open_page
 from ui.words import plain
 
 SHARES = {
-    "uncertain": "posts that the model is unsure of",
-    "likely_violation": "posts that it takes for violations",
-    "exploration": "posts unlike those decided so far",
-    "audit": "posts of the audit slice",
+    "uncertain": _("posts that the model is unsure of"),
+    "likely_violation": _("posts that it takes for violations"),
+    "exploration": _("posts unlike those decided so far"),
+    "audit": _("posts of the audit slice"),
 }
 WEIGHTS = {
-    FamilyWeight.one: "as one post, however often it was posted",
-    FamilyWeight.root: "by the square root of its size, three posts at most",
+    FamilyWeight.one: _("as one post, however often it was posted"),
+    FamilyWeight.root: _("by the square root of its size, three posts at most"),
 }
 
 
@@ -77,12 +77,12 @@ def save() -> None:
         )
         rules.change_policy(page.engine, page.actor, policy, now=utc_now())
         chosen["rules"] = list(policy.rules)
-        st.toast("Saved. It holds from now on; running work goes on as it began.")
+        st.toast(_("Saved. It holds from now on; running work goes on as it began."))
 
 
 def show_seen(policy: Policy) -> None:
-    st.subheader("What moderators see", anchor=False)
-    st.toggle("Author names on the card", value=policy.show_author, key="show_author")
+    st.subheader(_("What moderators see"), anchor=False)
+    st.toggle(_("Author names on the card"), value=policy.show_author, key="show_author")
     st.toggle(
         _("What the model says, before the decision"),
         value=policy.show_model,
@@ -105,14 +105,14 @@ def show_seen(policy: Policy) -> None:
     )
     left, right, _rest = st.columns([2, 2, 3])
     left.number_input(
-        "Minutes until a card returns by itself", *LEASE_MINUTES, value=policy.lease_minutes, key="lease_minutes"
+        _("Minutes until a card returns by itself"), *LEASE_MINUTES, value=policy.lease_minutes, key="lease_minutes"
     )
-    right.number_input("Cards fetched ahead", *PREFETCH, value=policy.prefetch, key="prefetch")
+    right.number_input(_("Cards fetched ahead"), *PREFETCH, value=policy.prefetch, key="prefetch")
 
 
 def show_shares(policy: Policy) -> None:
-    st.subheader("The queue's mix", anchor=False)
-    st.caption("In percent, from the next renewal on; what is left of 100 comes by chance.")
+    st.subheader(_("The queue's mix"), anchor=False)
+    st.caption(_("In percent, from the next renewal on; what is left of 100 comes by chance."))
     places = st.columns(len(SHARES))
     for place, (name, words) in zip(places, SHARES.items(), strict=True):
         share = round(policy.shares.get(name, 0.0) * 100)
@@ -120,14 +120,14 @@ def show_shares(policy: Policy) -> None:
 
 
 def show_seconds(policy: Policy) -> None:
-    st.subheader("Second opinions", anchor=False)
+    st.subheader(_("Second opinions"), anchor=False)
     st.number_input(
-        "Posts that two people judge, without either knowing, in percent",
+        _("Posts that two people judge, without either knowing, in percent"),
         0,
         100,
         value=round(policy.second_share * 100),
         key="second_share",
-        help="Drawn by chance, with every post of the audit slice. 0 switches second opinions off.",
+        help=_("Drawn by chance, with every post of the audit slice. 0 switches second opinions off."),
         width=460,
     )
 
@@ -148,9 +148,9 @@ def show_checks(policy: Policy) -> None:
 
 
 def show_training(policy: Policy) -> None:
-    st.subheader("What the model learns from", anchor=False)
+    st.subheader(_("What the model learns from"), anchor=False)
     st.selectbox(
-        "In training a family of near-copies counts",
+        _("In training a family of near-copies counts"),
         list(FamilyWeight),
         index=list(FamilyWeight).index(policy.family_weight),
         format_func=WEIGHTS.__getitem__,
@@ -158,35 +158,43 @@ def show_training(policy: Policy) -> None:
         width=460,
     )
     st.toggle(
-        "The model reads quotations too (of posts imported from now on)",
+        _("The model reads quotations too (of posts imported from now on)"),
         value=policy.model_reads_quotes,
         key="model_reads_quotes",
     )
 
 
 def show_rules(page: Page) -> None:
-    st.subheader("Rules that a post can break", anchor=False)
+    st.subheader(_("Rules that a post can break"), anchor=False)
     st.caption(
-        "In the order of their keys: 4 to 9, - and =. Moderators name one beside suspicious or violation. Earlier "
-        "decisions keep theirs when you rename or remove a rule."
+        _(
+            "In the order of their keys: 4 to 9, - and =. Moderators name one beside suspicious or "
+            "violation. Earlier decisions keep theirs when you rename or remove a rule."
+        )
     )
     listed = drafted_rules(page)
     for index, rule in enumerate(listed):
         english, chinese, up, gone = st.columns([4, 4, 1, 2], vertical_alignment="bottom")
         names = {"label_visibility": "visible" if index == 0 else "collapsed"}
-        english.text_input("English", value=rule.english, key=f"english-{rule.key}", max_chars=60, **names)
-        chinese.text_input("Chinese", value=rule.chinese, key=f"chinese-{rule.key}", max_chars=30, **names)
-        up.button("↑", key=f"up-{rule.key}", disabled=index == 0, on_click=move_rule, args=(index, -1), help="earlier")
-        gone.button(
-            "Remove", key=f"remove-{rule.key}", on_click=remove_rule, args=(index,), help=plain(rule.english or "this")
+        english.text_input(_("English"), value=rule.english, key=f"english-{rule.key}", max_chars=60, **names)
+        chinese.text_input(_("Chinese"), value=rule.chinese, key=f"chinese-{rule.key}", max_chars=30, **names)
+        up.button(
+            "↑", key=f"up-{rule.key}", disabled=index == 0, on_click=move_rule, args=(index, -1), help=_("earlier")
         )
-    st.button("Add a rule", on_click=add_rule, disabled=len(listed) >= MOST_RULES)
+        gone.button(
+            _("Remove"),
+            key=f"remove-{rule.key}",
+            on_click=remove_rule,
+            args=(index,),
+            help=plain(rule.english or rule.chinese),
+        )
+    st.button(_("Add a rule"), on_click=add_rule, disabled=len(listed) >= MOST_RULES)
 
 
 def show_kept(policy: Policy) -> None:
-    st.subheader("What is kept", anchor=False)
+    st.subheader(_("What is kept"), anchor=False)
     st.number_input(
-        "Days that rejected lines of imports are kept",
+        _("Days that rejected lines of imports are kept"),
         *REJECT_DAYS,
         value=policy.reject_days,
         key="reject_days",
@@ -194,7 +202,9 @@ def show_kept(policy: Policy) -> None:
     )
 
 
-page = open_page("Policy", "What holds for everybody who works here. Every change is kept, with who made it and when.")
+page = open_page(
+    _("Policy"), _("What holds for everybody who works here. Every change is kept, with who made it and when.")
+)
 with errors_as_sentences():
     policy = rules.current_policy(page.engine)
     show_seen(policy)
@@ -204,4 +214,4 @@ with errors_as_sentences():
     show_rules(page)
     show_training(policy)
     show_kept(policy)
-    st.button("Save", type="primary", on_click=save)
+    st.button(_("Save"), type="primary", on_click=save)

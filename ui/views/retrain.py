@@ -6,14 +6,16 @@ import pandas as pd
 import streamlit as st
 
 from core.clock import utc_now
-from core.domain import LABEL_NAMES, Run, RunKind
+from core.domain import LABEL_NAMES, Label, Run, RunKind
 from core.encoders import Encoder, local_encoders
 from core.errors import Conflict
 from core.services import runs, training
-from core.wording import ngettext
-from ui.device import DeviceFound, find_device, minutes_estimate
+from core.wording import _, ngettext
+from ui.device import DeviceFound, description, find_device, minutes_estimate
+from ui.languages import retell
 from ui.page import Page, current_page, errors_as_sentences, open_page
 from ui.run_view import log_tail, show_run
+from ui.words import label_in_words, status_in_words
 
 
 def start() -> None:
@@ -27,10 +29,10 @@ def start() -> None:
 
 def show_labels(counts: training.LabelCounts) -> None:
     table = pd.DataFrame(
-        {"to learn from": counts.train, "kept aside": counts.held_out, "new": counts.since_last_run},
-        index=pd.Index(LABEL_NAMES, name="label"),
-    )
-    table.loc["all"] = table.sum()
+        {_("to learn from"): counts.train, _("kept aside"): counts.held_out, _("new"): counts.since_last_run},
+        index=pd.Index(LABEL_NAMES, name=_("label")),
+    ).rename(index={label.name: label_in_words(label) for label in Label})
+    table.loc[_("all")] = table.sum()
     st.dataframe(table.style.format("{:,}"), width="content")
     if counts.left_out:
         st.caption(
@@ -46,25 +48,32 @@ def show_labels(counts: training.LabelCounts) -> None:
 
 def choose(page: Page, encoders: list[Encoder], counts: training.LabelCounts, device: DeviceFound) -> None:
     st.selectbox(
-        "Base encoder",
+        _("Base encoder"),
         [encoder.name for encoder in encoders],
         key="retrain-base",
-        help="Encoders found in models/base/ and in the Hugging Face cache of this machine; the starter is shipped.",
+        help=_("Encoders found in models/base/ and in the Hugging Face cache of this machine; the starter is shipped."),
     )
     st.radio(
-        "How",
+        _("How"),
         ["quick", "full"],
         key="retrain-how",
         horizontal=True,
-        captions=["200 steps or one pass: a first look", "several passes, the best one kept: for work"],
+        format_func={"quick": _("quick"), "full": _("full")}.__getitem__,
+        captions=[_("200 steps or one pass: a first look"), _("several passes, the best one kept: for work")],
     )
     chosen = next(encoder for encoder in encoders if encoder.name == st.session_state["retrain-base"])
     quick = st.session_state["retrain-how"] == "quick"
     labels = sum(counts.train.values())
     problem = training_problem(counts)
     takes = "" if problem else minutes_estimate(device, chosen, labels=labels, quick=quick)
-    st.caption(f"{device.description}." + (f" Training on {labels:,} labels takes {takes}." if takes else ""))
-    st.button("Retrain", type="primary", on_click=start, disabled=problem is not None)
+    st.caption(
+        _("{device}. Training on {labels} labels takes {time}.").format(
+            device=description(device), labels=f"{labels:,}", time=takes
+        )
+        if takes
+        else f"{description(device)}."
+    )
+    st.button(_("Retrain"), type="primary", on_click=start, disabled=problem is not None)
     if problem:
         st.info(problem)
 
@@ -81,9 +90,13 @@ def show_training(page: Page, run: Run) -> None:
     show_run(page, run.id)
     show_curves(page, run.id, is_open=run.is_open)
     if not run.is_open and run.result:
-        st.page_link("views/models.py", label=f"Compare and promote {run.result['version']}", icon=":material/rule:")
+        st.page_link(
+            "views/models.py",
+            label=_("Compare and promote {version}").format(version=run.result["version"]),
+            icon=":material/rule:",
+        )
         for warning in run.result.get("warnings", []):  # type: ignore[attr-defined]
-            st.warning(str(warning))
+            st.warning(retell(str(warning)))
 
 
 def show_curves(page: Page, run_id: int, *, is_open: bool) -> None:
@@ -94,21 +107,21 @@ def show_curves(page: Page, run_id: int, *, is_open: bool) -> None:
             runs.points_of(looking.engine, looking.actor, run_id), columns=["step", "loss", "macro-F1"]
         ).set_index("step")
         if len(points):
-            titles = {"loss": "Loss by step", "macro-F1": "Macro-F1 by step, on posts kept aside"}
+            titles = {"loss": _("Loss by step"), "macro-F1": _("Macro-F1 by step, on posts kept aside")}
             there = [name for name in titles if points[name].notna().any()]  # a quick training measures at its end only
             for place, name in zip(st.columns(len(there)), there, strict=True):
                 place.caption(titles[name])
                 place.line_chart(points[name].dropna(), height=180)
         log = log_tail(looking, run_id)
         if log:
-            with st.expander("Log"):
+            with st.expander(_("Log")):
                 st.code(log, language=None, wrap_lines=True)
 
     curves()
 
 
 page = open_page(
-    "Retrain", "Make a new model version from what has been decided. It becomes active only when you promote it."
+    _("Retrain"), _("Make a new model version from what has been decided. It becomes active only when you promote it.")
 )
 with errors_as_sentences():
     newest = runs.list_runs(page.engine, page.actor, kind=RunKind.training, limit=10)
@@ -122,28 +135,28 @@ with errors_as_sentences():
         if found:
             choose(page, found, counts, find_device())
         else:
-            st.error("No base encoder is here. Put one into models/base/<name>/ (see the README).")
+            st.error(_("No base encoder is here. Put one into models/base/<name>/ (see the README)."))
         if newest:
-            st.subheader("Last run", anchor=False)
+            st.subheader(_("Last run"), anchor=False)
             show_training(page, newest[0])
     if len(newest) > 1:
-        st.subheader("Earlier runs", anchor=False)
+        st.subheader(_("Earlier runs"), anchor=False)
         st.dataframe(
             pd.DataFrame(
                 [
                     {
-                        "run": r.id,
-                        "status": r.status,
+                        _("run"): r.id,
+                        _("status"): status_in_words(r.status),
                         "started": r.started_at,
-                        "by": r.created_by,
-                        "version": r.result.get("version", ""),
+                        _("by"): r.created_by,
+                        _("version"): r.result.get("version", ""),
                     }
                     for r in newest[1:]
                 ]
             ),
             hide_index=True,
-            column_config={"started": st.column_config.DatetimeColumn("started (UTC)", format="YYYY-MM-DD HH:mm")},
+            column_config={"started": st.column_config.DatetimeColumn(_("started (UTC)"), format="YYYY-MM-DD HH:mm")},
         )
         for run in newest[1:]:
             if run.error:
-                st.text(f"run {run.id}: {run.error}")
+                st.text(_("run {run}: {reason}").format(run=run.id, reason=retell(run.error)))

@@ -17,12 +17,17 @@ from core.services.searching import FoundPost, Outcome, Query
 from core.wording import _, ngettext
 from ui.page import Page, current_page, errors_as_sentences, open_page
 from ui.post_links import post_cell, post_column
-from ui.words import counted, counted_doing
+from ui.words import label_in_full, label_in_words, posts_in_words
 
 POSTS_A_PAGE = 50
-ANY, UNDECIDED, DECIDED = "any", "not decided", "decided"
-STATES = (ANY, UNDECIDED, DECIDED, *(label.name for label in Label))
-WIDE = st.column_config.TextColumn("text", width="large")
+ANY, UNDECIDED, DECIDED = "any", "undecided", "decided"
+STATES = {
+    ANY: _("any"),
+    UNDECIDED: _("not decided"),
+    DECIDED: _("decided"),
+    **{label.name: label_in_words(label) for label in Label},
+}
+WIDE = st.column_config.TextColumn(_("text"), width="large")
 
 
 # --- what is looked for -----------------------------------------------------------------------------------------------
@@ -36,23 +41,32 @@ def from_start() -> None:
 def asked(page: Page) -> Query:
     """The fields, and what stands in them."""
     words, state = st.columns([4, 2])
-    text = words.text_input("Text", key="search-text", on_change=from_start, placeholder="two characters or more")
-    chosen = state.selectbox("Decided as", STATES, key="search-state", on_change=from_start)
-    with st.expander("More conditions"):
+    text = words.text_input(_("Text"), key="search-text", on_change=from_start, placeholder=_("two characters or more"))
+    chosen = state.selectbox(
+        _("Decided as"), list(STATES), format_func=STATES.__getitem__, key="search-state", on_change=from_start
+    )
+    with st.expander(_("More conditions")):
         left, middle, right = st.columns(3)
         pid = left.text_input("pid", key="search-pid", on_change=from_start)
-        word = middle.text_input("Hit word", key="search-word", on_change=from_start)
+        word = middle.text_input(_("Hit word"), key="search-word", on_change=from_start)
         family = right.number_input(
-            "Family", min_value=1, value=None, key="search-family", on_change=from_start, help="its number in the list"
+            _("Family"),
+            min_value=1,
+            value=None,
+            key="search-family",
+            on_change=from_start,
+            help=_("its number in the list"),
         )
         author = by = ""
         if may(page.actor, Permission.see_author):
-            author = left.text_input("Author", key="search-author", on_change=from_start)
+            author = left.text_input(_("Author"), key="search-author", on_change=from_start)
         if may(page.actor, Permission.review):
-            by = middle.text_input("Decided by", key="search-by", on_change=from_start)
+            by = middle.text_input(_("Decided by"), key="search-by", on_change=from_start)
         import_id = None
         if may(page.actor, Permission.look):
-            import_id = right.selectbox("Import", imports(page), index=None, key="search-import", on_change=from_start)
+            import_id = right.selectbox(
+                _("Import"), imports(page), index=None, key="search-import", on_change=from_start
+            )
         sure = (33, 100)
         if may(page.actor, Permission.look):
             sure = st.slider(
@@ -85,25 +99,25 @@ def show_found(page: Page, found: Sequence[FoundPost], places: Sequence[tuple[in
     table = pd.DataFrame(
         [
             {
-                "post": post_cell(each.post_id, each.pid),
-                "text": each.text,
-                "decided as": "" if each.label is None else f"{each.label.name} {each.label.chinese}",
-                "by": each.decided_by or "",
-                "author": each.author or "",
-                "model": "" if each.predicted is None else each.predicted.name,
-                "sure": each.confidence,
+                _("post"): post_cell(each.post_id, each.pid),
+                _("text"): each.text,
+                _("decided as"): "" if each.label is None else label_in_full(each.label),
+                _("by"): each.decided_by or "",
+                _("author"): each.author or "",
+                _("model"): "" if each.predicted is None else label_in_words(each.predicted),
+                _("sure"): each.confidence,
             }
             for each in found
         ]
     )
-    empty = [name for name in ("by", "author", "model") if not table[name].any()]
-    table = table.drop(columns=[*empty, *(["sure"] if table["sure"].isna().all() else [])])
-    sure = st.column_config.NumberColumn("sure", format="percent")
+    empty = [name for name in (_("by"), _("author"), _("model")) if not table[name].any()]
+    table = table.drop(columns=[*empty, *([_("sure")] if table[_("sure")].isna().all() else [])])
+    sure = st.column_config.NumberColumn(_("sure"), format="percent")
     is_lead = may(page.actor, Permission.review)
     event = st.dataframe(
         table,
         hide_index=True,
-        column_config={"post": post_column("post"), "text": WIDE, "sure": sure},
+        column_config={_("post"): post_column(_("post")), _("text"): WIDE, _("sure"): sure},
         on_select="rerun" if is_lead else "ignore",
         selection_mode="multi-row",
         key=f"found-{hash(tuple(each.post_id for each in found))}",  # positions would choose other posts
@@ -119,8 +133,8 @@ def show_pages(found: Sequence[FoundPost], places: list[tuple[int, int] | None],
     if len(places) == 1 and not has_more:
         return
     left, right, _rest = st.columns([2, 2, 8])
-    left.button("Previous", disabled=len(places) == 1, on_click=turn, args=(places[:-1],), width="stretch")
-    right.button("Next", disabled=not has_more, on_click=turn, args=([*places, found[-1].place],), width="stretch")
+    left.button(_("Previous"), disabled=len(places) == 1, on_click=turn, args=(places[:-1],), width="stretch")
+    right.button(_("Next"), disabled=not has_more, on_click=turn, args=([*places, found[-1].place],), width="stretch")
 
 
 # --- many at once -----------------------------------------------------------------------------------------------------
@@ -157,7 +171,8 @@ def undo_many(batch: str) -> None:
     with errors_as_sentences():
         count = searching.undo_many(page.engine, page.actor, batch, now=utc_now())
         st.session_state.pop("search-batch", None)
-        st.toast(f"{counted(count, 'decision')} taken back.")
+        said = ngettext("{count} decision taken back.", "{count} decisions taken back.", count)
+        st.toast(said.format(count=f"{count:,}"))
 
 
 def show_batch() -> None:
@@ -167,40 +182,44 @@ def show_batch() -> None:
     batch, label, outcome = st.session_state["search-batch"]
     st.success(outcome_words(label, outcome), icon=":material/check:")
     if outcome.decided:
-        st.button("Undo all of it", on_click=undo_many, args=(batch,))
+        st.button(_("Undo all of it"), on_click=undo_many, args=(batch,))
 
 
 def outcome_words(label: Label, outcome: Outcome) -> str:
-    said = [f"{counted(outcome.decided, 'post')} decided as {label.name}."]
+    decided = posts_in_words(outcome.decided)
+    said = [_("{posts} decided as {label}.").format(posts=decided, label=label_in_words(label))]
     if outcome.unchanged:
-        said.append(f"{counted_doing(outcome.unchanged, 'post', 'stand')} so already.")
+        said.append(_("Decided so already: {posts}.").format(posts=posts_in_words(outcome.unchanged)))
     if outcome.held:
-        said.append(f"{counted_doing(len(outcome.held), 'post', 'stay')} as before: on somebody's card.")
+        held = posts_in_words(len(outcome.held))
+        said.append(_("As before, because on somebody's card: {posts}.").format(posts=held))
     if outcome.changed:
-        said.append(f"{counted_doing(len(outcome.changed), 'post', 'stay')} as before: another text by now.")
+        changed = posts_in_words(len(outcome.changed))
+        said.append(_("As before, because another text by now: {posts}.").format(posts=changed))
     return " ".join(said)
 
 
 def show_choice(chosen: list[FoundPost]) -> None:
     """A preview of what deciding the chosen posts would change, and the three ways to do it."""
     if not chosen:
-        st.caption("Choose rows to decide them together.")
+        st.caption(_("Choose rows to decide them together."))
         return
     standing = [each for each in chosen if each.label is not None]
-    said = f"{counted(len(chosen), 'post')} chosen"
     if standing:
         by_label = (
-            f"{sum(each.label is label for each in standing):,} {label.name}"
+            f"{sum(each.label is label for each in standing):,} {label_in_words(label)}"
             for label in Label
             if any(each.label is label for each in standing)
         )
-        said += f"; decided already: {', '.join(by_label)}. What you decide settles those"
-    st.caption(f"{said}.")
+        said = _("Chosen: {posts}; decided already: {labels}. What you decide settles those.")
+        st.caption(said.format(posts=posts_in_words(len(chosen)), labels=", ".join(by_label)))
+    else:
+        st.caption(_("Chosen: {posts}.").format(posts=posts_in_words(len(chosen))))
     places = st.columns([2, 2, 2, 3, 3])
     places[3].button(_("Show as examples"), on_click=add_examples, args=(chosen,), width="stretch")
     for place, label in zip(places, Label, strict=False):
         place.button(
-            f"All {label.name} {label.chinese}",
+            _("All {label}").format(label=label_in_full(label)),
             key=f"many-{label.name}",
             on_click=decide_many,
             args=(chosen, label),
@@ -208,19 +227,27 @@ def show_choice(chosen: list[FoundPost]) -> None:
         )
 
 
-page = open_page("Search", "Find posts by what stands in them, and by what is known of them. Newest texts come first.")
+page = open_page(
+    _("Search"), _("Find posts by what stands in them, and by what is known of them. Newest texts come first.")
+)
 with errors_as_sentences():
     query = asked(page)
     unindexed = searching.count_unindexed(page.engine)
     if query.text and unindexed:
-        st.info(f"The newest {counted(unindexed, 'text')} cannot be found by their words yet; they soon can.")
+        st.info(
+            ngettext(
+                "The newest text cannot be found by its words yet; it soon can.",
+                "The newest {count} texts cannot be found by their words yet; they soon can.",
+                unindexed,
+            ).format(count=f"{unindexed:,}")
+        )
     places = st.session_state.setdefault("search-places", [None])
     found = searching.find(page.engine, page.actor, query, limit=POSTS_A_PAGE + 1, after=places[-1])
     has_more, found = len(found) > POSTS_A_PAGE, found[:POSTS_A_PAGE]
     show_batch()
     if not found:
         st.write(
-            "No post is like that. Fewer conditions find more; words are found as they stand, without blanks added."
+            _("No post is like that. Fewer conditions find more; words are found as they stand, without blanks added.")
         )
     else:
         chosen = show_found(page, found, places)

@@ -3,8 +3,11 @@
 const SHAPES = { normal: "●", suspicious: "▲", violation: "■" };
 const ODD = /[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/u; // invisible characters and those that turn the text round
 
+let sentences = {}; // in the language of who looks at the page
+
 export default function (args) {
   const { parentElement, data } = args;
+  sentences = data.words;
   const root = parentElement.querySelector(".preview");
   root.classList.toggle("dark", isDark(getComputedStyle(root).getPropertyValue("--st-background-color").trim()));
   const wrong = root.querySelector(".wrong");
@@ -20,7 +23,7 @@ export default function (args) {
 function drawReject(reject) {
   const row = element("li", "");
   row.append(
-    element("span", "line", {}, `line ${reject.line.toLocaleString("en")}`),
+    element("span", "line", {}, reject.line),
     element("span", "reason", {}, visible(reject.reason)),
     element("code", "", { lang: "zh" }, visible(reject.raw.replace(/\n/gu, "\\n"))),
   );
@@ -30,9 +33,9 @@ function drawReject(reject) {
 function drawCard(card) {
   const drawn = element("article", "card");
   const facts = element("div", "why");
-  facts.append(element("span", "", {}, card.pid ? `post ${card.pid}` : "post without pid"));
-  if (card.author) facts.append(element("span", "author", { lang: "zh" }, `by ${visible(card.author)}`));
-  if (card.label) facts.append(element("span", `label ${card.label}`, {}, `${SHAPES[card.label]} ${card.label}`));
+  facts.append(element("span", "", {}, card.pid));
+  if (card.author) facts.append(element("span", "author", { lang: "zh" }, visible(card.author)));
+  if (card.label) facts.append(element("span", `label ${card.label}`, {}, `${SHAPES[card.label]} ${card.label_in_words}`));
   facts.append(element("span", "rows", {}, card.rows));
   const text = element("div", "text", { lang: "zh" });
   text.append(...readable(card.segments).map((segment) => drawSegment(segment, card.words)));
@@ -76,7 +79,7 @@ function marked(text, words) {
 function withOddMarks(text) {
   return text.split(new RegExp(`(${ODD.source})`, "u")).filter(Boolean).map((part) =>
     ODD.test(part) && part.length === 1
-      ? element("span", "odd", { title: "invisible character" }, codePoint(part))
+      ? element("span", "odd", { title: sentences.invisible }, codePoint(part))
       : document.createTextNode(part),
   );
 }

@@ -10,6 +10,12 @@ export default function (args) {
   const stop = root.querySelector("button.stop");
   const drop = root.querySelector("label.drop");
 
+  const told = data.words;
+  const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+  root.querySelector(".invitation").textContent = told.drop;
+  root.querySelector("small").textContent = told.formats;
+  stop.textContent = told.stop;
+
   const show = (text, isError) => {
     words.textContent = text;
     words.classList.toggle("error", Boolean(isError));
@@ -24,9 +30,8 @@ export default function (args) {
   const megabytes = (n) => (n / 1e6).toLocaleString(undefined, { maximumFractionDigits: 1 });
 
   const refused = (status, answer) => {
-    const signIn = "You are signed out; nothing was stored. Sign in in another tab, then choose the file again.";
-    return status === 401 ? (answer.error?.includes("nothing was stored") ? answer.error : signIn)
-      : answer.error || `The server refused the file (${status}); nothing was stored.`;
+    if (status === 401) return answer.stored === false ? answer.error : told.signed_out;
+    return answer.error || fill(told.refused, { status });
   };
   /** Asks first: a refusal that comes while a file is on its way would look like a broken connection. */
   const isWelcome = async (size) => {
@@ -35,7 +40,7 @@ export default function (args) {
       if (response.ok) return true;
       show(refused(response.status, await response.json().catch(() => ({}))), true);
     } catch {
-      show("No connection to Tiebreak; nothing was stored. Choose the file again when it is back.", true);
+      show(told.offline, true);
     }
     return false;
   };
@@ -43,7 +48,7 @@ export default function (args) {
   const send = async (file) => {
     if (running.has(key)) return;
     running.set(key, { abort: () => null });
-    show(`Uploading ${file.name} …`);
+    show(fill(told.begins, { name: file.name }));
     if (!(await isWelcome(file.size))) {
       idle();
       return;
@@ -55,15 +60,15 @@ export default function (args) {
     stop.hidden = false;
     bar.max = Math.max(1, file.size);
     bar.value = 0;
-    show(`Uploading ${file.name} …`);
+    show(fill(told.begins, { name: file.name }));
     const begun = performance.now();
     request.upload.onprogress = (event) => {
       bar.value = event.loaded;
       const seconds = Math.max(0.2, (performance.now() - begun) / 1000);
       const left = Math.ceil((file.size - event.loaded) / (event.loaded / seconds));
-      const time = left >= 60 ? `${Math.ceil(left / 60)} min` : `${left} s`;
-      const rest = event.loaded < file.size ? `about ${time} left` : "storing …";
-      show(`Uploading ${file.name}: ${megabytes(event.loaded)} of ${megabytes(file.size)} MB · ${rest}`);
+      const time = left >= 60 ? fill(told.minutes, { count: Math.ceil(left / 60) }) : fill(told.seconds, { count: left });
+      const values = { name: file.name, done: megabytes(event.loaded), size: megabytes(file.size), time };
+      show(fill(event.loaded < file.size ? told.goes_on : told.stores, values));
     };
     request.onload = () => {
       idle();
@@ -74,7 +79,7 @@ export default function (args) {
         answer = {};
       }
       if (request.status === 200) {
-        show(`${file.name} is here.`);
+        show(fill(told.here, { name: file.name }));
         setTriggerValue("uploaded", { upload: answer.upload, name: file.name });
       } else {
         show(refused(request.status, answer), true);
@@ -84,12 +89,12 @@ export default function (args) {
       idle();
       // A file that changes while it is read ends like this too.
       if (await isWelcome(file.size)) {
-        show("The connection broke off, or the file changed on the way; nothing was stored. Choose it again.", true);
+        show(told.broken, true);
       }
     };
     request.onabort = () => {
       idle();
-      show("Stopped; nothing was stored.");
+      show(told.stopped);
     };
     request.open("PUT", `/api/uploads?name=${encodeURIComponent(file.name)}`);
     request.setRequestHeader("X-Csrf-Token", data.csrf);
