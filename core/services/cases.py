@@ -121,7 +121,7 @@ def _family(conn: Connection, place: int) -> Case | None:
 def _torn_families(conn: Connection) -> list[tuple[int, list[Exhibit]]]:
     """Families whose posts have different gold labels."""
     found = disagreements.contradicting_families(conn)
-    exhibits = {e.post_id: e for e in voices.exhibits_of(conn, [post_id for _, ids in found for post_id in ids])}
+    exhibits = {e.post_id: e for e in voices.exhibits_of(conn, [post_id for _pile, ids in found for post_id in ids])}
     torn = []
     for family, post_ids in found:
         posts = [exhibits[post_id] for post_id in post_ids if post_id in exhibits]
@@ -193,7 +193,7 @@ def settle_case(
                 rule=None if label is Label.normal else rule or None, note=note or None,
             )  # fmt: skip
             _settle(conn, made, now=now)
-        settled = [post_id for post_id, _, _ in case.read]
+        settled = [post_id for post_id, _text, _seen in case.read]
         queue.take_out(conn, settled)
         for post_id in settled:
             skips.remove_from_lead(conn, post_id)
