@@ -50,11 +50,11 @@ def forget(target: Target) -> None:
 
 
 def show_counts(found: Forgotten) -> None:
-    rows = [{"how many": getattr(found.counts, name), "what": _(words)} for name, words in COUNTS.items()]
-    rows.append({"how many": len(found.uploads), "what": _("uploads that hold it")})
+    rows = [{"count": getattr(found.counts, name), "what": _(words)} for name, words in COUNTS.items()]
+    rows.append({"count": len(found.uploads), "what": _("uploads that hold it")})
     columns = {
         "what": st.column_config.TextColumn(_("what"), width="large"),
-        "how many": st.column_config.NumberColumn(_("how many"), format="localized", width="small"),
+        "count": st.column_config.NumberColumn(_("how many"), format="localized", width="small"),
     }
     st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns, width=640, height="content")
 

@@ -116,8 +116,8 @@ def show_comparison(found: models.Comparison) -> None:
     if not found.is_random:
         st.error(
             _(
-                "Too few posts of the audit slice are judged: {count} are needed. Most of these texts were chosen by the "
-                "queue because they are hard, so the figures say less about the forum than they seem to."
+                "Too few posts of the audit slice are judged: {count} are needed. Most of these texts were chosen by "
+                "the queue because they are hard, so the figures say less about the forum than they seem to."
             ).format(count=f"{ENOUGH:,}"),
             icon=":material/warning:",
         )

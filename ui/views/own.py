@@ -97,7 +97,12 @@ def show_flags(page: Page) -> None:
         for flag in found
     ]
     when = st.column_config.DatetimeColumn(_("flagged (UTC)"), format="YYYY-MM-DD HH:mm")
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={_("post"): post_column(_("post")), _("text"): WIDE, "flagged": when}, key="own-flags")
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={_("post"): post_column(_("post")), _("text"): WIDE, "flagged": when},
+        key="own-flags",
+    )
 
 
 def show_skips(page: Page) -> None:
@@ -115,7 +120,12 @@ def show_skips(page: Page) -> None:
         for skip in found
     ]
     when = st.column_config.DatetimeColumn(_("when (UTC)"), format="YYYY-MM-DD HH:mm")
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={_("post"): post_column(_("post")), _("text"): WIDE, "when": when}, key="own-skips")
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={_("post"): post_column(_("post")), _("text"): WIDE, "when": when},
+        key="own-skips",
+    )
 
 
 def correct(made: RecentDecision, label: Label) -> None:
