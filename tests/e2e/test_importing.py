@@ -56,7 +56,7 @@ def test_export_is_uploaded_previewed_imported_and_its_rejected_rows_can_be_fetc
     expect(page.locator(".preview .card")).to_have_count(2)
     assert rows(served.engine, post) == []
     page.get_by_role("button", name="Import", exact=True).click()
-    link = page.get_by_role("link", name="1 rejected rows")
+    link = page.get_by_role("link", name="1 rejected row")
     expect(link).to_be_visible(timeout=60_000)
     assert [found["pid"] for found in rows(served.engine, post)] == ["1", "3"]
     address = link.get_attribute("href") or ""
@@ -203,8 +203,8 @@ def test_broken_file_is_corrected_imported_and_taken_back_as_a_whole(importing: 
     annotation.decide_post(served.engine, operator, user_name="mo", post_id=2, label=Label.violation, now=utc_now())
     importing.shoot("21-imported")
     page.get_by_role("button", name="Take this import back").click()
-    expect(page.get_by_text("32 posts and 32 hits that only this import brought go")).to_be_visible(timeout=20_000)
-    expect(page.get_by_text("1 post stays because of a decision")).to_be_visible()
+    expect(page.get_by_text("only this import brought them, they go: 32 posts and 32 hits")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("decided, they stay: 1 post")).to_be_visible()
     importing.shoot("22-take-back")
     page.get_by_role("button", name="Take back", exact=True).click()
     expect(page.get_by_text("Taken back on")).to_be_visible(timeout=60_000)

@@ -13,6 +13,7 @@ from core.metrics import Metrics
 from core.permissions import Permission, may
 from core.services import models
 from core.wording import N_, _, ngettext
+from ui.languages import retell
 from ui.page import current_page, errors_as_sentences, open_page
 from ui.words import label_in_words
 
@@ -50,7 +51,7 @@ def show_promotion(found: models.Comparison) -> None:
 def warnings_of(version: ModelVersion) -> list[str]:
     """What its training warned of, such as a class without labels."""
     found = version.manifest.get("warnings")
-    return [str(warning) for warning in found] if isinstance(found, list) else []
+    return [retell(str(warning)) for warning in found] if isinstance(found, list) else []
 
 
 def show_versions(rows: list[models.VersionRow]) -> None:
