@@ -203,7 +203,9 @@ def test_broken_file_is_corrected_imported_and_taken_back_as_a_whole(importing: 
     annotation.decide_post(served.engine, operator, user_name="mo", post_id=2, label=Label.violation, now=utc_now())
     importing.shoot("21-imported")
     page.get_by_role("button", name="Take this import back").click()
-    expect(page.get_by_text("only this import brought them, they go: 32 posts and 32 hits")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("only this import brought them, they go: 32 posts and 32 hits")).to_be_visible(
+        timeout=20_000
+    )
     expect(page.get_by_text("decided, they stay: 1 post")).to_be_visible()
     importing.shoot("22-take-back")
     page.get_by_role("button", name="Take back", exact=True).click()
