@@ -114,7 +114,7 @@ def test_invited_address_comes_in_through_the_teams_own_provider(
 
         mo.page.get_by_role("link", name="Sign in with Forum ID").click()
         mo.settle()
-        expect(mo.page.locator("form.account .who")).to_contain_text("mo.li moderator")
+        expect(mo.page.locator(".account .who")).to_contain_text("mo.li moderator")
         mo.go("My account")
         expect(mo.page.get_by_text("You sign in without a password of ours.", exact=False)).to_be_visible()
         mo.assert_clean()

@@ -11,7 +11,7 @@ from core.services import accounts, sessions
 from core.wording import _
 from ui.page import Page, current_page, errors_as_sentences, open_page
 from ui.sessions_table import show_sessions
-from ui.words import plain
+from ui.words import plain, role_in_words
 
 
 def sign_out_everywhere() -> None:
@@ -58,7 +58,7 @@ page = open_page(_("My account"), _("Where you are signed in, and your password.
 with errors_as_sentences():
     user = page.session.user
     said = _("**{name}**, {role}, since {day}.")
-    st.markdown(said.format(name=plain(user.name), role=user.role, day=f"{user.created_at:%Y-%m-%d}"))
+    st.markdown(said.format(name=plain(user.name), role=role_in_words(user.role), day=f"{user.created_at:%Y-%m-%d}"))
     st.subheader(_("Signed in"), anchor=False)
     show_sessions(sessions.own_sessions(page.engine, page.actor, now=utc_now()), here=page.session.id)
     st.button(

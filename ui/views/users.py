@@ -14,6 +14,7 @@ from core.wording import N_, _, ngettext
 from ui.page import Page, current_page, errors_as_sentences, open_page
 from ui.server import runtime
 from ui.sessions_table import show_sessions
+from ui.words import role_in_words
 
 WHAT = {
     Role.moderator: N_("decides posts"),
@@ -23,7 +24,7 @@ WHAT = {
 
 
 def in_words(role: str) -> str:
-    return f"{role} – {_(WHAT[Role(role)])}"
+    return f"{role_in_words(Role(role))} – {_(WHAT[Role(role)])}"
 
 
 def make_link() -> None:
@@ -106,7 +107,7 @@ def show_addresses(page: Page, people: list[User]) -> None:
         last.form_submit_button(_("Invite"), on_click=invite_address, width="stretch")
     for invited in identities.list_invited(page.engine, page.actor, now=utc_now()):
         left, right = st.columns([10, 2], vertical_alignment="center")
-        whom = invited.account or invited.role
+        whom = invited.account or role_in_words(invited.role)
         said = _("{email}, {whom}, invited by {name}, until {day}")
         left.text(said.format(email=invited.email, whom=whom, name=invited.created_by, day=f"{invited.expires_at:%F}"))
         right.button(
@@ -124,7 +125,7 @@ def show_people(people: list[User], seen: dict[int, datetime], addresses: dict[i
         {
             "name": user.name,
             "email": addresses.get(user.id, ""),
-            "role": user.role,
+            "role": role_in_words(user.role),
             "state": _("disabled") if user.disabled_at else "",
             "since": user.created_at,
             "seen": seen.get(user.id),

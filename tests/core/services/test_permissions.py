@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -23,7 +24,7 @@ from core.services.forgetting import Target
 from core.services.importing import ImportRequest
 from core.services.searching import Query
 from core.services.training import TrainingRequest
-from core.settings import read_settings
+from core.settings import PROJECT_DIR, read_settings
 from db.tables import audit_log, decision, invitation, run
 from tests.conftest import NOW, add_user, rows
 
@@ -232,3 +233,52 @@ def test_only_roles_with_the_permission_get_through(engine: Engine, service: str
     with pytest.raises(NotAllowed):
         call(function, engine, actor)
     assert [rows(engine, table) for table in (audit_log, run, decision, invitation)] == [[], [], [], []]
+
+
+# What pages and routes ask of the database without saying who asks.
+WITHOUT_AN_ACTOR = {
+    "accounts.accept_invitation": "whoever has the link",
+    "accounts.first_lead_token": "the server at its start",
+    "accounts.look_up_invitation": "whoever has the link",
+    "accounts.open_session": "after an invitation was accepted",
+    "accounts.session_of": "whoever has the cookie: it says who asks",
+    "accounts.sign_in": "whoever knows the password",
+    "accounts.sign_out": "whoever has the cookie",
+    "identities.sign_in_with": "whom the provider names",
+    "rules.current_policy": "everybody works by it",
+    "searching.count_unindexed": "everybody: a number without names",
+    "status.has_posts": "everybody: whether there are any",
+    "status.status_of": "everybody: numbers without names",
+    "scoring.count_unscored": "everybody: a number without names",
+}
+
+
+def asked_by_pages() -> set[str]:
+    """Services that the pages and routes name, as `module.function`."""
+    found = set()
+    for path in (PROJECT_DIR / "ui").rglob("*.py"):
+        if "commands" in path.parts:  # the operator's
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        modules = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "core.services":
+                modules |= {alias.asname or alias.name: alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("core.services."):
+                found |= {f"{(node.module or '').rpartition('.')[2]}.{alias.name}" for alias in node.names}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+                found.add(f"{modules[node.value.id]}.{node.attr}")
+    return found
+
+
+def test_pages_ask_nothing_without_an_actor_but_what_is_for_everybody() -> None:
+    unchecked = set()
+    for service in asked_by_pages():
+        module, _, name = service.partition(".")
+        function = getattr(importlib.import_module(f"core.services.{module}"), name)
+        if inspect.isfunction(function):
+            asked = inspect.signature(function).parameters
+            if "engine" in asked and "actor" not in asked:
+                unchecked.add(service)
+    assert unchecked <= set(WITHOUT_AN_ACTOR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -12,10 +13,10 @@ from core.errors import BadInput, SignInFailed
 from core.services import accounts, sessions
 from core.services.launching import Supervisor
 from core.settings import Settings
-from db.tables import audit_log, signin_failure
+from db.tables import audit_log, decision, lease, signin_failure
 from db.tables import session as session_table
 from tests.conftest import NOW, rows
-from tests.core.services.conftest import OPERATOR
+from tests.core.services.conftest import OPERATOR, decide, next_posts, sync
 
 PASSWORD, OTHER = "correct horse battery", "another long password indeed"
 HOURS = timedelta(hours=1)
@@ -144,3 +145,19 @@ def test_nobody_takes_a_name_that_stands_for_the_command_line_or_cannot_be_read(
 def test_the_command_line_has_no_sessions_of_its_own(engine: Engine) -> None:
     with pytest.raises(sessions.Conflict):
         sessions.own_sessions(engine, Actor(None, "cli:test", Role.lead), now=NOW)
+
+
+def test_disabled_account_gives_its_cards_back_and_keeps_its_decisions(
+    engine: Engine, pool: Callable[[int], None]
+) -> None:
+    pool(5)
+    mo = add_account(engine, "mo").actor
+    secret = sign_in(engine, "mo")
+    cards = sync(engine, mo, want=3).cards
+    sync(engine, mo, decide(cards[0]))
+    accounts.disable_user(engine, OPERATOR, "mo", now=NOW)
+    assert accounts.session_of(engine, secret, now=NOW) is None
+    assert [row["outcome"] for row in rows(engine, lease)] == ["decided", "returned", "returned"]
+    assert [row["post_id"] for row in rows(engine, decision)] == [cards[0].lease.post_id]
+    mimi = add_account(engine, "mimi").actor
+    assert len(next_posts(engine, mimi)) == 4
