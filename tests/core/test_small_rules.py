@@ -138,8 +138,12 @@ def test_any_other_long_password_is_taken_whatever_its_characters(password: str)
 
 def test_lead_may_everything_and_the_others_what_the_design_says() -> None:
     assert ROLES[Role.lead] == set(Permission)
-    assert ROLES[Role.moderator] == {Permission.own_account, Permission.label, Permission.search}
-    assert ROLES[Role.analyst] == {Permission.own_account, Permission.look, Permission.search}
+    assert ROLES[Role.moderator] == {
+        Permission.own_account, Permission.label, Permission.search, Permission.read_guidelines,
+    }  # fmt: skip
+    assert ROLES[Role.analyst] == {
+        Permission.own_account, Permission.look, Permission.search, Permission.read_guidelines,
+    }  # fmt: skip
     with pytest.raises(NotAllowed, match="ask a lead"):
         require(Actor(1, "mo", Role.moderator), Permission.promote)
 

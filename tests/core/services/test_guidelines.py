@@ -160,11 +160,10 @@ def test_check_post_gives_nothing_away(engine: Engine, pool: MakePool, lead: Act
     pool(2)
     card = sync(engine, lead, want=1).cards[0]
     sync(engine, lead, decide(card, Label.violation))
-    guidelines.add_example(engine, lead, card.lease.post_id, now=NOW)
     checks.make_check(engine, lead, card.lease.post_id, text_id=card.text_id, label=Label.violation, now=NOW)
-    assert guidelines.read_guidelines(engine, moderator).examples == ()
     with pytest.raises(Conflict, match="check post"):
         guidelines.add_example(engine, lead, card.lease.post_id, now=NOW)
+    assert guidelines.read_guidelines(engine, moderator).examples == ()
 
 
 def test_example_that_is_added_again_gets_the_new_note_and_is_removed_once(
