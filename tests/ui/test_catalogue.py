@@ -31,7 +31,7 @@ SHOWN_BY_NAME = {"help", "label", "placeholder", "text", "title", "caption", "de
 PROGRAMMERS = {"RuntimeError", "AssertionError", "ValueError", "TypeError", "NotImplementedError"}
 WORDS = re.compile(r"[A-Za-z]{2,}")
 # Formats of dates, kinds of documents and headers, places of charts' fields, names that Streamlit's fields go by.
-NO_WORDS = re.compile(r"pid \{\}$|YYYY|text/|attachment;|[a-z()]+:[A-Z]$|img-src|views/\w+\.py$| autofocus$")
+NO_WORDS = re.compile(r"macro-F1$|pid \{\}$|YYYY|text/|attachment;|[a-z()]+:[A-Z]$|img-src|views/\w+\.py$| autofocus$")
 SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:]? [A-Za-z{(]|[A-Za-z]{2,} $|^ [A-Za-z]{2,}")
 
 # file: {literal: why it is no sentence for the catalogues}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -130,7 +132,7 @@ def show_comparison(found: models.Comparison) -> None:
                 found.judged,
             ).format(count=f"{found.judged:,}")
         )
-    numbers = {name: "{:.3f}" for name in columns_of(found)} | {_("difference"): "{:+.3f}"}
+    numbers: dict[Any, Any] = {name: "{:.3f}" for name in columns_of(found)} | {_("difference"): "{:+.3f}"}
     st.dataframe(comparison_table(found).style.format(numbers, na_rep="–"), width="content")
     if found.active is None:
         st.write(_("No version is active yet, so there is nothing to compare with."))
