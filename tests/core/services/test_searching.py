@@ -96,8 +96,14 @@ def test_pages_hold_each_post_once(engine: Engine, bring: Bring) -> None:
     assert len(seen) == 23
 
 
-def test_conditions_narrow_what_is_found(engine: Engine, bring: Bring, moderator: Actor, lead: Actor) -> None:
+@pytest.mark.parametrize("few", [0, search.FEW], ids=["newest first until enough", "from the rarest"])
+def test_conditions_narrow_what_is_found(
+    engine: Engine, bring: Bring, moderator: Actor, lead: Actor, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(search, "FEW", few)
     bring(*TEXTS)
+    assert pids(engine, text="微信", author="au1") == ["3", "1"]
+    assert pids(engine, text="微信", hit_word="word1") == ["1"]
     annotation.decide_post(engine, OPERATOR, user_name="mo", post_id=1, label=Label.violation, now=NOW)
     annotation.decide_post(engine, OPERATOR, user_name="lea", post_id=2, label=Label.normal, now=NOW)
     assert pids(engine, is_decided=True) == ["2", "1"]
