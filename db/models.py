@@ -56,8 +56,9 @@ def baseline_of(conn: Connection, version_id: int) -> ModelVersion | None:
 
 
 def list_versions(conn: Connection) -> list[ModelVersion]:
-    """Newest first."""
-    return [_to_version(row) for row in conn.execute(select(model_version).order_by(model_version.c.id.desc()))]
+    """Newest first, each before its baseline."""
+    newest = func.coalesce(model_version.c.baseline_of, model_version.c.id).desc()
+    return [_to_version(row) for row in conn.execute(select(model_version).order_by(newest, model_version.c.id))]
 
 
 def require_version(conn: Connection, name: str) -> ModelVersion:

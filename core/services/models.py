@@ -61,7 +61,7 @@ class Comparison:
 
 
 def list_versions(engine: Engine, actor: Actor) -> list[VersionRow]:
-    """Newest first."""
+    """Newest first, each before its baseline."""
     require(actor, Permission.look)
     with read(engine) as conn:
         active = models.active_version(conn)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
@@ -132,8 +130,10 @@ def show_comparison(found: models.Comparison) -> None:
                 found.judged,
             ).format(count=f"{found.judged:,}")
         )
-    numbers: dict[Any, Any] = {name: "{:.3f}" for name in columns_of(found)} | {_("difference"): "{:+.3f}"}
-    st.dataframe(comparison_table(found).style.format(numbers, na_rep="–"), width="content")
+    table = comparison_table(found).style.format("{:.3f}", na_rep="–", subset=list(columns_of(found)))
+    if found.gaps:
+        table = table.format("{:+.3f}", na_rep="–", subset=[_("difference")])
+    st.dataframe(table, width="content")
     if found.active is None:
         st.write(_("No version is active yet, so there is nothing to compare with."))
     elif found.active.id == found.candidate.id:

@@ -152,9 +152,11 @@ def test_baseline_stands_beside_its_version_and_may_be_the_better_one(
     assert found.baseline is not None
     assert found.baseline.is_baseline
     assert found.baseline_gaps["macro_f1"].verdict is Verdict.better
+    add_version(engine, "v2", text_ids, truth)
+    assert [row.version.name for row in models.list_versions(engine, OPERATOR)] == ["v2", "v1", "v1-tfidf"]
     models.promote(engine, OPERATOR, "v1-tfidf", now=utc_now())
     with read(engine) as conn:
-        assert model_rows.next_version_name(conn) == "v2"
+        assert model_rows.next_version_name(conn) == "v3"
 
 
 def test_baseline_that_has_not_scored_all_texts_is_left_out_rather_than_compared_on_others(
