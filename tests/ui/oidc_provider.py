@@ -31,18 +31,23 @@ class Provider:
     claims: dict[str, Any] = field(default_factory=dict)
     published: dict[str, Any] = field(default_factory=dict)
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "k1"}))
+    userinfo: dict[str, Any] = field(default_factory=dict)  # published at an endpoint of its own where there is any
     signs_with: RSAKey | None = None
     asked: list[str] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def metadata(self) -> dict[str, Any]:
-        return {
-            "issuer": self.issuer,
-            "authorization_endpoint": f"{self.issuer}/authorize",
-            "token_endpoint": f"{self.issuer}/token",
-            "jwks_uri": f"{self.issuer}/keys",
-            "id_token_signing_alg_values_supported": ["RS256"],
-        } | self.published
+        return (
+            {
+                "issuer": self.issuer,
+                "authorization_endpoint": f"{self.issuer}/authorize",
+                "token_endpoint": f"{self.issuer}/token",
+                "jwks_uri": f"{self.issuer}/keys",
+                "id_token_signing_alg_values_supported": ["RS256"],
+            }
+            | ({"userinfo_endpoint": f"{self.issuer}/userinfo"} if self.userinfo else {})
+            | self.published
+        )
 
     def authorize(self, query: dict[str, str]) -> str:
         """Where to send the browser back to."""
@@ -86,6 +91,8 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, self.provider.metadata())
         elif parts.path == "/keys":
             self._answer(200, self.provider.keys())
+        elif parts.path == "/userinfo" and self.headers.get("Authorization") == "Bearer opaque":
+            self._answer(200, self.provider.userinfo)
         elif parts.path == "/authorize":
             self.send_response(302)
             self.send_header("Location", self.provider.authorize(query))

@@ -203,6 +203,21 @@ def test_provider_that_says_no_address_lets_nobody_in(client: TestClient, engine
     assert nobody_came_in(client, engine)
 
 
+def test_address_may_stand_beside_the_token_but_only_for_the_same_person(
+    client: TestClient, engine: Engine, provider: Provider
+) -> None:
+    invite(engine)
+    provider.person = {"sub": "person-1"}
+    provider.userinfo = {"sub": "person-2", "email": EMAIL, "email_verified": True}
+    assert "did not work" in said(sign_in(client))
+    provider.userinfo = {"sub": "person-1", "email": EMAIL, "email_verified": False}
+    assert "has not verified" in said(sign_in(client))
+    assert nobody_came_in(client, engine)
+    provider.userinfo["email_verified"] = True
+    assert sign_in(client).status_code == 303
+    assert client.get("/").text == "mo.li moderator"
+
+
 def test_invitation_of_an_address_ends_after_thirty_days_or_when_it_is_withdrawn(
     client: TestClient, engine: Engine
 ) -> None:
