@@ -44,7 +44,7 @@ def test_lead_finds_posts_by_two_characters_decides_them_together_and_undoes_it(
     box = table.locator("canvas").first.bounding_box()
     assert box
     page.mouse.click(box["x"] + 12, box["y"] + 16)  # the box in the header chooses all
-    expect(page.get_by_text("6 posts chosen.")).to_be_visible()
+    expect(page.get_by_text("Chosen: 6 posts.")).to_be_visible()
     page.get_by_role("button", name="All violation 违规").click()
     expect(page.get_by_text("6 posts decided as violation.")).to_be_visible()
     assert decided(served) == ["violation"] * 6
