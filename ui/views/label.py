@@ -10,6 +10,7 @@ from core.wording import _
 from ui.components import component
 from ui.label_words import card_words, guidelines_words
 from ui.page import errors_as_sentences, open_page
+from ui.words import rule_in_words
 
 REASONS = {
     Reason.uncertain: _("Shown because the model is unsure"),
@@ -35,7 +36,10 @@ with errors_as_sentences():
             "want": policy.prefetch,
             "has_posts": has_posts(page.engine),
             "labels": [{"name": label.name, "chinese": label.chinese} for label in Label],
-            "rules": [{"key": rule.key, "english": rule.english, "chinese": rule.chinese} for rule in policy.rules],
+            "rules": [
+                {"key": rule.key, "words": rule_in_words(rule), "english": rule.english, "chinese": rule.chinese}
+                for rule in policy.rules
+            ],
             "words": card_words(),
             "guidelines_words": guidelines_words(),
             "reasons": {reason.value: words for reason, words in REASONS.items()},

@@ -30,9 +30,11 @@ const SNOOZE_MS = 10 * 60_000;
 const ODD = /[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/u; // invisible characters and those that turn the text round
 
 const desks = new Map(); // args.key -> Desk
+let told = {}; // what the page says, by a short name, in the language of who looks at it
 
 export default function (args) {
   const { parentElement, data, key } = args;
+  told = data.words;
   const root = parentElement.querySelector(".desk");
   let desk = desks.get(key);
   if (!desk || desk.root !== root || desk.data.user !== data.user) {
@@ -145,26 +147,27 @@ class Desk {
       ...this.data.labels.map((label, index) => {
         const button = element("button", label.name, { type: "button" });
         button.append(element("kbd", "", {}, String(index + 1)), element("span", "shape", {}, SHAPES[label.name]));
-        button.append(element("span", "", {}, label.name), element("span", "", { lang: "zh" }, label.chinese));
+        button.append(element("span", "", {}, told[label.name]));
+        if (told[label.name] !== label.chinese) button.append(element("span", "", { lang: "zh" }, label.chinese));
         button.onmousedown = (event) => event.preventDefault(); // focused, it would be given again by Space and Enter
         button.onclick = () => this.answer(label.name);
         return button;
       }),
     );
     const actions = [
-      ["0", "later", () => this.skip("later")],
-      ["O", "others", () => this.skip("not_me")],
-      ["X", "cannot judge", () => this.skip("cannot_judge")],
-      ["F", "flag", () => this.toggleFlag()],
-      ["N", "note", () => this.write("note")],
-      ["U", "undo", () => this.undo()],
-      ["M", "model", () => this.toggleModel()],
-      ["H", "original", () => this.toggleOriginal()],
-      ["Q", "quotes", () => this.toggleQuotes()],
+      ["0", "later", () => this.skip("later"), words.later],
+      ["O", "others", () => this.skip("not_me"), words.to_others],
+      ["X", "cannot judge", () => this.skip("cannot_judge"), words.cannot_judge],
+      ["F", "flag", () => this.toggleFlag(), words.flag],
+      ["N", "note", () => this.write("note"), words.note],
+      ["U", "undo", () => this.undo(), words.undo],
+      ["M", "model", () => this.toggleModel(), words.model],
+      ["H", "original", () => this.toggleOriginal(), words.original],
+      ["Q", "quotes", () => this.toggleQuotes(), words.quotes],
       ["T", "siblings", () => this.siblings.toggle(), words.siblings],
       ["L", "forum", () => this.openForum(), words.forum],
       ["G", "guidelines", () => this.guidelines.toggle(), words.guidelines],
-      ["?", "help", () => this.toggleHelp()],
+      ["?", "help", () => this.toggleHelp(), words.help],
     ];
     tools.replaceChildren(
       ...actions.map(([key, name, act, shown = name]) => {
@@ -175,25 +178,25 @@ class Desk {
       }),
     );
     const keys = [
-      ["1 2 3", this.data.labels.map((label) => `${label.name} ${label.chinese}`).join(", ")],
-      ["0 or S", "later: the post comes back to you after all others"],
-      ["O", "others: somebody else is to decide it, not you"],
-      ["X", "cannot be judged: the lead gets it"],
-      ["U or Backspace", "undo the last decision or skip"],
-      [RULE_KEYS.slice(0, this.data.rules.length).join(" "), "the rule that the post breaks; 2 or 3 then decides with it"],
-      ["N", "write a note on the decision"],
-      ["F", "flag the post for the lead, or take the flag back; it is decided all the same"],
-      ["M", "the model's view of the post (recorded with the decision)"],
-      ["A", "the near-copies of the post and how they differ; while they are open, 1 2 3 decide them along"],
-      ["H", "the post as it came, with its markup"],
-      ["Q", "open or fold the quotations; a click opens one"],
+      ["1 2 3", this.data.labels.map((label) => words[label.name]).join(", ")],
+      ["0 S", words.key_later],
+      ["O", words.key_others],
+      ["X", words.key_cannot],
+      ["U Backspace", words.key_undo],
+      [RULE_KEYS.slice(0, this.data.rules.length).join(" "), words.key_rule],
+      ["N", words.key_note],
+      ["F", words.key_flag],
+      ["M", words.key_model],
+      ["A", words.key_copies],
+      ["H", words.key_original],
+      ["Q", words.key_quotes],
       ["T", words.key_siblings],
       ["L", words.key_forum],
       ["G", words.key_guidelines],
       ["Z", words.key_zoom],
       ["D", words.key_dark],
-      ["?", "this help"],
-      ["Esc", "close help or near-copies, or leave a correction"],
+      ["?", words.key_help],
+      ["Esc", words.key_escape],
     ];
     this.$(".help table").replaceChildren(
       ...keys.map(([key, what]) => {
@@ -221,7 +224,7 @@ class Desk {
       ...this.data.rules.map((rule, index) => {
         const button = element("button", "", { type: "button", "data-rule": rule.key, "aria-pressed": "false" });
         if (index < RULE_KEYS.length) button.append(element("kbd", "", {}, RULE_KEYS[index]), " ");
-        button.append(element("span", "", { lang: "zh", title: rule.english }, rule.chinese || rule.english));
+        button.append(element("span", "", { title: rule.english }, rule.words));
         button.onmousedown = (event) => event.preventDefault();
         button.onclick = () => this.toggleRule(rule.key);
         return button;
@@ -319,7 +322,7 @@ class Desk {
   warnOfHaste(seconds) {
     this.fastRun = seconds < FAST_S ? this.fastRun + 1 : 0;
     if (this.fastRun < FAST_RUN || !this.$(".notice").hidden) return;
-    this.say(`${this.fastRun} decisions in a row took less than a second each. Take the time to read.`);
+    this.say(fill(told.fast, { count: this.fastRun }));
   }
 
   skip(kind) {
@@ -340,7 +343,7 @@ class Desk {
     if (!this.ready()) return;
     this.writing = what;
     const form = this.$("form.writing");
-    form.querySelector("label").textContent = what === "flag" ? "For the lead: what is it? Enter flags, Esc leaves." : "Note on the decision. Enter keeps it, Esc leaves.";
+    form.querySelector("label").textContent = what === "flag" ? told.write_flag : told.write_note;
     form.querySelector("input").value = what === "flag" ? "" : this.note;
     form.hidden = false;
     form.querySelector("input").focus();
@@ -385,7 +388,7 @@ class Desk {
     const lease = this.history.pop();
     const decision = this.recent[0]?.decision_id;
     if (lease === undefined && decision === undefined) {
-      this.say("There is nothing to undo.");
+      this.say(told.nothing_to_undo);
       return;
     }
     if (lease === undefined) {
@@ -418,7 +421,7 @@ class Desk {
     const card = this.cards[0];
     if (card && this.shown === card.lease_id && this.paintedAt !== null && !this.isUndoing()) return card;
     this.dropped += 1;
-    this.say(`${plural(this.dropped, "press")} came before the post was on the screen and counted for nothing.`);
+    this.say(counted("dropped", this.dropped));
     return null;
   }
 
@@ -506,12 +509,12 @@ class Desk {
 
   async explain(response) {
     const waiting = this.unsaved.presses.length;
-    const kept = waiting ? ` ${plural(waiting, "press")} not saved yet: kept in this browser until ${waiting === 1 ? "it is" : "they are"}.` : "";
-    if (response === null) this.say(`No connection to Tiebreak; trying again.${kept}`);
-    else if (response.status === 401) this.say(`You are signed out.${kept}`, "Sign in", "/signin?next=%2Flabel");
+    const kept = waiting ? ` ${counted("kept", waiting)}` : "";
+    if (response === null) this.say(told.offline + kept);
+    else if (response.status === 401) this.say(told.signed_out + kept, told.sign_in, "/signin?next=%2Flabel");
     else {
       const answer = await response.json().catch(() => ({}));
-      this.say((answer.error ?? `Tiebreak answered ${response.status}.`) + kept, "Reload", "");
+      this.say((answer.error ?? fill(told.answered, { status: response.status })) + kept, told.reload, "");
     }
     this.drawCounts();
   }
@@ -522,8 +525,8 @@ class Desk {
     const refused = answer.refused.map((refusal) => {
       const press = this.unsaved.find(refusal.press_id);
       this.unsaved.remove(refusal.press_id);
-      const what = press?.label ? `${press.label} for post ${press.post_id}` : press?.kind ?? "press";
-      return `Not taken: ${what}. ${refusal.reason}`;
+      if (!press?.label) return fill(told.not_taken, { reason: refusal.reason });
+      return fill(told.not_taken_label, { label: told[press.label], post: press.post_id, reason: refusal.reason });
     });
     if (refused.length) {
       this.say(refused.join("\n"));
@@ -649,8 +652,8 @@ class Desk {
   drawNoted() {
     const flag = this.shown === null ? null : this.cards[0]?.flag ?? null;
     const parts = [];
-    if (flag !== null) parts.push(flag ? `Flagged for the lead: ${visible(flag)}` : "Flagged for the lead.");
-    if (this.note) parts.push(`Note: ${visible(this.note)}`);
+    if (flag !== null) parts.push(flag ? fill(told.flagged_why, { note: visible(flag) }) : told.flagged);
+    if (this.note) parts.push(fill(told.noted, { note: visible(this.note) }));
     const line = this.$(".noted");
     line.hidden = !parts.length;
     line.querySelector("span").textContent = parts.join(" · ");
@@ -664,14 +667,14 @@ class Desk {
     this.$(".reason").textContent = "";
     this.$(".facts").textContent = "";
     this.$(".text").textContent = this.isUndoing()
-      ? "Bringing the post back …"
+      ? told.bringing_back
       : !this.answered
-        ? "Fetching posts …"
+        ? told.fetching
         : this.left
-          ? "The posts that are left are in other people's hands. New ones appear here by themselves."
+          ? told.in_other_hands
           : this.data.has_posts || this.recent.length
-            ? "The queue is empty: every post is decided. New imports appear here by themselves."
-            : "There are no posts yet; a lead imports them on the Import page. They appear here by themselves.";
+            ? told.queue_empty
+            : told.no_posts;
   }
 
   drawBeside() {
@@ -686,25 +689,25 @@ class Desk {
     this.$(".today dd").textContent = this.today?.toLocaleString("en") ?? "–";
     this.$(".left dd").textContent = this.left?.toLocaleString("en") ?? "–";
     const hasModel = Boolean(this.cards[0]?.model);
-    this.$(".tool-model").title = hasModel ? "" : "no view of the model on this post";
+    this.$(".tool-model").title = hasModel ? "" : told.no_view;
   }
 
   drawRecent() {
     this.$(".recent").replaceChildren(...this.recent.map((made) => this.drawMade(made)));
     this.$("aside .hint").textContent = this.correcting
-      ? "1, 2 or 3 corrects the chosen one; Esc leaves it."
+      ? told.correcting
       : this.recent.length
-        ? "Click one to correct it."
-        : "None yet.";
+        ? told.click_one
+        : told.none_yet;
   }
 
   drawMade(made) {
     const isChosen = this.correcting?.decision_id === made.decision_id;
     const entry = element("li", `${made.label}${isChosen ? " chosen" : ""}`);
-    const row = element("button", "row", { type: "button", title: made.label });
+    const row = element("button", "row", { type: "button", title: told[made.label] });
     row.append(element("span", "shape", {}, SHAPES[made.label]), element("span", "", {}, visible(made.text)));
     if (made.copies) {
-      const more = element("span", "more", { title: `and ${nearCopies(made.copies)}` }, `+${made.copies.toLocaleString("en")}`);
+      const more = element("span", "more", { title: counted("and_copies", made.copies) }, `+${made.copies.toLocaleString("en")}`);
       row.append(more);
     }
     row.onclick = () => {
@@ -713,9 +716,9 @@ class Desk {
     };
     entry.append(row);
     const model = this.models.get(made.post_id);
-    const why = [this.data.rules.find((rule) => rule.key === made.rule)?.chinese ?? made.rule, made.note && visible(made.note)];
+    const why = [this.data.rules.find((rule) => rule.key === made.rule)?.words ?? made.rule, made.note && visible(made.note)];
     if (why.some(Boolean)) entry.append(element("div", "said", {}, why.filter(Boolean).join(" · ")));
-    if (model) entry.append(element("div", "said", {}, `model: ${model.label} ${percent(model.probabilities[model.label])}`));
+    if (model) entry.append(element("div", "said", {}, fill(told.model_says, { label: told[model.label], share: percent(model.probabilities[model.label]) })));
     if (isChosen) entry.append(this.drawFix());
     return entry;
   }
@@ -723,7 +726,7 @@ class Desk {
   drawFix() {
     const fix = element("div", "fix");
     for (const label of this.data.labels) {
-      const button = element("button", label.name, { type: "button" }, `${SHAPES[label.name]} ${label.name}`);
+      const button = element("button", label.name, { type: "button" }, `${SHAPES[label.name]} ${told[label.name]}`);
       button.onclick = () => this.correct(label.name);
       fix.append(button);
     }
@@ -737,7 +740,7 @@ class Desk {
     section.hidden = !section.hidden;
     if (section.hidden) return;
     if (!card.model) {
-      const why = card.blind ? "This post is judged without the model's view." : "No model has scored this post yet.";
+      const why = card.blind ? told.blind : told.unscored;
       section.replaceChildren(element("p", "hint", {}, why));
       return;
     }
@@ -761,7 +764,7 @@ class Desk {
       const track = element("span", "");
       track.append(fill);
       fill.style.display = "block";
-      bar.append(element("span", "", {}, name), track, element("b", "", {}, percent(share)));
+      bar.append(element("span", "", {}, told[name]), track, element("b", "", {}, percent(share)));
       return bar;
     });
     section.replaceChildren(element("h3", "", {}, `Model ${card.model.version}`), ...bars);
@@ -822,7 +825,7 @@ class NearCopies {
 
   open() {
     if (!this.card.copies) {
-      this.desk.say("This post has no undecided near-copies.");
+      this.desk.say(told.no_copies);
       return;
     }
     this.desk.siblings.close();
@@ -846,9 +849,9 @@ class NearCopies {
     const count = this.desk.isUndoing() ? 0 : this.card?.copies ?? 0;
     const line = this.desk.$(".copies");
     line.hidden = !count;
-    line.querySelector("span").textContent = `and ${nearCopies(count)}`;
+    line.querySelector("span").textContent = counted("and_copies", count);
     const button = line.querySelector("button");
-    button.querySelector("span").textContent = this.isOpen ? "leave" : "compare";
+    button.querySelector("span").textContent = this.isOpen ? told.leave : told.compare;
     button.setAttribute("aria-expanded", String(this.isOpen));
     button.onmousedown = (event) => event.preventDefault();
     button.onclick = () => this.toggle();
@@ -857,7 +860,7 @@ class NearCopies {
   /** Whether a press counts: not while what it would decide along is still to be seen. */
   isReady() {
     if (!this.isOpen || this.paintedAt !== null) return true;
-    this.desk.say("The near-copies were not on the screen yet, so the press counted for nothing.");
+    this.desk.say(told.copies_not_seen);
     return false;
   }
 
@@ -868,7 +871,7 @@ class NearCopies {
 
   async load() {
     const turn = this.begin();
-    this.show([element("p", "hint", {}, "Fetching near-copies …")], turn);
+    this.show([element("p", "hint", {}, told.fetching_copies)], turn);
     const { answer, error } = await askServer(`${FAMILY_URL}?post_id=${this.card.post_id}`);
     if (turn !== this.asked) return;
     this.preview = answer;
@@ -904,22 +907,24 @@ class NearCopies {
 
   drawError(error) {
     return [
-      element("p", "now", { role: "alert" }, `The near-copies could not be fetched. ${error}`),
-      element("p", "hint", {}, "1, 2 or 3 decides this post alone; A or Esc leaves, and A again tries once more."),
+      element("p", "now", { role: "alert" }, fill(told.copies_failed, { error })),
+      element("p", "hint", {}, told.decides_alone),
     ];
   }
 
   drawAlone() {
-    return element("p", "now", {}, "No undecided near-copy is left: 1, 2 or 3 decides this post alone.");
+    return element("p", "now", {}, told.no_copy_left);
   }
 
   drawPreview() {
     const { total, telling, copies } = this.preview;
-    const parts = [element("p", "now", {}, `1, 2 or 3 now decides this post and ${nearCopies(total)}; A or Esc leaves.`)];
+    const parts = [element("p", "now", {}, counted("decides_copies", total))];
     if (telling) parts.push(this.drawTelling());
-    const seen = copies.length < total ? `The first ${copies.length} of ${total.toLocaleString("en")}. ` : "";
-    const legend = element("p", "hint", {}, `${seen}Beside the post above, each has `);
-    legend.append(element("span", "new", {}, "more"), " or ", element("span", "gone", {}, "less"), ".");
+    const legend = element("p", "hint", {}, `${told.legend} `);
+    legend.append(element("span", "new", {}, told.legend_more), " ", element("span", "gone", {}, told.legend_less));
+    if (copies.length < total) {
+      legend.append(` ${fill(told.first_of, { count: copies.length, total: total.toLocaleString("en") })}`);
+    }
     const list = element("ol", "", { lang: "zh" });
     list.append(...copies.map((copy) => this.drawCopy(copy)));
     return [...parts, legend, list];
@@ -928,13 +933,12 @@ class NearCopies {
   drawTelling() {
     const { telling, copies } = this.preview;
     const tokens = [...new Set(copies.flatMap((copy) => copy.telling))];
-    const verb = telling === 1 ? "In 1 copy" : `In ${telling.toLocaleString("en")} copies`;
-    const line = element("p", "telling", {}, `${verb} numbers, links or names differ: `);
+    const line = element("p", "telling", {}, `${counted("telling", telling)} `);
     tokens.slice(0, TOKENS_NAMED).forEach((token, index) => {
       line.append(index ? " " : "", element("code", "", {}, visible(token)));
     });
     const more = tokens.length - TOKENS_NAMED;
-    if (more > 0) line.append(` and ${more.toLocaleString("en")} more below`);
+    if (more > 0) line.append(` ${fill(told.more_below, { count: more.toLocaleString("en") })}`);
     return line;
   }
 
@@ -947,25 +951,25 @@ class NearCopies {
       part.append(...withOddMarks(piece.text));
       text.append(part);
     }
-    const split = element("button", "", { type: "button" }, "split off");
+    const split = element("button", "", { type: "button" }, told.split);
     split.onclick = () => this.split(copy, split);
     split.onblur = () => this.calm(split);
-    const facts = [copy.pid ? `post ${copy.pid}` : `post #${copy.post_id}`];
-    if (copy.telling.length) facts.push(`differs in ${copy.telling.map(visible).join(", ")}`);
-    entry.append(text, element("small", "", { lang: "en" }, facts.join(" · ")), split);
+    const facts = [fill(told.post, { number: copy.pid ?? `#${copy.post_id}` })];
+    if (copy.telling.length) facts.push(fill(told.differs, { what: copy.telling.map(visible).join(", ") }));
+    entry.append(text, element("small", "", { lang: document.documentElement.lang }, facts.join(" · ")), split);
     return entry;
   }
 
   calm(button) {
     button.classList.remove("sure");
-    button.textContent = "split off";
+    button.textContent = told.split;
     delete button.dataset.since;
   }
 
   async split(copy, button) {
     if (button.dataset.since === undefined) {
       button.classList.add("sure");
-      button.textContent = "split off for good?";
+      button.textContent = told.split_sure;
       button.dataset.since = String(performance.now());
       return;
     }
@@ -978,7 +982,7 @@ class NearCopies {
       body: JSON.stringify({ post_id: copy.post_id }),
     });
     if (turn !== this.asked) return;
-    if (error) this.desk.say(`Not split off: ${error}`);
+    if (error) this.desk.say(fill(told.not_split, { error }));
     await this.load();
     if (this.isOpen) this.panel.focus({ preventScroll: true });
   }
@@ -990,7 +994,7 @@ class NearCopies {
     this.decided = null;
     const made = desk.recent.find((found) => found.lease_id === decided);
     if (made?.copies && desk.history.at(-1) === decided && !desk.isRefusal) {
-      desk.say(`${(made.copies + 1).toLocaleString("en")} posts decided as ${made.label}; U undoes all.`);
+      desk.say(fill(told.decided_all, { count: (made.copies + 1).toLocaleString("en"), label: told[made.label] }));
     }
   }
 }
@@ -1399,7 +1403,7 @@ function drawQuote(text, hits) {
   const words = element("span", "hidden-hits");
   words.append(...[...new Set(hidden)].map((word) => element("mark", "", {}, word)));
   const line = element("span", "line");
-  line.append(element("span", "", {}, "quotation"), beginning, words);
+  line.append(element("span", "", {}, told.quotation), beginning, words);
   summary.append(line);
   const whole = element("blockquote", "");
   whole.append(...marked(text, hits));
@@ -1454,7 +1458,7 @@ function marked(text, hits) {
 function withOddMarks(text) {
   return text.split(new RegExp(`(${ODD.source})`, "u")).filter(Boolean).map((part) =>
     ODD.test(part) && part.length === 1
-      ? element("span", "odd", { title: "invisible character" }, codePoint(part))
+      ? element("span", "odd", { title: told.invisible }, codePoint(part))
       : document.createTextNode(part),
   );
 }
@@ -1486,9 +1490,9 @@ async function askServer(url, options = {}) {
     const response = await fetch(url, { credentials: "same-origin", signal: AbortSignal.timeout(GIVE_UP_MS), ...options });
     const answer = await response.json().catch(() => ({}));
     if (response.ok) return { answer, error: null };
-    return { answer: null, error: response.status === 401 ? "You are signed out." : answer.error ?? `Tiebreak answered ${response.status}.` };
+    return { answer: null, error: response.status === 401 ? told.signed_out : answer.error ?? fill(told.answered, { status: response.status }) };
   } catch {
-    return { answer: null, error: "No connection to Tiebreak." };
+    return { answer: null, error: told.no_connection };
   }
 }
 
@@ -1500,12 +1504,10 @@ function percent(share) {
   return `${(share * 100).toFixed(0)} %`;
 }
 
-function plural(count, word) {
-  return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : word.endsWith("s") ? "es" : "s"}`;
-}
-
-function nearCopies(count) {
-  return `${count.toLocaleString("en")} near-${count === 1 ? "copy" : "copies"}`;
+/** The sentence of that name for the count: NAME_one, where one is said otherwise, or NAME. */
+function counted(name, count) {
+  const sentence = (count === 1 && told[`${name}_one`]) || told[name];
+  return fill(sentence, { count: count.toLocaleString("en") });
 }
 
 function isDark(colour) {
