@@ -173,8 +173,25 @@ def families_in_queue(conn: Connection, post_ids: Sequence[int]) -> set[int]:
     return set(conn.execute(query).scalars())
 
 
-def family_of(conn: Connection, text_id: int) -> int | None:
-    return conn.execute(select(family_place.c.representative_id).where(family_place.c.text_id == text_id)).scalar()
+def families_left(conn: Connection, family_ids: Iterable[int]) -> list[int]:
+    """Those of these families that there still are."""
+    own = family_place.c.representative_id
+    query = select(own).distinct().where(own.in_(each_of(list(family_ids))))
+    return list(conn.execute(query.order_by(own)).scalars())
+
+
+def texts_among_others(conn: Connection, text_ids: Sequence[int]) -> list[int]:
+    """Those of these texts that are not alone in their family."""
+    other = family_place.alias("other")
+    shared = exists().where(
+        other.c.representative_id == family_place.c.representative_id, other.c.text_id != family_place.c.text_id
+    )
+    query = select(family_place.c.text_id).where(family_place.c.text_id.in_(each_of(text_ids)), shared)
+    return list(conn.execute(query.order_by(family_place.c.text_id)).scalars())
+
+
+def family_of(conn: Connection, text_id: int) -> int:
+    return conn.execute(select(family_place.c.representative_id).where(family_place.c.text_id == text_id)).scalar_one()
 
 
 def change_notes(conn: Connection, change: Callable[[str], str]) -> int:

@@ -191,9 +191,8 @@ def _forget(conn: Connection, actor: Actor, target: Target, *, now: datetime) ->
     gone = forgetting.unused_texts(conn, bodies)
     moved = _leave_families(conn, gone)
     texts.remove(conn, gone)
-    for family in {moved.get(family, family) for family in in_queue}:
-        if forgetting.family_of(conn, family) is not None:
-            keep_in_queue(conn, family)
+    for family in forgetting.families_left(conn, {moved.get(family, family) for family in in_queue}):
+        keep_in_queue(conn, family)
     named = _Named(target, pids, [bodies[text_id] for text_id in gone])
     counts = Counts(
         **counted,
@@ -210,14 +209,12 @@ def _forget(conn: Connection, actor: Actor, target: Target, *, now: datetime) ->
 def _leave_families(conn: Connection, gone: list[int]) -> dict[int, int]:
     """Take texts out of their families; where one led its family, the next takes its part. Returns new by old."""
     moved: dict[int, int] = {}
-    for text_id in gone:
+    for text_id in forgetting.texts_among_others(conn, gone):
         family = forgetting.family_of(conn, text_id)
-        if family is None:
-            continue
         left = families.split_off(conn, text_id, family=family)
         if left is not None and left != family:
             moved = {old: left if new == family else new for old, new in moved.items()} | {family: left}
-    for leader in {new for new in moved.values() if new not in set(gone)}:
+    for leader in set(moved.values()) - set(gone):
         take_in_from_now_on(conn, leader)
     return moved
 
