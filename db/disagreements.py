@@ -40,9 +40,13 @@ class Disagreement:
 
 def _disagreeing() -> Select[int]:
     """Ids of the posts. Suggestions and decisions on earlier texts are no voices."""
+    said = decision.alias("said")
+    # What was ever said differently: most posts were not, and need no closer look at what of it stands.
+    maybe = select(said.c.post_id).group_by(said.c.post_id).having(func.min(said.c.label) != func.max(said.c.label))
     return (
         select(decision.c.post_id)
         .join_from(decision, post, decision.c.post_id == post.c.id)
+        .where(decision.c.post_id.in_(maybe))
         .where(decides(), decision.c.text_id == post.c.text_id, is_visible())
         .group_by(decision.c.post_id)
         .having(func.min(decision.c.label) != func.max(decision.c.label))
@@ -72,6 +76,13 @@ def contradicting_families(conn: Connection) -> list[tuple[int, list[int]]]:
     the caller, who reads them.
     """
     is_settled = cast(decision.c.settles, Integer)
+    said, place = decision.alias("said"), family_place.alias("place")
+    maybe = (  # in which anything was ever said differently of more than one post
+        select(place.c.representative_id)
+        .join_from(said, place, place.c.text_id == said.c.text_id)
+        .group_by(place.c.representative_id)
+        .having(func.min(said.c.label) != func.max(said.c.label), func.count(said.c.post_id.distinct()) > 1)
+    )
     decided = (
         select(
             family_place.c.representative_id.label("family"),
@@ -82,7 +93,8 @@ def contradicting_families(conn: Connection) -> list[tuple[int, list[int]]]:
         )
         .join_from(decision, post, decision.c.post_id == post.c.id)
         .join(family_place, family_place.c.text_id == post.c.text_id)
-        .where(decides(), decision.c.text_id == post.c.text_id, is_visible())
+        .where(family_place.c.representative_id.in_(maybe))
+        .where(decides(), decision.c.text_id == post.c.text_id, is_visible(in_order=True))
         .group_by(family_place.c.representative_id, decision.c.post_id)
         .cte("decided")
     )

@@ -103,6 +103,27 @@ def decisions_by_day(conn: Connection, starts: Sequence[datetime]) -> dict[int, 
     return {source_id: tuple(counted) for source_id, *counted in conn.execute(query)}
 
 
+def agreements_with_others(conn: Connection) -> dict[int, Agreement]:
+    """Of every source that has said something of a post of which another has too; see `agreement_with_others`."""
+    said, other, later = decision.alias("said"), decision.alias("other"), decision.alias("later_other")
+    # Most posts are judged by one source: only of the others has anything to be looked up.
+    shared = (
+        select(said.c.post_id).group_by(said.c.post_id).having(func.min(said.c.source_id) < func.max(said.c.source_id))
+    )
+    counts = other.c.label.is_not(None) & ~select(later.c.id).where(later.c.supersedes == other.c.id).exists()
+    query = (
+        select(decision.c.source_id, func.count(), func.sum(case((other.c.label == decision.c.label, 1), else_=0)))
+        .select_from(decision)
+        .join(other, (other.c.post_id == decision.c.post_id) & (other.c.text_id == decision.c.text_id))
+        .join(source, source.c.id == other.c.source_id)
+        .where(decision.c.post_id.in_(shared), decides(), decision.c.via_id.is_(None))
+        .where(other.c.source_id != decision.c.source_id, other.c.via_id.is_(None), ~other.c.is_check, counts)
+        .where(source.c.trust != "suggestion")
+        .group_by(decision.c.source_id)
+    )
+    return {source_id: Agreement(same, compared) for source_id, compared, same in conn.execute(query)}
+
+
 def flags_by_user(conn: Connection) -> dict[int, int]:
     query = select(flag.c.user_id, func.count()).group_by(flag.c.user_id)
     return {user_id: count for user_id, count in conn.execute(query)}

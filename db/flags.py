@@ -56,7 +56,9 @@ def flagged_by(conn: Connection, post_ids: Sequence[int], *, user_id: int) -> di
 
 
 def count_open(conn: Connection) -> int:
-    seen = select(func.count()).select_from(flag).join(post, post.c.id == flag.c.post_id).where(is_visible())
+    seen = (
+        select(func.count()).select_from(flag).join(post, post.c.id == flag.c.post_id).where(is_visible(in_order=True))
+    )
     return conn.execute(seen.where(flag.c.closed_at.is_(None))).scalar_one()
 
 
@@ -75,7 +77,7 @@ def list_flags(
         .join_from(flag, post, post.c.id == flag.c.post_id)
         .join(distinct_text, distinct_text.c.id == post.c.text_id)
         .join(user, user.c.id == flag.c.user_id)
-        .where(is_visible())
+        .where(is_visible(in_order=True))
         .order_by(flag.c.id if is_open else flag.c.id.desc())
         .limit(limit)
         .offset(offset)

@@ -180,8 +180,12 @@ def decisions_on_old_texts(conn: Connection, *, limit: int, after: int = 0) -> l
 
 def posts_on_old_texts(conn: Connection) -> list[int]:
     """Posts decided on another text than they have now, which no lead has settled since; those decided first first."""
+    said, its = decision.alias("said"), post.alias("its")
+    maybe = (
+        select(said.c.post_id).join_from(said, its, its.c.id == said.c.post_id).where(said.c.text_id != its.c.text_id)
+    )
     query = select(post.c.id).join_from(decision, post, decision.c.post_id == post.c.id)
-    query = query.where(_on_old_text(), ~_is_settled_anew())
+    query = query.where(decision.c.post_id.in_(maybe), _on_old_text(), ~_is_settled_anew())
     return list(conn.execute(query.group_by(post.c.id).order_by(func.min(decision.c.id))).scalars())
 
 

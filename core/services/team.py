@@ -86,6 +86,7 @@ def _people(conn: Connection, starts: Sequence[datetime]) -> Iterator[PersonFigu
     by_day = figures.decisions_by_day(conn, starts)
     passed = figures.passed_on_by_user(conn)
     flagged = figures.flags_by_user(conn)
+    agreements = figures.agreements_with_others(conn)
     for user in accounts.list_users(conn):
         source_id = sources.find_source(conn, kind=SourceKind.person, name=user.name) or 0
         in_all = figures.count_decisions(conn, source_id=source_id)
@@ -99,7 +100,7 @@ def _people(conn: Connection, starts: Sequence[datetime]) -> Iterator[PersonFigu
             in_all=in_all,
             pace=pace_of(figures.seconds_per_decision(conn, source_id=source_id)),
             checks=figures.agreement_with_checks(conn, source_id=source_id),
-            agreement=figures.agreement_with_others(conn, source_id=source_id),
+            agreement=agreements.get(source_id, Agreement(0, 0)),
             flags=flagged.get(user.id, 0),
             skips={kind: passed.get((user.id, kind), 0) for kind in SkipKind},
             last_at=figures.last_decision_at(conn, source_id=source_id),

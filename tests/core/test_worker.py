@@ -14,14 +14,27 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from core import worker
 from core.clock import utc_now
-from core.domain import LABEL_NAMES, Actor, Run, RunStatus
+from core.domain import LABEL_NAMES, Actor, Run, RunKind, RunStatus
 from core.errors import Conflict
 from core.services import annotation, looking, models, runs, scoring, training
 from core.services.launching import Supervisor, log_path
 from core.settings import Settings
+from db import models as versions
+from db import runs as run_rows
 from db.engine import read, write
-from db.tables import distinct_text, model_version, prediction, promotion, queue_entry, run_point, snapshot_decision
+from db.tables import (
+    decision,
+    distinct_text,
+    doubt,
+    model_version,
+    prediction,
+    promotion,
+    queue_entry,
+    run_point,
+    snapshot_decision,
+)
 from db.tables import run as run_table
 from tests.conftest import NOW, marked_text, rows
 from tests.core.services.conftest import OPERATOR, decide, import_file, sync
@@ -188,3 +201,26 @@ def test_comparison_stands_both_versions_on_the_same_posts_that_neither_was_trai
     assert found.active_metrics is not None
     assert found.candidate_metrics.judged == found.active_metrics.judged == found.judged
     assert found.judged >= aside
+
+
+def test_labels_that_look_wrong_are_kept_for_the_lead_and_none_of_the_audit_slice(
+    forum: Engine, settings: Settings
+) -> None:
+    with write(forum) as conn:
+        conn.exec_driver_sql("UPDATE decision SET label = 2 - label WHERE id IN (3, 9, 11) AND label <> 1")
+        conn.exec_driver_sql("UPDATE text SET side = 'train' WHERE id IN (SELECT text_id FROM decision WHERE id < 12)")
+        conn.exec_driver_sql("UPDATE text SET side = 'audit' WHERE id = (SELECT text_id FROM decision WHERE id = 9)")
+        queued = run_rows.add_run(conn, kind=RunKind.training, config={}, created_by="lea", now=NOW)
+        version = versions.add_version(
+            conn, name="v1", run_id=queued.id, baseline_of=None, base="b", folder="v1", manifest={}, metrics={}, now=NOW
+        )
+    snapshot = training.take_snapshot(forum, queued.id)
+    context = worker.Context(forum, settings, queued, worker.Pulse(forum, queued.id), lambda run: None)
+    worker._look_for_doubts(context, version, snapshot, seed=1)
+    turned = {made["text_id"] for made in rows(forum, decision) if made["id"] in (3, 11)}
+    found = rows(forum, doubt)
+    assert {each["version_id"] for each in found} == {version.id}
+    assert turned & {each["text_id"] for each in found}
+    assert all(each["quality"] < 0.5 for each in found)
+    aside = {text["id"] for text in rows(forum, distinct_text, side="audit")}
+    assert not aside & {each["text_id"] for each in found}

@@ -123,8 +123,14 @@ def test_family_in_which_only_one_post_is_disputed_and_settled_is_no_contradicti
 def test_doubts_come_least_likely_first_until_a_lead_settles_them(engine: Engine, say: Say, lead: Actor) -> None:
     say("team", {n: (unlike(n), "normal") for n in (1, 2, 3)})
     with write(engine) as conn:
-        conn.exec_driver_sql("INSERT INTO model_version VALUES (1, 'v1', NULL, 'b', 'f', '{}', '{}', '2026-01-01')")
-        conn.exec_driver_sql("INSERT INTO model_version VALUES (2, 'v2', NULL, 'b', 'f', '{}', '{}', '2026-01-02')")
+        conn.exec_driver_sql(
+            "INSERT INTO model_version (id, name, run_id, base, folder, manifest, metrics, created_at) "
+            "VALUES (1, 'v1', NULL, 'b', 'f', '{}', '{}', '2026-01-01')"
+        )
+        conn.exec_driver_sql(
+            "INSERT INTO model_version (id, name, run_id, base, folder, manifest, metrics, created_at) "
+            "VALUES (2, 'v2', NULL, 'b', 'f', '{}', '{}', '2026-01-02')"
+        )
         add_doubts(conn, 1, [Doubt(3, Label.normal, 0.01, (0.01, 0.0, 0.99))])
         add_doubts(
             conn, 2, [Doubt(1, Label.normal, 0.2, (0.2, 0.0, 0.8)), Doubt(2, Label.normal, 0.1, (0.1, 0.1, 0.8))]

@@ -92,7 +92,9 @@ def test_what_a_person_saw_of_the_model_is_told_with_the_version_that_said_it(
     with write(engine) as conn:
         for version, when in ((2, "2026-03-01"), (1, "2026-03-01")):
             conn.exec_driver_sql(
-                "INSERT INTO model_version VALUES (?, ?, NULL, 'b', 'f', '{}', '{}', ?)", (version, f"v{version}", when)
+                "INSERT INTO model_version (id, name, run_id, base, folder, manifest, metrics, created_at) "
+                "VALUES (?, ?, NULL, 'b', 'f', '{}', '{}', ?)",
+                (version, f"v{version}", when),
             )
             conn.exec_driver_sql("INSERT INTO promotion VALUES (?, ?, 'lea', ?)", (3 - version, version, when))
             conn.exec_driver_sql(
@@ -168,7 +170,10 @@ def test_trainings_that_used_the_post_are_told_with_their_side(
             "INSERT INTO run (id, kind, status, stage, done, message, config, result, created_by, created_at) "
             "VALUES (77, 'training', 'succeeded', '', 0, '', '{}', '{}', 'lea', '2026-03-04')"
         )
-        conn.exec_driver_sql("INSERT INTO model_version VALUES (1, 'v1', 77, 'b', 'f', '{}', '{}', '2026-03-04')")
+        conn.exec_driver_sql(
+            "INSERT INTO model_version (id, name, run_id, base, folder, manifest, metrics, created_at) "
+            "VALUES (1, 'v1', 77, 'b', 'f', '{}', '{}', '2026-03-04')"
+        )
         snapshots.add_snapshot(conn, 77, [(made.id, Side.train)])
     last = of(engine, lead, 1).events[-1]
     assert (last.what, last.note, last.side) == (What.learned, "v1", Side.train)
