@@ -109,15 +109,18 @@ with errors_as_sentences():
         show_out_of_reach(done)
         if not done.is_clean:
             st.warning(_("The database's file still has to be written anew; the server does it at its next start."))
-    left, middle, right = st.columns([4, 4, 2], vertical_alignment="bottom")
-    left.selectbox(_("Forget"), list(BY), key="forget-by", format_func=lambda by: _(BY[by]))
-    middle.text_input(_("Name, number or pid, exactly"), key="forget-value")
-    right.button(_("Look what goes"), on_click=look, width="stretch")
+    with st.form("forget", border=False):  # what is typed comes with the click, however fast it follows
+        left, middle, right = st.columns([4, 4, 2], vertical_alignment="bottom")
+        left.selectbox(_("Forget"), list(BY), key="forget-by", format_func=lambda by: _(BY[by]))
+        middle.text_input(_("Name, number or pid, exactly"), key="forget-value")
+        right.form_submit_button(_("Look what goes"), on_click=look, width="stretch")
     if seen := st.session_state.get("forget-seen"):
         target, found = seen
         show_counts(found)
         show_out_of_reach(found)
-        again, button, _rest = st.columns([4, 3, 3], vertical_alignment="bottom")
-        again.text_input(_("To confirm, type it again"), key="forget-again")
-        button.button(_("Forget for good"), type="primary", on_click=forget, args=(target,), width="stretch")
+        with st.form("forget-confirm", border=False):
+            again, button, _rest = st.columns([4, 3, 3], vertical_alignment="bottom")
+            again.text_input(_("To confirm, type it again"), key="forget-again")
+            words = _("Forget for good")
+            button.form_submit_button(words, type="primary", on_click=forget, args=(target,), width="stretch")
     show_past(page)
