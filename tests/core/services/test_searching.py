@@ -121,7 +121,9 @@ def test_conditions_narrow_what_is_found(
 def test_scores_are_those_of_the_active_version(engine: Engine, bring: Bring) -> None:
     bring(*TEXTS)
     with write(engine) as conn:
-        conn.exec_driver_sql("INSERT INTO model_version VALUES (1, 'v', NULL, 'b', 'f', '{}', '{}', '2026-01-01')")
+        conn.exec_driver_sql(
+            "INSERT INTO model_version VALUES (1, 'v', NULL, 'b', 'f', '{}', '{}', '2026-01-01', NULL)"
+        )
         conn.exec_driver_sql("INSERT INTO promotion VALUES (1, 1, 'lea', '2026-01-01')")
         conn.exec_driver_sql("INSERT INTO prediction VALUES (1, 2, 0.1, 0.2, 0.7), (1, 3, 0.95, 0.03, 0.02)")
     assert pids(engine, confidence=(0.6, 0.8)) == ["2"]

@@ -120,7 +120,9 @@ def test_posts_that_two_people_judge_are_judged_without_the_models_view(
     rules.change_policy(engine, lead, Policy(second_share=0.5), now=NOW)
     pool(20)
     with write(engine) as conn:
-        conn.exec_driver_sql("INSERT INTO model_version VALUES (1, 'v', NULL, 'b', 'f', '{}', '{}', '2026-01-01')")
+        conn.exec_driver_sql(
+            "INSERT INTO model_version VALUES (1, 'v', NULL, 'b', 'f', '{}', '{}', '2026-01-01', NULL)"
+        )
         conn.exec_driver_sql("INSERT INTO promotion VALUES (1, 1, 'lea', '2026-01-01')")
         conn.exec_driver_sql("INSERT INTO prediction SELECT 1, id, 0.2, 0.3, 0.5 FROM text")
         conn.exec_driver_sql("UPDATE text SET side = ?", (Side.train,))

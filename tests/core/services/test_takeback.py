@@ -102,7 +102,9 @@ def test_posts_and_hits_that_only_the_import_brought_go_with_all_that_hangs_on_t
     queueing.renew_queue(engine, now=NOW, seed=1)
     texts = {row["body"]: row["id"] for row in rows(engine, distinct_text)}
     with write(engine) as conn:
-        conn.exec_driver_sql("INSERT INTO model_version VALUES (1, 'v', NULL, 'b', 'f', '{}', '{}', '2026-01-01')")
+        conn.exec_driver_sql(
+            "INSERT INTO model_version VALUES (1, 'v', NULL, 'b', 'f', '{}', '{}', '2026-01-01', NULL)"
+        )
         for text_id in texts.values():
             conn.exec_driver_sql("INSERT INTO prediction VALUES (1, ?, 1, 0, 0)", (text_id,))
             conn.exec_driver_sql("INSERT OR IGNORE INTO family_place VALUES (?, ?, NULL, NULL)", (text_id, text_id))
