@@ -204,7 +204,6 @@ def settle_case(
             "label": label.name,
             "pile": case.pile,
             "rule": rule,
-            "note": note,
             "batch": batch,
         }
         audit.record_action(conn, actor, "settle", details=details, now=now)
