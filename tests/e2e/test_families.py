@@ -180,7 +180,7 @@ def test_lead_reads_the_families_their_posts_and_exports_them(
     lead = visit(forum)
     lead.enter(forum.add_user("lea", Role.lead), "families")
     page = lead.page
-    expect(page.get_by_text("6 posts take 1 judgement.", exact=False)).to_be_visible()
+    expect(page.get_by_text("Judgements that they take, once a family: 1.", exact=False)).to_be_visible()
     cells = page.get_by_test_id("stDataFrame").first
     expect(cells.locator("canvas td", has_text="violation 6")).to_have_count(1)
     expect(cells.locator("canvas td", has_text="mo 6 (5 by the family)")).to_have_count(1)

@@ -128,7 +128,7 @@ def test_rule_and_note_go_with_the_decision_and_not_with_the_next(labelling: Vis
     rule = desk(labelling).locator(".rules [aria-pressed=true]")
     labelling.page.keyboard.press("5")
     labelling.page.keyboard.press("8")
-    expect(rule).to_have_text("8 色情赌博")
+    expect(rule).to_have_text("8 pornography or gambling")
     labelling.page.keyboard.press("n")
     labelling.page.keyboard.type("see 2 of the list")  # digits and letters are typed here, and decide nothing
     labelling.page.keyboard.press("Enter")
@@ -141,7 +141,7 @@ def test_rule_and_note_go_with_the_decision_and_not_with_the_next(labelling: Vis
     wait_until_saved(labelling)
     made = [(m["label"], m["rule"], m["note"]) for m in decisions_of(forum, labelling)]
     assert made == [(2, "pornography_gambling", "see 2 of the list"), (1, None, None)]
-    expect(desk(labelling).locator(".recent li").nth(1)).to_contain_text("色情赌博 · see 2 of the list")
+    expect(desk(labelling).locator(".recent li").nth(1)).to_contain_text("pornography or gambling · see 2 of the list")
 
 
 def test_flag_is_raised_with_what_was_written_and_taken_back_by_the_same_key(labelling: Visitor, forum: Served) -> None:

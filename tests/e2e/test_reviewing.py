@@ -162,6 +162,6 @@ def test_lead_edits_the_rules_and_moderators_get_the_new_list(
     lead.go("Label")
     rules = page.locator(".desk .rules button")
     expect(rules).to_have_count(len(RULES))
-    expect(rules.first).to_have_text("4 涉政")
-    expect(rules.last).to_have_text("= 剧透")
+    expect(rules.first).to_have_text("4 politics")
+    expect(rules.last).to_have_text("= spoilers")
     lead.assert_clean()

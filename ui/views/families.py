@@ -25,7 +25,7 @@ def show_counts(found: FamilyCounts) -> None:
     columns[2].metric(_("Judgements saved"), f"{found.saved:.1%}")
     st.caption(
         _(
-            "Posts: {posts}. Judged once a family, they take {judgements} judgements. Posts without near-copies are "
+            "Posts: {posts}. Judgements that they take, once a family: {judgements}. Posts without near-copies are "
             "not listed here."
         ).format(posts=f"{found.posts:,}", judgements=f"{found.judgements:,}")
     )
