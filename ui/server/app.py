@@ -41,7 +41,7 @@ THEME = {  # without a base the browser's own choice of light or dark counts
     "theme.light.backgroundColor": "#fbfbfa",
     "theme.light.secondaryBackgroundColor": "#f1f2f1",
     "theme.light.textColor": "#23272b",
-    "theme.dark.primaryColor": "#4d88bd",
+    "theme.dark.primaryColor": "#7fb2e0",
     "theme.dark.backgroundColor": "#16181b",
     "theme.dark.secondaryBackgroundColor": "#202327",
     "theme.dark.textColor": "#e6e8ea",

@@ -46,6 +46,7 @@ def upload_words() -> dict[str, str]:
     return {
         "drop": _("Drop a file here, or choose one"),
         "formats": _("TSV export, or labelled JSONL, CSV or TSV, of any size"),
+        "choose": _("Choose a file"),
         "stop": _("Stop"),
         "begins": _("Uploading {name} …"),
         "goes_on": _("Uploading {name}: {done} of {size} MB · about {time} left"),

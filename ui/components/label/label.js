@@ -601,8 +601,8 @@ class Desk {
 
   drawCard(card) {
     this.$(".reason").textContent = this.data.reasons[card.reason] ?? card.reason;
-    const facts = [card.pid ? `post ${card.pid}` : `post #${card.post_id}`];
-    if (card.author) facts.push(`by ${card.author}`);
+    const facts = [fill(told.post, { number: card.pid ?? `#${card.post_id}` })];
+    if (card.author) facts.push(fill(told.by, { author: card.author }));
     this.$(".facts").textContent = facts.join(" · ");
     const words = card.hits.map((hit) => hit.word);
     this.$(".text").replaceChildren(...readable(card.segments).map((segment) => drawSegment(segment, words, this.data.words.leads_to)));

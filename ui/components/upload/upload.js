@@ -14,6 +14,7 @@ export default function (args) {
   const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
   root.querySelector(".invitation").textContent = told.drop;
   root.querySelector("small").textContent = told.formats;
+  root.querySelector(".choose").textContent = told.choose;
   stop.textContent = told.stop;
 
   const show = (text, isError) => {
