@@ -56,6 +56,7 @@ def cards_of(
     by_text = {prediction.text_id: prediction for prediction in said}
     family_of = families.families_of_texts(conn, text_ids)
     sizes = families.sizes_of(conn, list(set(family_of.values())), undecided=True)
+    decided = posts.decided_among(conn, list(found))
     flagged = flags.flagged_by(conn, list(found), user_id=leases[0].user_id) if leases else {}
     cards = []
     for held in leases:
@@ -73,7 +74,7 @@ def cards_of(
                 hit_words=words.get(post.id, ()),
                 prediction=prediction,
                 version=active.name if active is not None and prediction is not None else None,
-                copies=max(0, sizes.get(family_of[post.text_id], 0) - (not held.is_check)),  # that is decided itself
+                copies=sizes.get(family_of[post.text_id], 0) - (post.id not in decided),
                 flag=flagged.get(post.id),
                 view=view,
                 has_author=bool(post.author),

@@ -17,9 +17,11 @@ from sqlalchemy import (
     cast,
     delete,
     exists,
+    false,
     func,
     insert,
     literal,
+    or_,
     select,
     update,
 )
@@ -90,9 +92,16 @@ def texts_of(conn: Connection, post_ids: Sequence[int]) -> dict[int, str]:
     return {row.id: row.body for row in conn.execute(query)}
 
 
-def count_that_name(conn: Connection, name: str, *, beside: Sequence[int]) -> int:
-    """Posts of others whose words contain the name, quotations above all."""
-    named = func.instr(post.c.original, name) > 0
+def authors_of(conn: Connection, post_ids: Sequence[int]) -> tuple[set[str], set[str]]:
+    """(names, numbers) that the posts carry."""
+    query = select(post.c.author, post.c.author_id).distinct().where(post.c.id.in_(each_of(post_ids)))
+    found = conn.execute(query).all()
+    return {row.author for row in found if row.author}, {row.author_id for row in found if row.author_id}
+
+
+def count_that_name(conn: Connection, names: Sequence[str], *, beside: Sequence[int]) -> int:
+    """Posts of others whose words contain one of the names, quotations above all."""
+    named = or_(false(), *(func.instr(post.c.original, name) > 0 for name in names))
     return conn.execute(select(func.count()).where(named, post.c.id.not_in(each_of(beside)))).scalar_one()
 
 

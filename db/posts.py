@@ -251,6 +251,11 @@ def _is_published() -> ColumnElement[bool]:
     return hit.c.import_id.in_(living_imports())
 
 
+def decided_among(conn: Connection, post_ids: Sequence[int]) -> set[int]:
+    """Those of the posts that somebody has decided."""
+    return set(conn.execute(select(post.c.id).where(post.c.id.in_(each_of(post_ids)), is_decided())).scalars())
+
+
 def hit_words(conn: Connection, post_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
     """Distinct words by post, in the order in which they came."""
     query = select(hit.c.post_id, hit.c.word).where(hit.c.post_id.in_(post_ids), hit.c.word != "", _is_published())

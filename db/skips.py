@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select
 
 from core.domain import SkipKind
 from db.posts import is_decided, is_visible
+from db.seconds import is_wanted
 from db.tables import distinct_text, post, skip, user
 
 
@@ -40,14 +41,14 @@ def remove_from_lead(conn: Connection, post_id: int) -> int:
 
 
 def count_skipped(conn: Connection, *, kind: SkipKind) -> int:
-    """Undecided posts that somebody has skipped so."""
-    open_ones = _open().with_only_columns(func.count(post.c.id.distinct()))
-    return conn.execute(open_ones.where(skip.c.kind == kind)).scalar_one()
+    """Posts that somebody has skipped so and that still wait."""
+    counted = _skipped().with_only_columns(func.count(post.c.id.distinct()))
+    return conn.execute(counted.where(_waits(), skip.c.kind == kind)).scalar_one()
 
 
 def posts_for_lead(conn: Connection, *, limit: int, offset: int = 0) -> list[tuple[int, list[str]]]:
     """(post, who could not judge it), the longest waiting first."""
-    waits = _open().with_only_columns(skip.c.post_id).where(skip.c.kind == SkipKind.cannot_judge)
+    waits = _skipped().with_only_columns(skip.c.post_id).where(_waits(), skip.c.kind == SkipKind.cannot_judge)
     waits = waits.group_by(skip.c.post_id).order_by(func.min(skip.c.skipped_at), skip.c.post_id)
     found = []
     for post_id in conn.execute(waits.limit(limit).offset(offset)).scalars():
@@ -65,22 +66,29 @@ def skipped_posts(
     limit: int | None = None,
     offset: int = 0,
 ) -> Iterator[SkippedPost]:
-    """Undecided posts that somebody (or this user) has skipped, newest first."""
-    query = _open().order_by(skip.c.skipped_at.desc(), skip.c.post_id).limit(limit).offset(offset)
+    """Posts that somebody has skipped and that still wait, newest first; of a user, whatever others said since.
+
+    To a person it must not tell that another has judged the post.
+    """
+    query = _skipped().order_by(skip.c.skipped_at.desc(), skip.c.post_id).limit(limit).offset(offset)
     if kind is not None:
         query = query.where(skip.c.kind == kind)
-    if user_id is not None:
-        query = query.where(skip.c.user_id == user_id)
+    query = query.where(_waits() if user_id is None else skip.c.user_id == user_id)
     for row in conn.execute(query):
         yield SkippedPost(row.id, row.pid, row.text_id, row.body, SkipKind(row.kind), row.name, row.skipped_at)
 
 
-def _open() -> Select[tuple[int, str, int, str, str, str, datetime]]:
+def _waits() -> ColumnElement[bool]:
+    """Nobody has decided the post, or another person is to judge it too."""
+    return ~is_decided() | is_wanted(post.c.id)
+
+
+def _skipped() -> Select[tuple[int, str, int, str, str, str, datetime]]:
     columns = (post.c.id, post.c.pid, post.c.text_id, distinct_text.c.body, skip.c.kind, user.c.name, skip.c.skipped_at)
     return (
         select(*columns)
         .join_from(skip, post, post.c.id == skip.c.post_id)
         .join(distinct_text, distinct_text.c.id == post.c.text_id)
         .join(user, user.c.id == skip.c.user_id)
-        .where(is_visible(), ~is_decided())
+        .where(is_visible())
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, select
 
 from core.domain import Label, WordRecord
+from db.checks import is_measuring
 from db.engine import plain_rows
 from db.posts import decides, living_imports, taken_back_imports
 from db.tables import decision, hit, run
@@ -13,9 +14,12 @@ from db.tables import decision, hit, run
 def records(conn: Connection) -> dict[str, WordRecord]:
     """By word, of decided posts: by the newest decision on each; near-copies that were decided along count once.
 
+    Posts that somebody may still be measured by are left out: of a rare word the record would tell what was said.
     Goes from the decisions to the hits: there are fewer of the former, and the latter lie together by post.
     """
-    newest = select(func.max(decision.c.id).label("id")).where(decides(), decision.c.via_id.is_(None))
+    newest = select(func.max(decision.c.id).label("id")).where(
+        decides(), decision.c.via_id.is_(None), ~is_measuring(decision.c.post_id)
+    )
     of_posts = newest.group_by(decision.c.post_id).subquery()
     worded = (
         select(hit.c.post_id, hit.c.word, decision.c.label)

@@ -204,7 +204,7 @@ def _desk(conn: Connection, actor: Actor, rules: Policy, *, now: datetime) -> _D
 def _take(desk: _Desk, press: Press, answer: Answer) -> None:
     """Save one press or note why not; one refused press does not hold back the others."""
     try:
-        known = decisions.made_by_press(desk.conn, press.id)
+        known = _made_before(desk, press)
         if known is None:
             _TAKE[press.kind](desk, press, answer)
         elif press.kind is PressKind.undo and known.lease_id is not None:  # the first answer never arrived
@@ -215,6 +215,14 @@ def _take(desk: _Desk, press: Press, answer: Answer) -> None:
             _show_again(desk, press, answer)
     else:
         answer.acked.append(press.id)
+
+
+def _made_before(desk: _Desk, press: Press) -> Decision | None:
+    """The decision that the press has made, where it arrives a second time."""
+    known = decisions.made_by_press(desk.conn, press.id)
+    if known is not None and known.source_id != desk.source_id:  # ids are made by browsers, anybody's
+        raise Conflict(_("This press was not saved; decide the post again."))
+    return known
 
 
 def _show_again(desk: _Desk, press: Press, answer: Answer) -> None:
@@ -266,7 +274,7 @@ def _decide(desk: _Desk, press: Press, answer: Answer) -> None:
     if not (lease.is_check or _ask_for_second(desk, lease)):
         seconds.note_given(desk.conn, lease.post_id, now=desk.now)
         queue.take_out(desk.conn, [lease.post_id])
-    if press.family_until is not None:
+    if press.family_until is not None and not lease.is_check:  # an answer measures a person, and judges nothing
         _apply_to_family(desk, decided, until=press.family_until)
 
 
@@ -458,11 +466,8 @@ def _refuse_late(desk: _Desk, lease: Lease) -> None:
     standing = decisions.standing_on_post(desk.conn, lease.post_id)
     if any(made.source_id == desk.source_id for made, _kind, _name in standing):
         raise LeaseLost(_("You have decided this post already; click it in the list beside the card to correct it."))
-    others = [name for _made, _kind, name in standing]
-    if others and not seconds.is_open(desk.conn, lease.post_id):
-        raise LeaseLost(
-            _("Your time for this post ran out, and {name} has decided it meanwhile.").format(name=others[-1])
-        )
+    if standing and not seconds.is_open(desk.conn, lease.post_id):
+        raise LeaseLost(_("Your time for this post ran out, and somebody else has decided it meanwhile."))
     if holder is not None:  # handed to the same person anew, perhaps in another tab
         leases.end(desk.conn, holder.id, outcome=LeaseOutcome.returned, now=desk.now)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from sqlite3 import OperationalError
@@ -18,10 +18,12 @@ from typing import Literal
 from sqlalchemy import Connection, Engine
 
 from core.domain import Actor, Run, RunKind, RunStatus
-from core.errors import BadInput, Conflict, NotFound
+from core.errors import BadInput, Conflict, NotFound, TiebreakError
+from core.labelled import read_file
 from core.permissions import Permission, require
 from core.services.families import keep_in_queue, take_in_from_now_on
 from core.settings import Settings
+from core.tsv import ExportRow, RejectedRow
 from core.wording import _
 from db import audit, families, forgetting, runs, takebacks, texts
 from db.engine import read, rewrite, write
@@ -30,7 +32,8 @@ logger = logging.getLogger(__name__)
 
 STANDS_FOR_IT = "[…]"  # in notes, where a name or a quotation stood
 QUOTATION = 8  # characters: shorter texts stand in notes by chance
-PIECE = 16_000_000  # bytes of a file that are looked at together
+LONG_NUMBER = 5  # digits: shorter ones stand in other people's words by chance
+LONGEST_LINE = 1_000_000
 ENCODINGS = ("utf-8", "gb18030", "utf-16-le", "utf-16-be")
 SEPARATORS = re.compile(r"[\s,;\"'{}\[\]:|\\]+")
 
@@ -85,8 +88,8 @@ def preview(engine: Engine, actor: Actor, target: Target, *, settings: Settings,
     require(actor, Permission.forget)
     with read(engine) as conn:
         post_ids = _posts_of(conn, target)
-        pids = forgetting.pids_of(conn, post_ids)
-    uploads = _files_with(settings.uploads_dir, target, pids)
+        named = _Named.of(conn, target, post_ids)
+    uploads = _files_with(settings.uploads_dir, named)
     counts = None
     try:
         with write(engine) as conn:
@@ -95,7 +98,7 @@ def preview(engine: Engine, actor: Actor, target: Target, *, settings: Settings,
     except _TakenBack:
         pass
     assert counts is not None
-    found = _with_what_stays(engine, counts, target, post_ids, pids, uploads, settings=settings)
+    found = _with_what_stays(engine, counts, named, post_ids, uploads, settings=settings)
     _refuse_nothing(found, target)
     return found
 
@@ -110,15 +113,15 @@ def forget(engine: Engine, actor: Actor, target: Target, *, settings: Settings, 
     with read(engine) as conn:
         _refuse_beside_runs(conn)
         post_ids = _posts_of(conn, target)
-        pids = forgetting.pids_of(conn, post_ids)
+        named = _Named.of(conn, target, post_ids)
     # First, because afterwards nobody knows what to look for; and doing it twice does no harm.
-    uploads = _files_with(settings.uploads_dir, target, pids)
+    uploads = _files_with(settings.uploads_dir, named)
     for path in uploads:
         path.unlink(missing_ok=True)
     with write(engine) as conn:
         run_id, counts = _forget(conn, actor, target, now=now)
         _refuse_nothing(Forgotten(counts, tuple(path.name for path in uploads), 0, (), ()), target)
-    found = _with_what_stays(engine, counts, target, post_ids, pids, uploads, settings=settings)
+    found = _with_what_stays(engine, counts, named, post_ids, uploads, settings=settings)
     is_clean = finish_forgetting(engine, now=now)
     return Forgotten(
         found.counts, found.uploads, found.posts_that_name, found.inbox, found.backups, run_id=run_id, is_clean=is_clean
@@ -182,7 +185,7 @@ def _forget(conn: Connection, actor: Actor, target: Target, *, now: datetime) ->
     """All that one transaction does; returns the run that is the record of it, and counts."""
     _refuse_beside_runs(conn)
     post_ids = _posts_of(conn, target)
-    pids = forgetting.pids_of(conn, post_ids)
+    by_name = _Named.of(conn, target, post_ids)
     bodies = forgetting.texts_of(conn, post_ids)
     in_queue = forgetting.families_in_queue(conn, post_ids)
     config: dict[str, object] = {"forget": target.by, "name": "forgotten"}  # not whom: that is forgotten
@@ -193,7 +196,7 @@ def _forget(conn: Connection, actor: Actor, target: Target, *, now: datetime) ->
     texts.remove(conn, gone)
     for family in forgetting.families_left(conn, {moved.get(family, family) for family in in_queue}):
         keep_in_queue(conn, family)
-    named = _Named(target, pids, [bodies[text_id] for text_id in gone])
+    named = by_name.with_quotations(bodies[text_id] for text_id in gone)
     counts = Counts(
         **counted,
         texts=len(gone),
@@ -219,24 +222,55 @@ def _leave_families(conn: Connection, gone: list[int]) -> dict[int, int]:
     return moved
 
 
+@dataclass(frozen=True, slots=True)
 class _Named:
-    """How what is forgotten is named elsewhere: by name, by pid, and by its words."""
+    """How what is forgotten is named elsewhere: by names, by numbers (of authors and posts), and by its words.
 
-    def __init__(self, target: Target, pids: set[str], bodies: list[str]) -> None:
-        names = [target.value] if target.by == "author" else sorted(pids | {target.value})
-        quotations = sorted((body for body in bodies if len(body) >= QUOTATION), key=len, reverse=True)
-        self._quotations = quotations
-        self._name = re.compile("|".join(_whole(name) for name in names))
-        self._tokens = pids | {target.value}
+    A name of one character, or a short number, stands in other people's words by chance: only a whole field counts.
+    """
+
+    names: frozenset[str]
+    numbers: frozenset[str]
+    pids: frozenset[str]
+    quotations: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, conn: Connection, target: Target, post_ids: list[int]) -> _Named:
+        pids = frozenset(forgetting.pids_of(conn, post_ids))
+        if target.by == "pid":
+            return cls(frozenset(), frozenset(), pids | {target.value})
+        names, numbers = forgetting.authors_of(conn, post_ids)
+        is_number = target.value in numbers or target.value.isdigit()
+        return cls(
+            frozenset(names if is_number else names | {target.value}),
+            frozenset(numbers | {target.value} if is_number else numbers),
+            pids,
+        )
+
+    def with_quotations(self, bodies: Iterable[str]) -> _Named:
+        long = (body for body in bodies if len(body) >= QUOTATION)
+        return replace(self, quotations=tuple(sorted(long, key=len, reverse=True)))
+
+    @property
+    def telling(self) -> list[str]:
+        """What names them wherever it stands."""
+        long = (number for number in self.numbers | self.pids if len(number) >= LONG_NUMBER)
+        return sorted({*(name for name in self.names if len(name) > 1), *long}, key=len, reverse=True)
 
     def without(self, note: str) -> str:
-        for quotation in self._quotations:
+        for quotation in self.quotations:
             note = note.replace(quotation, STANDS_FOR_IT)
-        return self._name.sub(STANDS_FOR_IT, note)
+        return re.sub("|".join(map(_whole, self.telling)), STANDS_FOR_IT, note) if self.telling else note
 
     def is_in(self, line: str) -> bool:
+        """A line of a file, of which nobody knows what its columns are."""
         tokens = {part for field in line.split("\t") for part in (field, *SEPARATORS.split(field))}
-        return not self._tokens.isdisjoint(tokens) or bool(self._name.search(line))
+        if not tokens.isdisjoint(self.names | self.numbers | self.pids):
+            return True
+        return any(re.search(_whole(name), line) for name in self.telling)
+
+    def is_of(self, row: ExportRow) -> bool:
+        return row.pid in self.pids or row.author in self.names or row.author_id in self.numbers
 
 
 def _whole(name: str) -> str:
@@ -252,45 +286,40 @@ def _whole(name: str) -> str:
 def _with_what_stays(
     engine: Engine,
     counts: Counts,
-    target: Target,
+    named: _Named,
     post_ids: list[int],
-    pids: set[str],
     uploads: list[Path],
     *,
     settings: Settings,
 ) -> Forgotten:
     with read(engine) as conn:
-        naming = forgetting.count_that_name(conn, target.value, beside=post_ids) if target.by == "author" else 0
-    inbox = _files_with(settings.inbox_dir, target, pids)
+        naming = forgetting.count_that_name(conn, [name for name in named.names if len(name) > 1], beside=post_ids)
+    inbox = _files_with(settings.inbox_dir, named)
     backups = sorted(path.name for path in settings.backups_dir.glob("*.db"))
     return Forgotten(
         counts, tuple(path.name for path in uploads), naming, tuple(path.name for path in inbox), tuple(backups)
     )
 
 
-def _files_with(folder: Path, target: Target, pids: set[str]) -> list[Path]:
-    """Files in which the author's name stands, or one of the pids as a field of its own."""
+def _files_with(folder: Path, named: _Named) -> list[Path]:
+    """Files with a row of the author or of one of the posts."""
     if not folder.is_dir():
         return []
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.is_symlink())
-    return [path for path in files if _holds(path, target, pids)]
+    return [path for path in files if _holds(path, named)]
 
 
-def _holds(path: Path, target: Target, pids: set[str]) -> bool:
-    names = {target.value.encode(encoding) for encoding in ENCODINGS} if target.by == "author" else set()
-    fields = {pid.encode() for pid in (pids if target.by == "author" else {target.value})}
-    for piece in _pieces(path):
-        if any(name in piece for name in names):
-            return True
-        if fields and not fields.isdisjoint(re.split(rb"[^A-Za-z0-9_-]+", piece.replace(b"\0", b""))):
-            return True
-    return False
+def _holds(path: Path, named: _Named) -> bool:
+    """By its rows, as an import would read them; line by line where nobody knows yet which column is which."""
+    try:
+        with path.open("rb") as file:
+            rows = read_file(file, name=path.name, encoding="auto", columns={}, label_order=[])
+            return any(named.is_in(row.raw) if isinstance(row, RejectedRow) else named.is_of(row) for row in rows)
+    except TiebreakError:
+        return any(named.is_in(line) for encoding in ENCODINGS for line in _lines(path, encoding))
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    """The file in pieces that overlap, so that nothing is cut in two."""
-    kept = b""
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield kept + piece
-            kept = piece[-1_000:]
+def _lines(path: Path, encoding: str) -> Iterator[str]:
+    with path.open(encoding=encoding, errors="replace", newline="\n") as file:
+        while line := file.readline(LONGEST_LINE):
+            yield line.rstrip("\r\n")

@@ -177,9 +177,13 @@ def _imports(conn: Connection, post_id: int) -> Iterator[Event]:
     for row in history.imports_of(conn, post_id):
         name = str(row.config.get("name", "")) or f"run {row.id}"
         if row.brought or not row.again:
-            yield Event(row.published_at, What.imported, who=row.created_by, note=name, excerpts=row.brought)
+            yield Event(
+                row.published_at, What.imported, who=row.created_by, is_person=True, note=name, excerpts=row.brought
+            )
         if row.again:
-            yield Event(row.published_at, What.found_again, who=row.created_by, note=name, excerpts=row.again)
+            yield Event(
+                row.published_at, What.found_again, who=row.created_by, is_person=True, note=name, excerpts=row.again
+            )
         if row.taken_back_at is not None:
             yield Event(row.taken_back_at, What.import_taken_back, note=name)
 

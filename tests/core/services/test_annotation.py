@@ -105,7 +105,7 @@ def test_late_decision_is_refused_when_somebody_else_has_decided_the_post(
     theirs = sync(engine, second_moderator, want=1, now=LATER).cards[0]
     sync(engine, second_moderator, decide(theirs, Label.violation), now=LATER)
     answer = sync(engine, moderator, decide(card), now=LATER)
-    assert "mimi has decided it" in answer.refused[0].reason
+    assert "somebody else has decided it" in answer.refused[0].reason
     assert [made["label"] for made in rows(engine, decision)] == [2]
 
 
@@ -387,3 +387,14 @@ def test_eight_processes_claim_at_once_without_a_double_or_a_lock_error(
     decided_posts = [made["post_id"] for made in rows(engine, decision)]
     assert len(set(decided_posts)) == len(decided_posts) == PROCESSES * CLAIMS
     assert len(rows(engine, post)) == PROCESSES * CLAIMS
+
+
+def test_press_with_the_id_of_somebody_elses_is_not_taken_for_saved(
+    engine: Engine, pool: Callable[[int], None], moderator: Actor, second_moderator: Actor
+) -> None:
+    pool(4)
+    mine, theirs = (sync(engine, who, want=1).cards[0] for who in (moderator, second_moderator))
+    sync(engine, moderator, decide(mine, id="the-same-id"))
+    answer = sync(engine, second_moderator, decide(theirs, id="the-same-id"))
+    assert (answer.acked, ["not saved" in refused.reason for refused in answer.refused]) == ([], [True])
+    assert [made["post_id"] for made in rows(engine, decision)] == [mine.lease.post_id]

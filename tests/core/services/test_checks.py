@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select
 
 from core.domain import Actor, CheckStatus, Label, Policy, Reason, Role
 from core.errors import BadInput, Conflict, NotFound
-from core.services import agreeing, annotation, checks, own, reviewing, rules, training
+from core.services import agreeing, annotation, checks, own, queueing, reviewing, rules, training
 from core.services.annotation import Press, PressKind
 from core.services.status import status_of
 from db import golds, queue
@@ -19,7 +21,7 @@ from db.engine import read, write
 from db.figures import Agreement
 from db.tables import audit_log, check_post, decision, lease, post, skip
 from tests.conftest import NOW, add_user, rows
-from tests.core.services.conftest import OPERATOR, decide, sync, undo
+from tests.core.services.conftest import OPERATOR, decide, import_file, sync, undo, unlike
 
 MakePool = Callable[[int], None]
 TOMORROW = NOW + timedelta(days=1)
@@ -252,3 +254,19 @@ def test_answers_are_not_taken_for_second_opinions(engine: Engine, checked: set[
     assert len(rows(engine, decision, is_check=True)) == 6
     for why in ("drawn", "audit"):
         assert agreeing.agreement(engine, lead, why=why, rng=np.random.default_rng(1)).nominal.posts == 0
+
+
+def test_answer_is_not_applied_to_near_copies(engine: Engine, lead: Actor, moderator: Actor, tmp_path: Path) -> None:
+    rules.change_policy(engine, lead, Policy(second_share=0, check_share=0.5), now=NOW)
+    spam = "我们公司诚信经营，需要兼职的朋友请加微信{}，日结五百元，在家轻松做"
+    path = tmp_path / "copies.tsv"
+    lines = [f"{n}\t{spam.format(n)}\n" for n in (1, 2)] + [f"{n}\t{unlike(n)}\n" for n in range(3, 40)]
+    path.write_text("pid\tcontext\n" + "".join(lines))
+    import_file(engine, path)
+    queueing.renew_queue(engine, now=NOW, seed=1)
+    make_check(engine, lead, 1)
+    card = check_cards(engine, moderator)[0]
+    assert (card.lease.post_id, card.copies) == (1, 1)
+    sync(engine, moderator, replace(decide(card, Label.normal), family_until=40))
+    made = [(row["post_id"], row["label"], row["is_check"]) for row in rows(engine, decision)]
+    assert made == [(1, int(Label.violation), False), (1, int(Label.normal), True)]

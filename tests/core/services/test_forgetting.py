@@ -223,7 +223,7 @@ def test_notes_elsewhere_lose_the_name_and_the_quotation_and_nothing_else(
 
 
 def test_name_within_a_longer_word_is_not_taken_for_the_name() -> None:
-    named = forgetting._Named(Target("author", "bob"), {"12345"}, [])
+    named = forgetting._Named(frozenset({"bob"}), frozenset(), frozenset({"12345"}))
     assert named.without("bob and bobby; Bob_1 bob") == "[…] and bobby; Bob_1 […]"
     assert named.is_in("7\tbob\tx")
     assert named.is_in('{"pid": "12345"}')
@@ -246,6 +246,31 @@ def test_rejected_lines_and_uploads_go_and_what_is_out_of_reach_is_named(forum: 
     assert found.uploads == ("a.upload",)
     assert [path.name for path in settings.uploads_dir.iterdir()] == ["b.upload"]
     assert (found.inbox, found.backups, found.posts_that_name) == (("posts.tsv",), ("tiebreak-1.db",), 1)
+
+
+def test_short_names_and_numbers_take_nothing_of_other_people_along() -> None:
+    named = forgetting._Named(frozenset({"小"}), frozenset({"12"}), frozenset({"9"}))
+    assert named.without("1. 小心广告：12 次以上，见 9") == "1. 小心广告：12 次以上，见 9"
+    assert not named.is_in("77\t小明\t512\t19")
+    assert named.is_in("77\t小\t512\t19")
+    assert named.is_in('{"authorid": "12"}')
+
+
+def test_uploads_of_others_stay_whatever_numbers_stand_in_them(forum: Engine, settings: Settings) -> None:
+    settings.uploads_dir.mkdir(parents=True)
+    head = "pid\tauthor\tauthorid\tcontext\n"
+    number = str(ord("甲"))
+    (settings.uploads_dir / "others.upload").write_text(f"{head}8\t丁某\t{number}1\t他说 1 和 2 和 {number}\n")
+    (settings.uploads_dir / "theirs.upload").write_text(f"{head}9\t\t{number}\t别的话\n")
+    assert forget(forum, settings).uploads == ("theirs.upload",)
+    assert [path.name for path in settings.uploads_dir.iterdir()] == ["others.upload"]
+
+
+def test_author_forgotten_by_number_loses_the_name_too(forum: Engine, settings: Settings, moderator: Actor) -> None:
+    decide_posts(forum, moderator, "4", note="像甲某说的")
+    forget(forum, settings, Target("author", str(ord("甲"))))
+    assert [row["note"] for row in rows(forum, decision)] == ["像[…]说的"]
+    assert rows(forum, reject) == []
 
 
 def test_preview_says_what_will_go_and_changes_nothing(forum: Engine, settings: Settings, moderator: Actor) -> None:

@@ -155,7 +155,7 @@ def test_analyst_sees_everything_but_the_names_of_people(
             (second_moderator.user_id, SkipKind.cannot_judge),
         )
     found = of(engine, analyst, 1)
-    assert [who for _, who in told(found)] == ["cli:test", "Person 1", "Person 2"]
+    assert [who for _, who in told(found)] == ["Person 1", "Person 2", "Person 3"]
     assert found.gold is Label.violation
     assert found.author is None
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
-from core.domain import Actor, Label, Policy, Prediction, Role, SecondOpinion, Side
+from core.domain import Actor, Label, Policy, Prediction, Role, SecondOpinion, Side, SkipKind
 from core.drawing import is_drawn
-from core.services import agreeing, queueing, rules, searching
+from core.services import agreeing, flags, queueing, rules, searching
 from core.services.agreeing import AgreementReport
+from core.services.annotation import Press, PressKind
 from db import golds
 from db.cards import Card
 from db.engine import read, write
@@ -59,6 +60,21 @@ def test_second_opinion_is_saved_beside_the_first_and_ends_the_matter(
     assert first.lease.post_id not in {card.lease.post_id for card in cards(engine, third)}
     with read(engine) as conn:
         assert list(golds.gold_posts(conn)) == []  # they disagree: a lead settles it
+
+
+def test_post_that_the_second_person_cannot_judge_waits_for_the_lead(
+    engine: Engine, doubled: None, moderator: Actor, second_moderator: Actor, lead: Actor
+) -> None:
+    first = cards(engine, moderator)[0]
+    sync(engine, moderator, decide(first))
+    again = next(card for card in cards(engine, second_moderator) if card.lease.post_id == first.lease.post_id)
+    held = again.lease
+    skipped = Press(
+        "skip-000001", PressKind.skip, lease_id=held.id, post_id=held.post_id, skip_kind=SkipKind.cannot_judge
+    )
+    sync(engine, second_moderator, skipped)
+    assert flags.count_unjudged(engine, lead) == 1
+    assert [post.post_id for post in flags.own_skips(engine, second_moderator)] == [first.lease.post_id]
 
 
 def test_new_round_keeps_what_waits_for_another_person(

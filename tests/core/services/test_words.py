@@ -11,6 +11,8 @@ from core.domain import Actor, Label, WordRecord
 from core.services import queueing
 from core.services.annotation import Press, PressKind
 from core.services.words import LOOK_EVERY_S, WordRecords
+from db.engine import write
+from db.tables import second_opinion
 from tests.conftest import NOW
 from tests.core.services.conftest import decide, import_file, sync, undo, unlike
 
@@ -90,3 +92,15 @@ def test_nothing_is_counted_again_as_long_as_nothing_was_decided(
     monkeypatch.setattr("db.words.records", lambda conn: pytest.fail("counted again"))
     records.refresh(engine)
     assert records.of("微信") == WordRecord(1, 1)
+
+
+def test_what_was_said_of_a_post_that_waits_for_another_person_is_in_no_record(
+    engine: Engine, forum: None, moderator: Actor
+) -> None:
+    decide_as(engine, moderator, {"1": Label.violation, "2": Label.normal})
+    with write(engine) as conn:
+        values = {"post_id": 1, "why": "drawn", "reason": "random", "rank": 1, "asked_at": NOW}
+        conn.execute(second_opinion.insert().values(values))
+    records = WordRecords()
+    records.refresh(engine)
+    assert records.of("微信") == WordRecord(1, 0)
