@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.domain import Lease, ModelView, Policy, Reason
 from core.drawing import is_drawn
 
-BLIND_SHARE = 0.1  # of what would be shown with the model's view: without these nobody could say what it does
+BLIND_SHARE = 0.1  # of what could be seen with the model's view: without these nobody could say what it does
 
 
 def is_doubled(lease: Lease, rules: Policy) -> bool:
@@ -20,10 +20,12 @@ def is_withheld(lease: Lease, rules: Policy) -> bool:
 
 
 def view_of(lease: Lease, rules: Policy) -> ModelView:
-    """What whoever holds the post may see of the model before deciding; nobody can choose what is blind."""
+    """What whoever holds the post may see of the model before deciding; nobody can choose what is blind.
+
+    A share is blind where the view is hidden until asked for, too: or asking would tell which posts two people judge.
+    """
     if is_withheld(lease, rules):
         return ModelView.withheld
-    if not rules.show_model:
-        return ModelView.hidden
-    is_blind = is_drawn(lease.post_id, use="blind to the model", share=BLIND_SHARE)
-    return ModelView.blind if is_blind else ModelView.shown
+    if is_drawn(lease.post_id, use="blind to the model", share=BLIND_SHARE):
+        return ModelView.blind
+    return ModelView.shown if rules.show_model else ModelView.hidden

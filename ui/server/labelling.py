@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from core.clock import utc_now
 from core.differences import Difference
-from core.domain import LABEL_NAMES, Label, ModelView, Session, SkipKind
+from core.domain import LABEL_NAMES, Label, ModelView, Reason, Session, SkipKind
 from core.errors import BadInput, Conflict, NotAllowed, NotFound, TiebreakError
 from core.markup import read_markup
 from core.services import annotation, families
@@ -217,6 +217,12 @@ def _refusal(refused: annotation.Refusal) -> dict[str, Any]:
     return {"press_id": press.id, "post_id": press.post_id, "lease_id": press.lease_id, "reason": refused.reason}
 
 
+def _told(reason: Reason) -> Reason:
+    """Why the post is shown, as its moderator is told: the audit slice is a draw like others, or it would tell that
+    another person judges the post too."""
+    return Reason.random if reason is Reason.audit else reason
+
+
 def _card(card: Card) -> dict[str, Any]:
     said = card.prediction
     return {
@@ -230,7 +236,7 @@ def _card(card: Card) -> dict[str, Any]:
         "siblings": card.has_author or card.thread is not None,
         "forum_link": card.forum_link,
         "hits": [_hit(word) for word in card.hit_words],
-        "reason": card.lease.reason,
+        "reason": _told(card.lease.reason),
         "copies": card.copies,
         "flag": card.flag,
         "blind": card.is_blind,

@@ -70,15 +70,26 @@ def views_by_post(engine: Engine) -> dict[int, tuple[str, int | None]]:
 def test_nothing_is_shown_before_the_decision_unless_the_policy_says_so(
     engine: Engine, scored: Callable[[int], int], moderator: Actor
 ) -> None:
-    version_id = scored(3)
-    hidden, asked = (sync(engine, moderator, want=2).cards)[:2]
-    assert {hidden.view, asked.view} <= {ModelView.hidden, ModelView.withheld}
+    version_id = scored(40)
+    cards = sync(engine, moderator, want=20).cards
+    assert {card.view for card in cards} <= {ModelView.hidden, ModelView.blind, ModelView.withheld}
+    hidden, asked = [card for card in cards if card.view is ModelView.hidden][:2]
     seen = replace(decide(asked), seen=ModelView.asked, version_id=version_id)
     sync(engine, moderator, decide(hidden), seen)
     assert views_by_post(engine) == {
         hidden.lease.post_id: (hidden.view, None),
         asked.lease.post_id: ("asked", version_id),
     }
+
+
+def test_one_in_ten_is_blind_where_the_view_is_asked_for_too_so_that_asking_tells_nothing(
+    engine: Engine, scored: Callable[[int], int], moderator: Actor
+) -> None:
+    scored(400)
+    found = all_cards(engine, moderator)
+    blind = [card for card in found if card.view is ModelView.blind]
+    assert 0.5 * BLIND_SHARE < len(blind) / len(found) < 1.6 * BLIND_SHARE
+    assert all(card.prediction is None for card in blind)
 
 
 def test_one_in_ten_stays_blind_by_a_draw_that_is_the_same_for_everybody(
@@ -133,8 +144,8 @@ def test_post_that_no_version_has_scored_belongs_to_neither_side(
 def test_correction_beside_the_models_view_is_recorded_as_such(
     engine: Engine, scored: Callable[[int], int], moderator: Actor
 ) -> None:
-    version_id = scored(1)
-    card = sync(engine, moderator, want=1).cards[0]
+    version_id = scored(20)
+    card = next(card for card in sync(engine, moderator, want=20).cards if card.view is ModelView.hidden)
     made = sync(engine, moderator, decide(card)).recent[0]
     better = Press(
         "correct-01", PressKind.correct, decision_id=made.decision_id, text_id=card.text_id, label=Label.violation,

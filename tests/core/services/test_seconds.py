@@ -14,6 +14,7 @@ from core.drawing import is_drawn
 from core.services import agreeing, flags, queueing, rules, searching
 from core.services.agreeing import AgreementReport
 from core.services.annotation import Press, PressKind
+from core.services.blinding import BLIND_SHARE
 from db import golds
 from db.cards import Card
 from db.engine import read, write
@@ -147,7 +148,8 @@ def test_posts_that_two_people_judge_are_judged_without_the_models_view(
     for card in found:
         is_doubled = is_drawn(card.lease.post_id, use="second opinion", share=0.5)
         assert card.is_blind is (card.prediction is None)
-        assert card.is_blind is is_doubled or card.lease.reason == "audit"
+        is_drawn_blind = is_drawn(card.lease.post_id, use="blind to the model", share=BLIND_SHARE)
+        assert card.is_blind is (is_doubled or is_drawn_blind or card.lease.reason == "audit")
 
 
 def test_every_post_of_the_audit_slice_is_judged_twice_unless_second_opinions_are_off(
