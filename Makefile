@@ -23,9 +23,10 @@ run: setup
 quick: setup
 	$(PYTEST) --numprocesses auto -m "not ($(LONG) or alone)"
 
-# Browsers and servers wait more than they work: several at once. What looks at clock or memory has the machine to itself.
+# Browsers and servers wait more than they work: several at once, and models with one thread each, for threads of several
+# would wait for one another. What looks at clock or memory has the machine to itself.
 test: quick
-	$(PYTEST) --numprocesses 3 --dist worksteal -m "($(LONG)) and not alone"
+	OMP_NUM_THREADS=1 $(PYTEST) --numprocesses 3 --dist worksteal -m "($(LONG)) and not alone"
 	$(PYTEST) -m alone
 
 lint: setup
