@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
-from core.domain import Role
+from core.clock import utc_now
+from core.domain import Actor, Label, Role
+from core.services import annotation
 from core.settings import PROJECT_DIR
 from db.tables import decision, flag, lease, post, skip, user
 from tests.conftest import rows
@@ -216,10 +218,12 @@ def test_offline_presses_are_counted_survive_a_reload_and_are_delivered(labellin
 
 def test_late_press_is_shown_as_refused_when_somebody_else_has_decided(labelling: Visitor, forum: Served) -> None:
     shown = wait_for_card(labelling)
+    other = forum.add_user(f"other-of-{labelling.name}", Role.moderator)
     with forum.engine.begin() as conn:
         conn.exec_driver_sql("UPDATE lease SET ended_at = claimed_at, outcome = 'expired' WHERE post_id = ?", (shown,))
-    other = forum.add_user(f"other-of-{labelling.name}", Role.moderator)
-    forum.run("decide", str(shown), "violation", "--as", other)
+    # At once, before the page asks again and is handed the post anew.
+    operator = Actor(None, "cli:test", Role.lead)
+    annotation.decide_post(forum.engine, operator, user_name=other, post_id=shown, label=Label.violation, now=utc_now())
     labelling.page.keyboard.press("1")
     expect(desk(labelling).locator(".notice")).to_contain_text("somebody else has decided it", timeout=10_000)
     expect(desk(labelling).locator(".unsaved dd")).to_have_text("0")

@@ -331,7 +331,10 @@ def test_the_loop_from_the_command_line(
     status = tiebreak.json("status")
     assert (status["active_model"], status["scored"]) == ("v1", 1200)
     assert "uncertain" in {post["reason"] for post in tiebreak.json("queue", "--limit", "50")}
-    assert [(row["name"], row["active"]) for row in tiebreak.json("models", "list")] == [("v1", True)]
+    assert [(row["name"], row["active"]) for row in tiebreak.json("models", "list")] == [
+        ("v1", True),
+        ("v1-tfidf", False),
+    ]
     assert tiebreak.json("score")["scored"] == 0
 
     one = tiebreak.json("predict", "--model", "v1", "--text", "加微领红包")
