@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,8 +87,7 @@ class Moderator:
         if answer["acked"] != [press["press_id"]]:
             raise BenchmarkFailed(f"A decision of {self.name} was not saved: {answer['refused']}")
         begun = time.perf_counter()
-        connection.request("GET", "/healthz")
-        connection.getresponse().read()
+        ask(connection, "GET", "/healthz")
         bare = time.perf_counter() - begun
         self.made.append(Made(self.name, press["press_id"], card["post_id"], press["label"], seconds, bare))
 
@@ -98,14 +97,34 @@ class Moderator:
         holding = [card["lease_id"] for card in self.cards]
         asked = {"presses": presses, "holding": holding, "want": HELD, "today": TODAY, "leaving": leaving}
         headers = {"Cookie": f"{COOKIE}={self.secret}", "X-Csrf-Token": self.csrf, "Content-Type": "application/json"}
-        connection.request("POST", "/api/label/sync", json.dumps(asked), headers)
-        response = connection.getresponse()
-        body = response.read()
-        if response.status != 200:
-            raise BenchmarkFailed(f"The server answered {self.name} with {response.status}: {body[:200]!r}")
+        status, body = ask(connection, "POST", "/api/label/sync", json.dumps(asked), headers)
+        if status != 200:
+            raise BenchmarkFailed(f"The server answered {self.name} with {status}: {body[:200]!r}")
         answer: dict[str, Any] = json.loads(body)
         self.cards = [card for card in self.cards if card["lease_id"] not in answer["lost"]] + answer["cards"]
         return answer
+
+
+def ask(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, bytes]:
+    """(status, body); asked over a new connection once more where the server has closed the one that was kept.
+
+    Servers close what is idle, at any moment, and browsers do the same then. It is safe whatever became of the first
+    question: a press that arrives twice is one decision.
+    """
+    try:
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+    except ConnectionError:
+        connection.close()
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+    return response.status, response.read()
 
 
 TODAY = utc_now().replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
@@ -121,7 +140,7 @@ def measure(workshop: Workshop) -> list[Figure]:
 
 
 def _shift(server: Served, size: int) -> list[Figure]:
-    people = [_signed_in(server, f"team of {size}, {number}") for number in range(size)]
+    people = [signed_in(server, f"team of {size}, {number}") for number in range(size)]
     assert server.process is not None
     process = psutil.Process(server.process.pid)
     before = process.cpu_times()
@@ -141,7 +160,7 @@ def _shift(server: Served, size: int) -> list[Figure]:
     return [*figures, Figure(f"{name}: server's CPU a decision", worked_s / len(made) * 1_000, "ms")]
 
 
-def _signed_in(server: Served, name: str) -> Moderator:
+def signed_in(server: Served, name: str) -> Moderator:
     server.add_user(name, Role.moderator)
     secret, _ = accounts.sign_in(server.engine, name=name, password=PASSWORD, address="benchmark", now=utc_now())
     session = accounts.session_of(server.engine, secret, now=utc_now())
