@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import NotFound
-from core.wording import _
+from core.errors import BadInput, NotFound
+from core.wording import N_, _
 
 REFERENCE = "hfl/chinese-roberta-wwm-ext"
 STARTER = "starter"
 BERT_LIKE = frozenset({"bert", "roberta", "electra", "ernie", "xlm-roberta", "distilbert", "camembert"})
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+PICKLED = "pytorch_model.bin"
+WEIGHTS = ("model.safetensors", PICKLED)
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
+PARTIAL = ".partial"  # ends the name of a folder whose download is not complete
+
+ORIGINS = {
+    "models/base": N_("in models/base"),
+    "hub cache": N_("in the cache of Hugging Face"),
+    "folder": N_("in a folder that was named"),
+    "shipped": N_("shipped with the program"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """A folder in Hub layout with config, weights and tokenizer. origin: where it was found."""
+    """A folder in Hub layout with config, weights and tokenizer. origin: where it was found, by a name of ORIGINS."""
 
     name: str
     path: Path
@@ -27,6 +37,10 @@ class Encoder:
     hidden: int
     vocabulary: int
     origin: str
+
+    @property
+    def words(self) -> str:
+        return _("{name} ({origin})").format(name=self.name, origin=_(ORIGINS[self.origin]))
 
 
 def local_encoders(*, models_dir: Path, starter_dir: Path, hub_cache: Path) -> list[Encoder]:
@@ -61,17 +75,40 @@ def resolve_encoder(wanted: str | None, *, models_dir: Path, starter_dir: Path, 
     raise NotFound(
         _(
             "There is no base encoder {wanted!r} on this machine (there are: {have}). Put a BERT-like "
-            "encoder with config.json, weights and tokenizer into {models_dir}/<name>/; nothing is "
-            "downloaded unasked."
+            "encoder with config.json, weights and tokenizer into {models_dir}/<name>/, or let "
+            "`tiebreak base pull ORG/NAME` download one; nothing is downloaded unasked."
         ).format(wanted=wanted, have=have, models_dir=models_dir / "base")
     )
+
+
+def resolve_trained_on(name: str, sha256: str, *, models_dir: Path, starter_dir: Path, hub_cache: Path) -> Encoder:
+    """Return the encoder with these weights: the one of that name, or one that has another name on this machine.
+
+    Raises BadInput when those here have other weights: an adapter would turn them into noise. NotFound, as
+    resolve_encoder does, when there is none of that name either.
+    """
+    places = {"models_dir": models_dir, "starter_dir": starter_dir, "hub_cache": hub_cache}
+    here = local_encoders(**places)
+    named = [encoder for encoder in here if name in (encoder.name, encoder.name.rpartition("/")[2])]
+    for encoder in [*named, *(encoder for encoder in here if encoder not in named)]:
+        if weights_hash(encoder.path) == sha256:
+            return encoder
+    found = resolve_encoder(name, **places)  # a folder that was named, perhaps
+    if weights_hash(found.path) != sha256:
+        raise BadInput(
+            _(
+                "The version was trained on {base} with weights {expected}…, but {path} holds {found}…; put the "
+                "original base encoder back."
+            ).format(base=name, expected=sha256[:12], path=found.path, found=weights_hash(found.path)[:12])
+        )
+    return found
 
 
 def _in_base_folder(folder: Path) -> Iterator[Encoder]:
     for config in sorted(folder.glob("**/config.json")):
         name = config.parent.relative_to(folder).as_posix()
         encoder = read_encoder(config.parent, name=name, origin="models/base")
-        if encoder is not None:
+        if encoder is not None and not name.endswith(PARTIAL):
             yield encoder
 
 
@@ -90,6 +127,18 @@ def _in_hub_cache(cache: Path) -> Iterator[Encoder]:
 
 def read_encoder(folder: Path, *, name: str, origin: str) -> Encoder | None:
     """The encoder in a folder; None when it is not BERT-like or not complete."""
+    shape = _read_shape(folder)
+    complete = weights_file(folder) is not None and any((folder / file).is_file() for file in TOKENIZERS)
+    return Encoder(name, folder, *shape, origin) if shape is not None and complete else None
+
+
+def is_bert_like(folder: Path) -> bool:
+    """Whether the config in the folder is of an encoder that can be trained here; the weights need not be there."""
+    return _read_shape(folder) is not None
+
+
+def _read_shape(folder: Path) -> tuple[int, int, int] | None:
+    """(layers, width, vocabulary) of a BERT-like encoder."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         layers = int(config.get("num_hidden_layers") or config["n_layers"])  # DistilBERT has its own names
@@ -97,11 +146,17 @@ def read_encoder(folder: Path, *, name: str, origin: str) -> Encoder | None:
         vocabulary, model_type = int(config.get("vocab_size", 0)), str(config.get("model_type"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    complete = weights_file(folder) is not None and any((folder / file).is_file() for file in TOKENIZERS)
-    if model_type not in BERT_LIKE or not complete:
-        return None
-    return Encoder(name, folder, layers, hidden, vocabulary, origin)
+    return (layers, hidden, vocabulary) if model_type in BERT_LIKE else None
 
 
 def weights_file(folder: Path) -> Path | None:
     return next((folder / file for file in WEIGHTS if (folder / file).is_file()), None)
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of the encoder's weights file: which encoder it is, wherever it lies. Raises BadInput without one."""
+    weights = weights_file(folder)
+    if weights is None:
+        raise BadInput(_("{path} holds no weights (model.safetensors or pytorch_model.bin).").format(path=folder))
+    with weights.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

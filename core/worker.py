@@ -179,6 +179,8 @@ def train_version(context: Context) -> dict[str, object]:
     context.report(N_("preparing"), 0, None, N_("taking a snapshot of the decisions"))
     snapshot = training.take_snapshot(context.engine, context.run.id)
     encoder = encoders.resolve_encoder(request.base, **encoder_places(context.settings))
+    context.report(N_("preparing"), 0, None, _("base encoder: {encoder}").format(encoder=encoder.words))
+    logger.info("base encoder %s in %s", encoder.name, encoder.path)
     examples = [TrainingExample(t.text, int(t.label), t.weight) for t in snapshot.on(Side.train)]
     name = training.next_version_name(context.engine)
     folder = context.settings.versions_dir / name
@@ -195,6 +197,7 @@ def train_version(context: Context) -> dict[str, object]:
             config=learning.TrainingConfig(
                 base_path=encoder.path,
                 base_name=encoder.name,
+                base_origin=encoder.origin,
                 quick=request.quick,
                 seed=request.seed,
                 snapshot_hash=snapshot.hash,
@@ -218,6 +221,7 @@ def train_version(context: Context) -> dict[str, object]:
         _look_for_doubts(context, version, snapshot, seed=request.seed)
     return {
         "version": name,
+        "base": encoder.words,
         "metrics": result.manifest["metrics"],
         "baseline": simple_folder.name,
         "baseline_metrics": simple_manifest["metrics"],
@@ -350,14 +354,12 @@ def load_folder(settings: Settings, folder: Path) -> Classifier:
     """The version in that folder, with its encoder from wherever it lies on this machine."""
     from core.learning.versions import load_version
 
-    return load_version(folder, base_path=lambda name: encoders.resolve_encoder(name, **encoder_places(settings)).path)
+    def base_path(name: str, sha256: str) -> Path:
+        found = encoders.resolve_trained_on(name, sha256, **encoder_places(settings))
+        logger.info("base encoder %s in %s", found.words, found.path)
+        return found.path
 
-
-def fetch_encoder(settings: Settings, name: str) -> encoders.Encoder:
-    """Download a base encoder by name into models/base; the one thing here that uses the network."""
-    from core.learning import hub
-
-    return hub.fetch_encoder(name, settings.models_dir / "base")
+    return load_version(folder, base_path=base_path)
 
 
 def pretrain_encoder(

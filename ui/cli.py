@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from core.errors import TiebreakError
-from ui.commands import families, forgetting, models, operation, posts
+from ui.commands import bases, families, forgetting, models, operation, posts
 from ui.commands.console import fail
 
 STOPPED = 130  # what Typer returns after Ctrl-C
@@ -33,11 +33,15 @@ app.command("score")(models.score)
 app.command("predict")(models.predict)
 app.command("pretrain")(models.pretrain)
 
-models_app = typer.Typer(help="Model versions: list, promote; base encoders: fetch.", no_args_is_help=True)
+models_app = typer.Typer(help="Model versions: list, promote.", no_args_is_help=True)
 models_app.command("list")(models.list_models)
 models_app.command("promote")(models.promote_model)
-models_app.command("fetch")(models.fetch_encoder_by_name)
 app.add_typer(models_app, name="models")
+
+base_app = typer.Typer(help="Base encoders: list, pull from a hub.", no_args_is_help=True)
+base_app.command("list")(bases.list_base_encoders)
+base_app.command("pull")(bases.pull_base_encoder)
+app.add_typer(base_app, name="base")
 
 runs_app = typer.Typer(help="Imports, trainings and scorings: list, look at one, cancel.", no_args_is_help=True)
 runs_app.command("list")(operation.list_all_runs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import warnings
 from pathlib import Path
@@ -13,7 +12,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from transformers.utils import logging as transformers_logging
 
 from core.domain import LABEL_NAMES
-from core.encoders import weights_file
 from core.errors import BadInput
 from core.wording import _
 
@@ -55,12 +53,3 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     except (OSError, ValueError) as err:
         raise BadInput(_("The tokenizer in {path} cannot be loaded: {err}").format(path=path, err=err)) from err
     return tokenizer
-
-
-def weights_hash(path: Path) -> str:
-    """SHA-256 of the encoder's weights file: which encoder it is, wherever it lies."""
-    weights = weights_file(path)
-    if weights is None:
-        raise BadInput(_("{path} holds no weights (model.safetensors or pytorch_model.bin).").format(path=path))
-    with weights.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

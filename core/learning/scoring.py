@@ -14,8 +14,9 @@ from transformers import PreTrainedTokenizerBase
 
 from core.calibration import Correction
 from core.domain import LABEL_NAMES
+from core.encoders import weights_hash
 from core.errors import BadInput
-from core.learning.classifiers import load_base, load_tokenizer, weights_hash
+from core.learning.classifiers import load_base, load_tokenizer
 from core.learning.device import Device, find_device
 from core.learning.manifests import correction_of, read_manifest
 from core.wording import _

@@ -33,9 +33,10 @@ from transformers import (
 )
 
 from core.domain import LABEL_NAMES
+from core.encoders import weights_hash
 from core.errors import Cancelled
 from core.evaluation import NOTHING, Evaluation
-from core.learning.classifiers import load_base, load_tokenizer, weights_hash
+from core.learning.classifiers import load_base, load_tokenizer
 from core.learning.device import Device, find_device
 from core.learning.examples import (
     TrainingExample,
@@ -67,6 +68,7 @@ class TrainingConfig:
     quick: bool
     seed: int
     snapshot_hash: str
+    base_origin: str = "folder"  # where it was found, by a name of core.encoders.ORIGINS
     rank: int = 16
     alpha: int = 32
     dropout: float = 0.1
@@ -364,10 +366,16 @@ def _manifest(
     warnings: Sequence[str],
     watcher: _Watcher,
 ) -> dict[str, Any]:
-    hyper = {k: v for k, v in asdict(config).items() if k not in ("base_path", "base_name", "snapshot_hash")}
+    hyper = {
+        k: v for k, v in asdict(config).items() if k not in ("base_path", "base_name", "base_origin", "snapshot_hash")
+    }
     return {
         "format": 1,
-        "base": {"name": config.base_name, "sha256": weights_hash(config.base_path)},
+        "base": {
+            "name": config.base_name,
+            "origin": config.base_origin,
+            "sha256": weights_hash(config.base_path),
+        },
         "labels": list(LABEL_NAMES),
         "hyper_parameters": hyper | asdict(schedule),
         "class_weights": dict(zip(LABEL_NAMES, weights, strict=True)),

@@ -23,14 +23,15 @@ class Classifier(Protocol):
         ...
 
 
-def load_version(folder: Path, *, base_path: Callable[[str], Path]) -> Classifier:
-    """Load the version in a folder. base_path: where the encoder of that name lies; the baseline needs none.
+def load_version(folder: Path, *, base_path: Callable[[str, str], Path]) -> Classifier:
+    """Load the version in a folder.
 
+    base_path: (name, SHA-256 of its weights) → where that encoder lies; the baseline needs none.
     Raises BadInput when the folder holds no version that can be read, or not with that encoder.
     """
-    base = str(read_manifest(folder)["base"]["name"])
-    if base == baseline.NAME:
+    base = read_manifest(folder)["base"]
+    if base["name"] == baseline.NAME:
         return baseline.load_classifier(folder)
     from core.learning.scoring import load_classifier  # torch, which the baseline can do without
 
-    return load_classifier(folder, base_path=base_path(base))
+    return load_classifier(folder, base_path=base_path(str(base["name"]), str(base["sha256"])))

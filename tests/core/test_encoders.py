@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
-from core.encoders import Encoder, local_encoders, read_encoder, resolve_encoder, weights_file
-from core.errors import NotFound
+from core.encoders import Encoder, local_encoders, read_encoder, resolve_encoder, resolve_trained_on, weights_file
+from core.errors import BadInput, NotFound
 
 BERT: dict[str, object] = {"model_type": "bert", "num_hidden_layers": 4, "hidden_size": 256, "vocab_size": 4_000}
 
@@ -117,3 +118,28 @@ def test_folder_that_is_no_encoder_is_not_taken_though_it_is_named(tmp_path: Pat
     folder = put(tmp_path / "gpt", model_type="gpt2")
     with pytest.raises(NotFound):
         resolve_encoder(str(folder), **places(tmp_path))
+
+
+def test_unfinished_download_is_no_encoder_yet(tmp_path: Path) -> None:
+    put(tmp_path / "models" / "base" / "org" / "name.partial")
+    assert local_encoders(**places(tmp_path)) == []
+
+
+def weigh(folder: Path, weights: bytes) -> str:
+    (folder / "model.safetensors").write_bytes(weights)
+    return hashlib.sha256(weights).hexdigest()
+
+
+def test_encoder_of_a_version_is_found_by_its_weights_whatever_it_is_called_here(tmp_path: Path) -> None:
+    wanted = weigh(put(tmp_path / "models" / "base" / "mine"), b"right")
+    weigh(put(tmp_path / "models" / "base" / "org" / "name"), b"wrong")
+    assert resolve_trained_on("org/name", wanted, **places(tmp_path)).name == "mine"
+    assert resolve_trained_on("/root/somewhere/else", wanted, **places(tmp_path)).name == "mine"
+
+
+def test_encoder_with_other_weights_than_the_version_learned_on_is_refused(tmp_path: Path) -> None:
+    weigh(put(tmp_path / "models" / "base" / "org" / "name"), b"wrong")
+    with pytest.raises(BadInput, match="put the original base encoder back"):
+        resolve_trained_on("org/name", "0" * 64, **places(tmp_path))
+    with pytest.raises(NotFound):
+        resolve_trained_on("other", "0" * 64, **places(tmp_path))

@@ -279,8 +279,8 @@ def test_every_command_of_the_manual_exists_and_takes_json() -> None:
     names = {" ".join(command) for command in commands()}
     assert names >= {
         "serve", "import", "status", "queue", "decide", "retrain", "score", "predict", "pretrain", "models list",
-        "models promote", "models fetch", "runs list", "runs show", "runs cancel", "users invite", "users list",
-        "users role", "users disable", "users password", "db migrate", "db backup", "db restore",
+        "models promote", "base list", "base pull", "runs list", "runs show", "runs cancel", "users invite",
+        "users list", "users role", "users disable", "users password", "db migrate", "db backup", "db restore",
     }  # fmt: skip
 
 

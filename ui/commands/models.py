@@ -1,4 +1,4 @@
-"""Commands around models: retrain, score, predict, versions and base encoders."""
+"""Commands around models: retrain, score, predict, versions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def retrain(
 
 
 def _retrain_lines(result: dict[str, Any]) -> Iterable[str]:
-    yield f"Version {result['version']} is ready (run {result['run']})."
+    yield f"Version {result['version']} is ready (run {result['run']}); base encoder: {result['base']}."
     metrics = result["metrics"]
     if metrics:
         yield f"On posts kept aside: macro-F1 {metrics['macro_f1']:.3f}, accuracy {metrics['accuracy']:.3f}."
@@ -144,15 +144,3 @@ def promote_model(
     run = promote(installation.engine, installation.actor, version, reason=reason, now=utc_now())
     run_follow_ups(installation)
     show({"active": version, "scoring_run": run.id}, as_json=as_json, text=lambda: [f"Version {version} is active."])
-
-
-def fetch_encoder_by_name(
-    name: Annotated[str, typer.Argument(metavar="ORG/NAME", help="For example hfl/chinese-roberta-wwm-ext.")],
-    as_json: Json = False,
-) -> None:
-    """Download a base encoder into models/base/ (the only command that downloads; HF_ENDPOINT names a mirror)."""
-    from core.worker import fetch_encoder
-
-    say(f"Fetching {name} …")
-    encoder = fetch_encoder(open_installation().settings, name)
-    show(encoder, as_json=as_json, text=lambda: [f"{encoder.name} is in {encoder.path}."])
