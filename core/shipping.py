@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from core.encoders import Encoder, local_encoders
+from core.loading import encoder_places
 from core.settings import Settings
-from core.worker import encoder_places
 
 if TYPE_CHECKING:
     from core.learning.hub import Offer

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from core.domain import Label
 from core.encoders import STARTER
+from core.loading import stay_offline
 from core.markup import read_markup
 from core.metrics import measure as measure_labels
 from core.settings import Settings
 from core.text import model_text
-from core.worker import stay_offline
 from tests.benchmarks.aside import call_aside
 from tests.benchmarks.figures import Figure, Skipped
 from tests.benchmarks.loop import require_starter

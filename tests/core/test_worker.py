@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from core import worker
+from core import trainer
 from core.clock import utc_now
+from core.context import Context, Pulse
 from core.domain import LABEL_NAMES, Actor, Run, RunKind, RunStatus
 from core.errors import Conflict
 from core.services import annotation, looking, models, runs, scoring, training
@@ -215,8 +216,8 @@ def test_labels_that_look_wrong_are_kept_for_the_lead_and_none_of_the_audit_slic
             conn, name="v1", run_id=queued.id, baseline_of=None, base="b", folder="v1", manifest={}, metrics={}, now=NOW
         )
     snapshot = training.take_snapshot(forum, queued.id)
-    context = worker.Context(forum, settings, queued, worker.Pulse(forum, queued.id), lambda run: None)
-    worker._look_for_doubts(context, version, snapshot, seed=1)
+    context = Context(forum, settings, queued, Pulse(forum, queued.id), lambda run: None)
+    trainer.look_for_doubts(context, version, snapshot, seed=1)
     turned = {made["text_id"] for made in rows(forum, decision) if made["id"] in (3, 11)}
     found = rows(forum, doubt)
     assert {each["version_id"] for each in found} == {version.id}

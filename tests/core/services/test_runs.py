@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from core import worker
+from core import context, worker
 from core.clock import utc_now
 from core.domain import Actor, Run, RunKind, RunStatus, Side
 from core.drafts import DraftText
@@ -223,7 +223,7 @@ def test_import_that_is_stopped_after_publishing_has_succeeded(
 def test_heartbeat_that_could_not_be_written_once_goes_on(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     run = add(engine)
     claim(engine, run, pid=1)
-    monkeypatch.setattr(worker, "HEARTBEAT_EVERY_S", 0.02)
+    monkeypatch.setattr(context, "HEARTBEAT_EVERY_S", 0.02)
     beats: list[int] = []
     beat = runs.beat
 
@@ -233,8 +233,8 @@ def test_heartbeat_that_could_not_be_written_once_goes_on(engine: Engine, monkey
             raise DatabaseBusy("UPDATE run", {}, Exception("database is locked"))
         return beat(conn, run_id, now=now)
 
-    monkeypatch.setattr(worker.runs, "beat", fail_once)
-    with worker.Pulse(engine, run.id):
+    monkeypatch.setattr(context.runs, "beat", fail_once)
+    with context.Pulse(engine, run.id):
         time.sleep(0.5)
     assert len(beats) > 2
 

@@ -1,0 +1,64 @@
+"""Versions and encoders of this installation, loaded for the worker and the command line."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from core import encoders
+from core.domain import LABEL_NAMES, Prediction
+from core.errors import TiebreakError
+from core.settings import Settings
+from core.wording import _
+
+if TYPE_CHECKING:
+    from core.learning.versions import Classifier
+
+logger = logging.getLogger(__name__)
+
+
+def encoder_places(settings: Settings) -> dict[str, Path]:
+    return {
+        "models_dir": settings.models_dir,
+        "starter_dir": settings.starter_dir,
+        "hub_cache": settings.hub_cache,
+    }
+
+
+def stay_offline() -> None:
+    """Before the model libraries are imported: peft looks names of base encoders up on the hub otherwise."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def load_folder(settings: Settings, folder: Path) -> Classifier:
+    """The version in that folder, with its encoder from wherever it lies on this machine."""
+    from core.learning.versions import load_version
+
+    def base_path(name: str, sha256: str) -> Path:
+        found = encoders.resolve_trained_on(name, sha256, **encoder_places(settings))
+        logger.info("base encoder %s in %s", found.words, found.path)
+        return found.path
+
+    return load_version(folder, base_path=base_path)
+
+
+def read_training_mix(folder: Path) -> npt.NDArray[np.float64]:
+    from core.learning.manifests import read_manifest
+
+    mix = read_manifest(folder)["training_mix"]
+    return np.array([mix[label] for label in LABEL_NAMES], dtype=np.float64)
+
+
+def checked_predictions(version_id: int, text_ids: list[int], proba: npt.NDArray[np.float32]) -> list[Prediction]:
+    """proba: (len(text_ids), 3), checked to be probabilities where they leave the model."""
+    if len(proba) and not (proba.min() >= 0 and np.abs(proba.sum(axis=1) - 1).max() < 1e-3):
+        raise TiebreakError(_("The model returned something that is not a probability; the version may be damaged."))
+    return [
+        Prediction(version_id, text_id, (float(row[0]), float(row[1]), float(row[2])))
+        for text_id, row in zip(text_ids, proba, strict=True)
+    ]

@@ -1,0 +1,148 @@
+"""The training of a version, as a run: a snapshot of the decisions goes to learning, what it made is stored."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core import encoders
+from core.clock import utc_now
+from core.context import Context
+from core.domain import Label, ModelVersion, Prediction, Side
+from core.errors import Cancelled
+from core.evaluation import Aside, Evaluation, evaluate
+from core.loading import checked_predictions, encoder_places, load_folder, read_training_mix, stay_offline
+from core.services import training
+from core.services.training import NewVersion
+from core.wording import N_, _
+from db.doubts import Doubt
+
+if TYPE_CHECKING:
+    from core.learning.training import TrainingProgress
+
+logger = logging.getLogger(__name__)
+
+
+def train_version(context: Context) -> dict[str, object]:
+    """Train a version and the baseline on a snapshot; returns their names and figures on what was kept aside."""
+    stay_offline()
+    context.report(N_("preparing"), 0, None, N_("loading the libraries"))
+    from core.learning import baseline
+    from core.learning import training as learning
+    from core.learning.examples import TrainingExample
+
+    request = training.TrainingRequest(**context.run.config)  # type: ignore[arg-type]
+    context.report(N_("preparing"), 0, None, N_("taking a snapshot of the decisions"))
+    snapshot = training.take_snapshot(context.engine, context.run.id)
+    encoder = encoders.resolve_encoder(request.base, **encoder_places(context.settings))
+    context.report(N_("preparing"), 0, None, _("base encoder: {encoder}").format(encoder=encoder.words))
+    logger.info("base encoder %s in %s", encoder.name, encoder.path)
+    examples = [TrainingExample(t.text, int(t.label), t.weight) for t in snapshot.on(Side.train)]
+    name = training.next_version_name(context.engine)
+    folder = context.settings.versions_dir / name
+    simple, tuned = _Measure(context, snapshot, seed=request.seed), _Measure(context, snapshot, seed=request.seed)
+    context.report(N_("preparing"), 0, None, N_("training the baseline"))
+    simple_folder = folder.with_name(f"{name}-{baseline.NAME}")
+    simple_manifest = baseline.make_baseline(
+        examples, seed=request.seed, snapshot_hash=snapshot.hash, out_dir=simple_folder, measure=simple
+    )
+    try:
+        result = learning.train(
+            examples,
+            [TrainingExample(t.text, int(t.label)) for t in snapshot.on(Side.evaluation)],
+            config=learning.TrainingConfig(
+                base_path=encoder.path,
+                base_name=encoder.name,
+                base_origin=encoder.origin,
+                quick=request.quick,
+                seed=request.seed,
+                snapshot_hash=snapshot.hash,
+            ),
+            out_dir=folder,
+            measure=tuned,
+            report=lambda progress: _report_training(context, progress),
+            is_cancelled=context.is_cancelled,
+        )
+    except BaseException:
+        shutil.rmtree(simple_folder)  # the two go together: a figure without the other says half
+        raise
+    version = training.store_versions(
+        context.engine,
+        context.run,
+        NewVersion(name, encoder.name, result.manifest, tuned.predictions()),
+        baseline=NewVersion(simple_folder.name, baseline.NAME, simple_manifest, simple.predictions()),
+        now=utc_now(),
+    )
+    with suppress(Cancelled):  # the version is there: only the doubts are left out
+        look_for_doubts(context, version, snapshot, seed=request.seed)
+    return {
+        "version": name,
+        "base": encoder.words,
+        "metrics": result.manifest["metrics"],
+        "baseline": simple_folder.name,
+        "baseline_metrics": simple_manifest["metrics"],
+        "warnings": list(result.warnings),
+    }
+
+
+def look_for_doubts(context: Context, version: ModelVersion, snapshot: training.Snapshot, *, seed: int) -> None:
+    """Labels that look wrong, for the lead to look at.
+
+    The audit slice is left out: to correct its labels where a model doubts them would make every model look better.
+    """
+    from core.learning.doubts import find_doubts
+
+    known = snapshot.on(Side.train, Side.evaluation)
+    found = find_doubts(
+        [text.text for text in known],
+        [int(text.label) for text in known],
+        seed=seed,
+        report=lambda done, total: context.report(N_("looking for doubtful labels"), done, total, ""),
+    )
+    doubts = [Doubt(known[d.position].text_id, known[d.position].label, d.quality, d.probabilities) for d in found]
+    training.store_doubts(context.engine, version, doubts)
+
+
+class _Measure:
+    """Measures a new version on the texts that were kept aside, and remembers what it said of each."""
+
+    def __init__(self, context: Context, snapshot: training.Snapshot, *, seed: int) -> None:
+        self._context, self._seed = context, seed
+        self._texts = snapshot.on(Side.evaluation, Side.audit)
+        self._proba = np.zeros((0, len(Label)))
+
+    def __call__(self, folder: Path) -> Evaluation:
+        self._context.report(N_("evaluating"), 0, None, N_("scoring what was kept aside"))
+        mix = read_training_mix(folder)
+        classifier = load_folder(self._context.settings, folder)
+        logits = classifier.logits([text.text for text in self._texts])
+        found = evaluate(logits, _aside(self._texts), trained=mix, seed=self._seed)
+        self._proba = found.proba
+        return found
+
+    def predictions(self) -> list[Prediction]:
+        return checked_predictions(0, [text.text_id for text in self._texts], self._proba.astype(np.float32))
+
+
+def _aside(texts: list[training.SnapshotText]) -> Aside:
+    return Aside(
+        np.array([int(text.label) for text in texts], dtype=np.int64),
+        np.array([text.text_id for text in texts], dtype=np.int64),  # one text stands for each family
+        np.array([text.posts for text in texts], dtype=np.float64),
+        np.array([text.side is Side.audit for text in texts], dtype=bool),
+    )
+
+
+def _report_training(context: Context, progress: TrainingProgress) -> None:
+    context.report(progress.stage, progress.done, progress.total, progress.message)
+    if progress.loss is not None:
+        logger.info("%s: loss %.3f", progress.message, progress.loss)
+    if progress.macro_f1 is not None:
+        logger.info("%s: macro-F1 %.3f on what was kept aside", progress.message, progress.macro_f1)
+    if progress.loss is not None or progress.macro_f1 is not None:
+        context.point(progress.done, loss=progress.loss, macro_f1=progress.macro_f1)
