@@ -11,7 +11,7 @@ from types import TracebackType
 from sqlalchemy import Engine
 
 from core.clock import utc_now
-from core.domain import Run
+from core.domain import Run, RunPoint
 from core.errors import Cancelled
 from core.services.runs import HEARTBEAT_EVERY_S
 from core.settings import Settings
@@ -49,10 +49,18 @@ class Context:
     def is_cancelled(self) -> bool:
         return self.pulse.must_stop
 
-    def point(self, step: int, *, loss: float | None = None, macro_f1: float | None = None) -> None:
-        """Add a point to the run's curves."""
+    def add_point(self, point: RunPoint) -> None:
+        """Add to the run's curves."""
         with write(self.engine) as conn:
-            runs.add_point(conn, self.run.id, step=step, loss=loss, macro_f1=macro_f1)
+            runs.add_point(conn, self.run.id, point)
+
+    def add_facts(self, facts: dict[str, object]) -> None:
+        """Store what was found out of how the run is executed, such as device and precision, beside its config."""
+        with write(self.engine) as conn:
+            known = runs.require_run(conn, self.run.id).config
+            found = known.get("found")
+            before = found if isinstance(found, dict) else {}
+            runs.set_config(conn, self.run.id, known | {"found": before | facts})
 
 
 class Pulse:

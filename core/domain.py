@@ -79,6 +79,7 @@ class RunKind(StrEnum):
     importing = "import"
     training = "training"
     scoring = "scoring"
+    pretraining = "pretraining"
 
 
 class RunStatus(StrEnum):
@@ -239,7 +240,7 @@ class ListedSession:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One attempt at importing, training or scoring. `status` apart from `stage`; times in UTC."""
+    """One attempt at importing, training, scoring or pretraining. `status` apart from `stage`; times in UTC."""
 
     id: int
     kind: RunKind
@@ -265,6 +266,16 @@ class Run:
     @property
     def is_open(self) -> bool:
         return self.status in OPEN_STATUSES
+
+
+@dataclass(frozen=True, slots=True)
+class RunPoint:
+    """A place on a run's curves. recall: in Label order, None for a label that was not met in what was kept aside."""
+
+    step: int
+    loss: float | None = None
+    macro_f1: float | None = None
+    recall: tuple[float | None, float | None, float | None] = (None, None, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 from core import encoders
 from core.clock import utc_now
 from core.context import Context
-from core.domain import Label, ModelVersion, Prediction, Side
+from core.domain import Label, ModelVersion, Prediction, RunPoint, Side
 from core.errors import Cancelled
 from core.evaluation import Aside, Evaluation, evaluate
 from core.loading import checked_predictions, encoder_places, load_folder, read_training_mix, stay_offline
@@ -145,4 +145,4 @@ def _report_training(context: Context, progress: TrainingProgress) -> None:
     if progress.macro_f1 is not None:
         logger.info("%s: macro-F1 %.3f on what was kept aside", progress.message, progress.macro_f1)
     if progress.loss is not None or progress.macro_f1 is not None:
-        context.point(progress.done, loss=progress.loss, macro_f1=progress.macro_f1)
+        context.add_point(RunPoint(progress.done, progress.loss, progress.macro_f1))

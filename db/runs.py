@@ -8,10 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from core.domain import OPEN_STATUSES, Run, RunKind, RunStatus
+from core.domain import LABEL_NAMES, OPEN_STATUSES, Run, RunKind, RunPoint, RunStatus
 from core.errors import NotFound
 from core.wording import _
 from db.tables import run, run_point
+
+_RECALLS = tuple(f"recall_{name}" for name in LABEL_NAMES)
 
 
 def _to_run(row: Row[Any]) -> Run:
@@ -90,20 +92,24 @@ def report_progress(conn: Connection, run_id: int, *, stage: str, done: int, tot
     conn.execute(update(run).where(run.c.id == run_id, run.c.status == RunStatus.running).values(values))
 
 
-def add_point(conn: Connection, run_id: int, *, step: int, loss: float | None, macro_f1: float | None) -> None:
-    known = select(run_point).where(run_point.c.run_id == run_id, run_point.c.step == step)
-    row = conn.execute(known).one_or_none()
-    if row is None:
-        conn.execute(insert(run_point).values(run_id=run_id, step=step, loss=loss, macro_f1=macro_f1))
-        return
-    values = {"loss": row.loss if loss is None else loss, "macro_f1": row.macro_f1 if macro_f1 is None else macro_f1}
-    conn.execute(update(run_point).where(run_point.c.run_id == run_id, run_point.c.step == step).values(values))
+def add_point(conn: Connection, run_id: int, point: RunPoint) -> None:
+    """Add to the run's curves; what is known of the step already stays where the point says nothing of it."""
+    values = {"loss": point.loss, "macro_f1": point.macro_f1} | dict(zip(_RECALLS, point.recall, strict=True))
+    said = {name: value for name, value in values.items() if value is not None}
+    at = (run_point.c.run_id == run_id) & (run_point.c.step == point.step)
+    if conn.execute(select(run_point.c.step).where(at)).one_or_none() is None:
+        conn.execute(insert(run_point).values(run_id=run_id, step=point.step, **said))
+    elif said:
+        conn.execute(update(run_point).where(at).values(said))
 
 
-def points_of(conn: Connection, run_id: int) -> list[tuple[int, float | None, float | None]]:
-    """(step, loss, macro-F1) in order of steps."""
+def points_of(conn: Connection, run_id: int) -> list[RunPoint]:
+    """In order of steps."""
     query = select(run_point).where(run_point.c.run_id == run_id).order_by(run_point.c.step)
-    return [(row.step, row.loss, row.macro_f1) for row in conn.execute(query)]
+    return [
+        RunPoint(row.step, row.loss, row.macro_f1, (row.recall_normal, row.recall_suspicious, row.recall_violation))
+        for row in conn.execute(query)
+    ]
 
 
 def finish_run(

@@ -186,7 +186,7 @@ run = Table(
     Column("published_at", UtcTime),  # imports: what it brought is visible from here on
     Column("taken_back_at", UtcTime),  # imports: what it alone brought is gone, but for decided posts
     Column("swept_at", UtcTime),  # imports that were taken back: nothing of it is left to remove
-    _one_of("kind", "import", "training", "scoring"),
+    _one_of("kind", "import", "training", "scoring", "pretraining"),
     _one_of("status", "queued", "running", "succeeded", "failed", "cancelled"),
     Index("uq_run_one_running_per_kind", "kind", unique=True, sqlite_where=text("status = 'running'")),
 )
@@ -198,6 +198,10 @@ run_point = Table(
     Column("step", Integer, primary_key=True),
     Column("loss", Float),
     Column("macro_f1", Float),
+    # Of each label, on what was kept aside; NULL for one that does not occur there.
+    Column("recall_normal", Float),
+    Column("recall_suspicious", Float),
+    Column("recall_violation", Float),
 )
 
 # --- posts ----------------------------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ def _title(run: Run) -> str:
         RunKind.importing: _("Import run {run}"),
         RunKind.training: _("Training run {run}"),
         RunKind.scoring: _("Scoring run {run}"),
+        RunKind.pretraining: _("Pretraining run {run}"),
     }
     return titles[run.kind].format(run=run.id)
 

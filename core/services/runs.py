@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, Run, RunKind, RunStatus
+from core.domain import Actor, Run, RunKind, RunPoint, RunStatus
 from core.errors import Conflict
 from core.permissions import Permission, require
 from core.wording import _
@@ -35,8 +35,8 @@ def show_run(engine: Engine, actor: Actor, run_id: int) -> Run:
         return runs.require_run(conn, run_id)
 
 
-def points_of(engine: Engine, actor: Actor, run_id: int) -> list[tuple[int, float | None, float | None]]:
-    """(step, loss, macro-F1) of a training run so far."""
+def points_of(engine: Engine, actor: Actor, run_id: int) -> list[RunPoint]:
+    """The curves of a training or pretraining so far, in order of steps."""
     require(actor, Permission.look)
     with read(engine) as conn:
         return runs.points_of(conn, run_id)

@@ -6,14 +6,18 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect
 from sqlalchemy.exc import IntegrityError
 
+from core.domain import RunKind
 from core.errors import BadInput, Conflict
 from core.settings import Settings
+from db import engine as engine_module
 from db.engine import backup, database_path, migrate, newest_schema_version, open_engine, restore, schema_version, write
+from db.runs import add_run
 from db.tables import metadata
 from tests.conftest import NOW
 
@@ -41,6 +45,29 @@ def test_constraints_of_the_schema_are_in_the_database(engine: Engine) -> None:
         wanted = {c.name for c in table.constraints if type(c).__name__ == "CheckConstraint"}
         assert wanted <= checks, name
         assert {index.name for index in table.indexes} <= indexes, name
+
+
+def test_run_is_of_one_of_the_kinds_that_the_program_knows(engine: Engine) -> None:
+    with write(engine) as conn:
+        for kind in RunKind:
+            assert add_run(conn, kind=kind, config={}, created_by="x", now=NOW).kind is kind
+    with pytest.raises(IntegrityError, match="ck_run_kind"), write(engine) as conn:
+        conn.exec_driver_sql("UPDATE run SET kind = 'other'")
+
+
+def test_kind_added_by_a_migration_is_known_to_connections_that_were_open_before(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    engine, other = open_engine(url), open_engine(url)
+    config = engine_module._alembic()
+    with write(engine) as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0016")
+    with other.connect() as conn:
+        assert conn.exec_driver_sql("SELECT count(*) FROM run").scalar_one() == 0
+        conn.rollback()
+        migrate(engine, backups_dir=tmp_path)
+        add_run(conn, kind=RunKind.pretraining, config={}, created_by="x", now=NOW)
+        assert conn.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
 
 
 def test_new_database_is_made_and_a_second_migration_does_nothing(tmp_path: Path) -> None:

@@ -104,7 +104,11 @@ def show_curves(page: Page, run_id: int, *, is_open: bool) -> None:
     def curves() -> None:
         looking = current_page()
         points = pd.DataFrame(
-            runs.points_of(looking.engine, looking.actor, run_id), columns=["step", "loss", "macro-F1"]
+            [
+                (point.step, point.loss, point.macro_f1)
+                for point in runs.points_of(looking.engine, looking.actor, run_id)
+            ],
+            columns=["step", "loss", "macro-F1"],
         ).set_index("step")
         if len(points):
             titles = {"loss": _("Loss by step"), "macro-F1": _("Macro-F1 by step, on posts kept aside")}
