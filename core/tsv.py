@@ -37,6 +37,8 @@ LINE_1 = N_("Line 1")
 _TOO_LONG = N_("the line is longer than 16 MB")
 _INVISIBLE = "\ufeff\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
+_TO_ESCAPE = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0"})
+NULL = "\\N"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _LIKE_A_VALUE = re.compile(r"\d+|\\N|(?:\d{1,3}\.){3}\d{1,3}|.{60,}", re.DOTALL)
@@ -380,6 +382,11 @@ def split_fields(line: str) -> list[str | None]:
         return list(line.split("\t"))
     fields = _split_escaped(line) if "\\\t" in line else line.split("\t")
     return [None if value == "\\N" else _unescape(value) for value in fields]
+
+
+def join_fields(values: Iterable[str | None]) -> str:
+    """A line, with its end, that split_fields reads as these values."""
+    return "\t".join(NULL if value is None else value.translate(_TO_ESCAPE) for value in values) + "\n"
 
 
 def _split_escaped(line: str) -> list[str]:

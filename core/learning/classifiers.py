@@ -15,6 +15,8 @@ from core.domain import LABEL_NAMES
 from core.errors import BadInput
 from core.wording import _
 
+COUNTS_BEHIND_PADDING = ("roberta", "xlm-roberta", "camembert")
+
 
 def quieten_libraries() -> None:
     """What they say to programmers, and bars of their own, would end up in a run's log and between our lines."""
@@ -29,20 +31,28 @@ def load_base(path: Path) -> Any:
 
     Weights come from safetensors, or from a .bin read with weights only. Raises BadInput when they cannot be read.
     """
+    return load_base_and_gaps(path)[0]
+
+
+def load_base_and_gaps(path: Path) -> tuple[Any, list[str]]:
+    """(as load_base returns it, names of the weights that it did not bring and that are random therefore)."""
     quieten_libraries()
     try:
-        return AutoModelForSequenceClassification.from_pretrained(
+        model, info = AutoModelForSequenceClassification.from_pretrained(
             path,
             num_labels=len(LABEL_NAMES),
             id2label=dict(enumerate(LABEL_NAMES)),
             label2id={name: index for index, name in enumerate(LABEL_NAMES)},
             ignore_mismatched_sizes=True,
+            output_loading_info=True,
             local_files_only=True,
             trust_remote_code=False,
             dtype=torch.float32,
         )
     except (OSError, ValueError, RuntimeError, pickle.UnpicklingError) as err:
         raise BadInput(_("The base encoder in {path} cannot be loaded: {err}").format(path=path, err=err)) from err
+    other_shapes = (found[0] for found in info["mismatched_keys"])
+    return model, sorted({*info["missing_keys"], *other_shapes})
 
 
 def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
@@ -53,3 +63,10 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     except (OSError, ValueError) as err:
         raise BadInput(_("The tokenizer in {path} cannot be loaded: {err}").format(path=path, err=err)) from err
     return tokenizer
+
+
+def longest_input(base: Any, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens that the encoder has positions for; the RoBERTa family starts to count behind its padding token."""
+    positions = int(getattr(base.config, "max_position_embeddings", 512))
+    behind_padding = (base.config.pad_token_id or 0) + 1 if base.config.model_type in COUNTS_BEHIND_PADDING else 0
+    return min(positions - behind_padding, tokenizer.model_max_length)

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
 from core.calibration import Correction
 from core.domain import LABEL_NAMES
 from core.encoders import weights_hash
 from core.errors import BadInput
-from core.learning.classifiers import load_base, load_tokenizer
+from core.learning.adapters import load_merged
+from core.learning.classifiers import load_tokenizer
 from core.learning.device import Device, find_device
 from core.learning.manifests import correction_of, read_manifest
 from core.wording import _
@@ -44,9 +44,8 @@ def load_classifier(version_dir: Path, *, base_path: Path) -> Classifier:
                 found=found[:12],
             )
         )
-    model = PeftModel.from_pretrained(load_base(base_path), version_dir, is_trainable=False, local_files_only=True)
     return Classifier(
-        model.merge_and_unload(),
+        load_merged(version_dir, base_path=base_path),
         load_tokenizer(version_dir),
         find_device(),
         max_tokens=_max_tokens(manifest),

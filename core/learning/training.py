@@ -36,7 +36,7 @@ from core.domain import LABEL_NAMES
 from core.encoders import weights_hash
 from core.errors import Cancelled
 from core.evaluation import NOTHING, Evaluation
-from core.learning.classifiers import load_base, load_tokenizer
+from core.learning.classifiers import load_base, load_tokenizer, longest_input
 from core.learning.device import Device, find_device
 from core.learning.examples import (
     TrainingExample,
@@ -55,7 +55,7 @@ ENOUGH_OF_EACH = 20
 SAY_EVERY_S = 0.25  # a report is a transaction: one a step would slow small encoders down
 PATIENCE = 3  # epochs without a better macro-F1
 BERT_LINEAR = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"]
-COUNTS_BEHIND_PADDING = ("roberta", "xlm-roberta", "camembert")
+BESIDE_HEAD = ("pooler", "pre_classifier")  # layers of a classifier that masked language modelling does not bring
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "datasets", "evaluate", "scikit-learn")
 
 
@@ -201,13 +201,6 @@ def plan(training: Sequence[TrainingExample], evaluation: Sequence[TrainingExamp
     return Schedule(batch, max(300, epochs * math.ceil(n / batch)), evaluates=bool(evaluation), chooses_best=enough)
 
 
-def longest_input(base: Any, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Tokens that the encoder has positions for; the RoBERTa family starts to count behind its padding token."""
-    positions = int(getattr(base.config, "max_position_embeddings", 512))
-    behind_padding = (base.config.pad_token_id or 0) + 1 if base.config.model_type in COUNTS_BEHIND_PADDING else 0
-    return min(positions - behind_padding, tokenizer.model_max_length)
-
-
 def tokenise(
     examples: Sequence[TrainingExample], tokenizer: PreTrainedTokenizerBase, max_tokens: int
 ) -> datasets.Dataset:
@@ -225,10 +218,12 @@ def tokenise(
 def add_lora(model: Any, config: TrainingConfig) -> Any:
     """Freeze the encoder and add adapters to its linear layers; head and pooler are trained and saved whole.
 
-    An encoder from masked language modelling brings no pooler: left out, a random one would be lost on reload.
+    An encoder from masked language modelling brings no pooler (DistilBERT: no pre_classifier): left out, a random one
+    would be lost on reload.
     """
-    is_bert = all(any(name.endswith(target) for name, _module in model.named_modules()) for target in BERT_LINEAR)
-    pooler = ["pooler"] if any(name.endswith(".pooler") for name, _module in model.named_modules()) else []
+    names = [name for name, _module in model.named_modules()]
+    is_bert = all(any(name.endswith(target) for name in names) for target in BERT_LINEAR)
+    beside = [layer for layer in BESIDE_HEAD if any(name.rpartition(".")[2] == layer for name in names)]
     lora = LoraConfig(
         task_type=TaskType.SEQ_CLS,
         r=config.rank,
@@ -236,8 +231,8 @@ def add_lora(model: Any, config: TrainingConfig) -> Any:
         lora_dropout=config.dropout,
         bias="none",
         target_modules=BERT_LINEAR if is_bert else "all-linear",
-        exclude_modules=r".*\.pooler\..*" if pooler and is_bert else None,
-        modules_to_save=["classifier", *pooler],
+        exclude_modules=rf"(.*\.)?({'|'.join(beside)})(\..*)?" if beside else None,
+        modules_to_save=["classifier", *beside],
     )
     return get_peft_model(model, lora)
 

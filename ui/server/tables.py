@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from sqlalchemy import Engine
@@ -14,14 +14,12 @@ from core.clock import utc_now
 from core.domain import Actor, Session, SkipKind
 from core.errors import NotAllowed
 from core.services import auditing, families, flags, team
+from core.tsv import join_fields
 from core.wording import _
 from ui.server import runtime
 
 Cell = str | int | datetime | None
 Rows = Iterator[tuple[Cell, ...]]
-
-NULL = "\\N"
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def _families(engine: Engine, actor: Actor) -> Rows:
@@ -115,16 +113,12 @@ def download(request: Request) -> Response:
 
 def as_tsv(columns: tuple[str, ...], found: Rows) -> Iterator[str]:
     """A line of names, and one for each row."""
-    yield _line(columns)
-    yield from map(_line, found)
+    yield join_fields(columns)
+    yield from (join_fields(map(_text, cells)) for cells in found)
 
 
-def _line(cells: Iterable[Cell]) -> str:
-    return "\t".join(NULL if cell is None else _text(cell).translate(_ESCAPES) for cell in cells) + "\n"
-
-
-def _text(cell: str | int | datetime) -> str:
-    return cell.isoformat() if isinstance(cell, datetime) else str(cell)
+def _text(cell: Cell) -> str | None:
+    return cell.isoformat() if isinstance(cell, datetime) else None if cell is None else str(cell)
 
 
 routes = [Route("/api/{name}.tsv", download, methods=["GET"])]
