@@ -10,7 +10,6 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -190,13 +189,13 @@ def _rows(path: Path, kind: Kind, text_column: str | None) -> Iterator[TextRow |
 def _tsv_rows(stream: BinaryIO, text_column: str | None) -> Iterator[TextRow | BadRow]:
     """As MySQL writes them: tabs, backslash escapes, quotes that mean nothing; \\N is None."""
     _head, encoding = find_encoding(stream, "auto")
-    with closing(logical_lines(stream, encoding)) as lines:
-        names = read_header(lines)
-        refuse_other_separators(names)
-        wanted = _text_column(names, text_column)
-        for line in lines:
-            values = split_fields(line.text)
-            yield BadRow(line.number, line.problem) if line.problem else _row(line.number, names, values, wanted)
+    lines = logical_lines(stream, encoding)
+    names = read_header(lines)
+    refuse_other_separators(names)
+    wanted = _text_column(names, text_column)
+    for line in lines:
+        values = split_fields(line.text)
+        yield BadRow(line.number, line.problem) if line.problem else _row(line.number, names, values, wanted)
 
 
 def _csv_rows(stream: BinaryIO, text_column: str | None) -> Iterator[TextRow | BadRow]:
@@ -232,13 +231,13 @@ def _text_column(names: Iterable[str], chosen: str | None) -> str:
     listed = list(names)
     twice = next((name for name in listed if listed.count(name) > 1), None)
     if twice is not None:
-        raise BadInput(_("Line 1 names two columns {name!r}; give them different names.").format(name=twice))
+        raise BadInput(_("line 1 names two columns {name!r}; give them different names").format(name=twice))
     found = _find_text(listed, chosen)
     if found is None:
         raise BadInput(
-            _(
-                "line 1 names no column for the text ({usual}); the columns are {names}. Choose it with --column."
-            ).format(usual=chosen or ", ".join(TEXT_COLUMNS), names=", ".join(map(repr, listed[:20])))
+            _("line 1 names no column for the text ({usual}) but {names}; choose it with --column").format(
+                usual=chosen or ", ".join(TEXT_COLUMNS), names=", ".join(map(repr, listed[:20]))
+            )
         )
     return found
 

@@ -1,16 +1,34 @@
-"""Models on their way in and out, in the foreground: base encoders from a hub."""
+"""Models on their way in and out, in the foreground: base encoders from a hub, versions and adapters to judge with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.encoders import Encoder, local_encoders
-from core.loading import encoder_places
+from sqlalchemy import Engine
+
+from core.encoders import Encoder, local_encoders, resolve_encoder, resolve_trained_on
+from core.errors import BadInput
+from core.loading import encoder_places, stay_offline
+from core.services import scoring
 from core.settings import Settings
+from core.wording import _
 
 if TYPE_CHECKING:
     from core.learning.hub import Offer
+    from core.learning.versions import Classifier
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A model that can judge. base: the encoder it stands on; None for the baseline."""
+
+    classifier: Classifier
+    base: Encoder | None
 
 
 def list_bases(settings: Settings) -> list[Encoder]:
@@ -30,3 +48,61 @@ def pull_base(settings: Settings, offer: Offer, report: Callable[[int, int], Non
     from core.learning import hub
 
     return hub.pull(offer, base_dir=settings.models_dir / "base", report=report)
+
+
+def load_model(
+    settings: Settings, engine: Engine, model: str, *, base: str | None = None, order: Sequence[str] = ()
+) -> Found:
+    """Load a version, by name or by folder, or an adapter that plain PEFT saved, by folder.
+
+    base, order: for such an adapter, the encoder and the labels of its head where it does not say them. What it names
+    as its base is looked for among the encoders here by its last part: never opened as a path, never downloaded.
+    """
+    folder = Path(model)
+    is_adapter = not (folder / MANIFEST).is_file() and (folder / "adapter_config.json").is_file()
+    if not is_adapter and (base or order):
+        raise BadInput(
+            _("{model} is a version and knows its base encoder and labels; leave --base and --label-order out.").format(
+                model=model
+            )
+        )
+    if not is_adapter and not (folder / MANIFEST).is_file():
+        folder = settings.versions_dir / scoring.version_to_score(engine, model).folder
+    stay_offline()
+    return _load_adapter(settings, folder, base, order) if is_adapter else _load_version(settings, folder)
+
+
+def _load_version(settings: Settings, folder: Path) -> Found:
+    from core.learning.versions import load_version
+
+    found: list[Encoder] = []
+
+    def base_path(name: str, sha256: str) -> Path:
+        found.append(resolve_trained_on(name, sha256, **encoder_places(settings)))
+        return found[-1].path
+
+    classifier = load_version(folder, base_path=base_path)
+    return Found(classifier, found[0] if found else None)
+
+
+def _load_adapter(settings: Settings, folder: Path, base: str | None, order: Sequence[str]) -> Found:
+    from core.learning import foreign
+
+    encoder = _base_of_adapter(settings, folder, foreign.base_name(folder), base)
+    return Found(foreign.load_adapter(folder, base_path=encoder.path, order=order), encoder)
+
+
+def _base_of_adapter(settings: Settings, folder: Path, said: str, chosen: str | None) -> Encoder:
+    places = encoder_places(settings)
+    if chosen is not None:
+        return resolve_encoder(chosen, **places)
+    named, here = said.rstrip("/").rpartition("/")[2], local_encoders(**places)
+    found = next((encoder for encoder in here if named and encoder.name.rpartition("/")[2] == named), None)
+    if found is None:
+        raise BadInput(
+            _(
+                "The adapter in {folder} was trained on {named!r}, and no encoder here is called so (there are: "
+                "{have}). Name the right one with --base; nothing is downloaded."
+            ).format(folder=folder, named=named, have=", ".join(encoder.name for encoder in here) or "none")
+        )
+    return found

@@ -1,4 +1,4 @@
-"""Text files for pretraining and prediction: one text a line, or a named column."""
+"""Text files for pretraining: one text a line, or a named column."""
 
 from __future__ import annotations
 

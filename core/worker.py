@@ -7,13 +7,11 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import psutil
 from sqlalchemy import Engine
 
@@ -119,16 +117,6 @@ def score_pool(context: Context) -> dict[str, object]:
     context.report(N_("renewing the queue"), done, done, "")
     queueing.renew_queue(context.engine, now=utc_now())
     return {"version": version.name, "scored": done}
-
-
-def predictor(settings: Settings, engine: Engine, model: str) -> Callable[[Sequence[str]], npt.NDArray[np.float32]]:
-    """Load a version, by name or by folder; returns texts → probabilities (n_texts, 3) in Label order."""
-    is_folder = (Path(model) / "manifest.json").is_file()
-    version = None if is_folder else scoring.version_to_score(engine, model)
-    stay_offline()
-    return load_folder(
-        settings, Path(model) if version is None else settings.versions_dir / version.folder
-    ).probabilities
 
 
 def pretrain_encoder(

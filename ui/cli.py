@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from core.errors import TiebreakError
-from ui.commands import bases, families, forgetting, models, operation, posts
+from ui.commands import bases, families, forgetting, models, operation, posts, predicting
 from ui.commands.console import fail
 
 STOPPED = 130  # what Typer returns after Ctrl-C
@@ -30,7 +30,7 @@ app.command("audit")(operation.show_audit_log)
 app.command("forget")(forgetting.forget_for_good)
 app.command("retrain")(models.retrain)
 app.command("score")(models.score)
-app.command("predict")(models.predict)
+app.command("predict")(predicting.predict)
 app.command("pretrain")(models.pretrain)
 
 models_app = typer.Typer(help="Model versions: list, promote.", no_args_is_help=True)

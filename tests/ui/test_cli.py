@@ -345,9 +345,12 @@ def test_the_loop_from_the_command_line(
     batch.write_text("加微领红包\n\n今天天气不错\n", encoding="utf-8")
     several = tiebreak.json("predict", "--model", str(settings.versions_dir / "v1"), "--batch", str(batch))
     assert [found["text"] for found in several] == ["加微领红包", "今天天气不错"]
-    assert several[0]["probabilities"] == pytest.approx(one["probabilities"], abs=0.02)
+    assert several[0]["p_violation"] == pytest.approx(one["probabilities"]["violation"], abs=0.02)
     typed = tiebreak("predict", "--model", "v1", "--interactive", given="你好\n再见\n\n")
-    assert len(typed.stdout.splitlines()) == 2
+    assert "Base encoder: tiny (in models/base)" in typed.stderr
+    assert [line.split()[:2] for line in typed.stdout.splitlines()] == [
+        ["合规", "normal"], ["疑似", "suspicious"], ["违规", "violation"],
+    ] * 2  # fmt: skip
     assert "is not a file" in tiebreak("predict", "--model", "v1", "--batch", "/nowhere", code=1).stderr
     assert "is empty" in tiebreak("predict", "--model", "v1", "--text", " ", code=1).stderr
 

@@ -57,32 +57,6 @@ def score(
     )
 
 
-def predict(
-    model: Annotated[str, typer.Option(help="Version name, or the folder of one.")],
-    text: Annotated[str | None, typer.Option(help="One text.")] = None,
-    batch: Annotated[Path | None, typer.Option(help="File with one text a line.")] = None,
-    interactive: Annotated[bool, typer.Option("--interactive", help="Ask for texts until an empty line.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Predict label, confidence and all probabilities for texts."""
-    from ui.commands import predicting
-
-    if sum([text is not None, batch is not None, interactive]) != 1:
-        raise typer.BadParameter("give exactly one of --text, --batch and --interactive")
-    # Loading a model takes seconds: what cannot be used is said before.
-    texts = [] if interactive else predicting.texts_in(batch) if batch is not None else [predicting.checked(text)]
-    predict = predicting.make_predict(open_installation(), model)
-    if text is not None:
-        found = predict(texts)[0]
-        show(found, as_json=as_json, text=lambda: [predicting.line_of(found)])
-    elif batch is not None:
-        results = predicting.predict_batch(predict, texts)
-        show(results, as_json=as_json, text=lambda: (f"{predicting.line_of(r)}  {r['text'][:60]}" for r in results))
-    else:
-        results = predicting.predict_typed(predict, as_json=as_json, write=typer.echo)
-        show(results, as_json=as_json, text=list)
-
-
 def pretrain(
     texts: Annotated[list[Path], typer.Option(help="Text file: one text a line, or .csv, .tsv, .jsonl with `text`.")],
     out: Annotated[Path, typer.Option(help="Folder that the encoder is saved in, in Hub layout.")],
