@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core import encoders
-from core.domain import LABEL_NAMES, Prediction
+from core.domain import LABEL_NAMES
 from core.errors import TiebreakError
 from core.settings import Settings
 from core.wording import _
@@ -54,11 +54,8 @@ def read_training_mix(folder: Path) -> npt.NDArray[np.float64]:
     return np.array([mix[label] for label in LABEL_NAMES], dtype=np.float64)
 
 
-def checked_predictions(version_id: int, text_ids: list[int], proba: npt.NDArray[np.float32]) -> list[Prediction]:
-    """proba: (len(text_ids), 3), checked to be probabilities where they leave the model."""
+def checked(proba: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(n_texts, 3), checked to be probabilities where they leave the model."""
     if len(proba) and not (proba.min() >= 0 and np.abs(proba.sum(axis=1) - 1).max() < 1e-3):
         raise TiebreakError(_("The model returned something that is not a probability; the version may be damaged."))
-    return [
-        Prediction(version_id, text_id, (float(row[0]), float(row[1]), float(row[2])))
-        for text_id, row in zip(text_ids, proba, strict=True)
-    ]
+    return proba

@@ -42,6 +42,11 @@ class Settings:
         return self.data_dir / "backups"
 
     @property
+    def tokens_dir(self) -> Path:
+        """What tokenizers made of the pool's texts; made anew where it is missing."""
+        return self.data_dir / "tokens"
+
+    @property
     def logs_dir(self) -> Path:
         return self.data_dir / "logs"
 

@@ -16,7 +16,7 @@ from core.context import Context
 from core.domain import Label, ModelVersion, Prediction, RunPoint, Side
 from core.errors import Cancelled
 from core.evaluation import Aside, Evaluation, evaluate
-from core.loading import checked_predictions, encoder_places, load_folder, read_training_mix, stay_offline
+from core.loading import checked, encoder_places, load_folder, read_training_mix, stay_offline
 from core.services import training
 from core.services.training import NewVersion
 from core.wording import N_, _
@@ -126,7 +126,8 @@ class _Measure:
         return found
 
     def predictions(self) -> list[Prediction]:
-        return checked_predictions(0, [text.text_id for text in self._texts], self._proba.astype(np.float32))
+        found = zip(self._texts, checked(self._proba.astype(np.float32)).tolist(), strict=True)
+        return [Prediction(0, text.text_id, (row[0], row[1], row[2])) for text, row in found]
 
 
 def _aside(texts: list[training.SnapshotText]) -> Aside:

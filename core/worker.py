@@ -20,18 +20,15 @@ from core.clock import utc_now
 from core.context import Context, Listener, Pulse
 from core.domain import Run, RunKind, RunStatus
 from core.errors import Cancelled, Conflict, TiebreakError
-from core.loading import checked_predictions, load_folder, stay_offline
+from core.scorer import score_pool
 from core.services import importing, queueing, scoring, searching, takeback
 from core.settings import Settings, read_settings
 from core.trainer import train_version
-from core.wording import N_, _
+from core.wording import _
 from db import runs
 from db.engine import migrate, open_engine, write
 
 logger = logging.getLogger(__name__)
-
-TEXTS_PER_STEP = 512  # scored between two looks at the clock and one short transaction
-TEXTS_BEFORE_FIRST_RENEWAL = 2_048  # the first posts that a new version chose reach the queue early
 
 
 def execute(settings: Settings, engine: Engine, run_id: int, *, listen: Listener = lambda run: None) -> Run:
@@ -94,29 +91,6 @@ def _release_memory() -> None:
     """Give back what the stages so far have freed: glibc keeps it, and the pool's arrays need as much once more."""
     with suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def score_pool(context: Context) -> dict[str, object]:
-    """Score what the version has not scored yet; the queue is renewed whenever the scored part has doubled."""
-    stay_offline()
-    context.report(N_("preparing"), 0, None, N_("loading the libraries"))
-    version = scoring.version_to_score(context.engine, str(context.run.config["version"]))
-    total = scoring.count_unscored(context.engine, version)
-    context.report(N_("preparing"), 0, total, _("loading {version}").format(version=version.name))
-    classifier = load_folder(context.settings, context.settings.versions_dir / version.folder)
-    done, last, renew_at = 0, 0, TEXTS_BEFORE_FIRST_RENEWAL
-    while texts := scoring.unscored_texts(context.engine, version, after=last, limit=TEXTS_PER_STEP):
-        ids = [text_id for text_id, _text in texts]
-        proba = classifier.probabilities([text for _text_id, text in texts])
-        scoring.store_predictions(context.engine, checked_predictions(version.id, ids, proba))
-        done, last = done + len(ids), ids[-1]
-        context.report(N_("scoring"), done, max(total, done), "")
-        if done >= renew_at and done < total:
-            queueing.renew_queue(context.engine, now=utc_now())
-            renew_at = done * 2
-    context.report(N_("renewing the queue"), done, done, "")
-    queueing.renew_queue(context.engine, now=utc_now())
-    return {"version": version.name, "scored": done}
 
 
 def pretrain_encoder(

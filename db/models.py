@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Float, Insert, Integer, Row, bindparam, exists, func, insert, select
 
 from core.domain import ModelVersion, Prediction
 from core.errors import NotFound
 from core.wording import _
+from db.engine import plain_rows
 from db.posts import is_visible
 from db.tables import distinct_text, model_version, post, prediction, promotion
 
@@ -110,22 +112,48 @@ def add_predictions(conn: Connection, predictions: Sequence[Prediction]) -> None
     )
 
 
-def _unscored(version_id: int) -> Any:
+def add_scores(conn: Connection, rows: Sequence[tuple[int, int, str, float, float, float]]) -> None:
+    """rows: (version, text, hash of the text, and the probabilities in Label order).
+
+    A text that is not there any more under this hash is left out, and so is one that is scored already.
+    """
+    columns = ("version_id", "text_id", "hash", "p_normal", "p_suspicious", "p_violation")
+    conn.execute(_adding_scores(), [dict(zip(columns, row, strict=True)) for row in rows])
+
+
+@cache
+def _adding_scores() -> Insert:
+    given = {name: bindparam(name, type_=Float) for name in ("p_normal", "p_suspicious", "p_violation")}
+    there = select(bindparam("version_id", type_=Integer), distinct_text.c.id, *given.values()).where(
+        distinct_text.c.id == bindparam("text_id"), distinct_text.c.hash == bindparam("hash")
+    )
+    return insert(prediction).prefix_with("OR IGNORE").from_select(["version_id", "text_id", *given], there)
+
+
+def _has_post() -> ColumnElement[bool]:
+    return exists().where(post.c.text_id == distinct_text.c.id, is_visible())
+
+
+def _unscored(version_id: int) -> ColumnElement[bool]:
     """Distinct texts of visible posts that the version has not scored yet."""
-    has_post = exists().where(post.c.text_id == distinct_text.c.id, is_visible())
     scored = exists().where(prediction.c.text_id == distinct_text.c.id, prediction.c.version_id == version_id)
-    return has_post & ~scored
+    return _has_post() & ~scored
 
 
-def unscored_texts(conn: Connection, *, version_id: int, after: int, limit: int) -> list[tuple[int, str]]:
-    """(text_id, text) of texts still to be scored, by id; `after` is the last id seen."""
-    query = select(distinct_text.c.id, distinct_text.c.body).where(distinct_text.c.id > after, _unscored(version_id))
-    return [(row.id, row.body) for row in conn.execute(query.order_by(distinct_text.c.id).limit(limit))]
+def unscored_texts(conn: Connection, *, version_id: int) -> Iterator[int]:
+    """Ids of texts still to be scored, ascending."""
+    query = select(distinct_text.c.id).where(_unscored(version_id)).order_by(distinct_text.c.id)
+    return (text_id for (text_id,) in plain_rows(conn, query))
 
 
 def count_unscored(conn: Connection, *, version_id: int) -> int:
     counted = select(func.count()).select_from(distinct_text).where(_unscored(version_id))
     return conn.execute(counted).scalar_one()
+
+
+def count_texts(conn: Connection) -> int:
+    """Distinct texts of visible posts."""
+    return conn.execute(select(func.count()).select_from(distinct_text).where(_has_post())).scalar_one()
 
 
 def predictions_for(conn: Connection, *, version_id: int, text_ids: Sequence[int]) -> Iterator[Prediction]:

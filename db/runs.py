@@ -62,6 +62,12 @@ def open_runs(conn: Connection, *, kind: RunKind | None = None) -> list[Run]:
     return list_runs(conn, kind=kind, statuses=OPEN_STATUSES, limit=1000)[::-1]
 
 
+def newest_config(conn: Connection, *, kind: RunKind, of: str, value: str) -> dict[str, object] | None:
+    """The config of the latest run of this kind whose config says this; None without any."""
+    query = select(run.c.config).where(run.c.kind == kind, run.c.config[of].as_string() == value)
+    return conn.execute(query.order_by(run.c.id.desc()).limit(1)).scalar()
+
+
 def claim_run(conn: Connection, run_id: int, *, pid: int, process_started: float, now: datetime) -> Run | None:
     """Mark a queued run as running in this process; None if it is not queued or another of its kind is running."""
     kind = select(run.c.kind).where(run.c.id == run_id).scalar_subquery()

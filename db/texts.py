@@ -47,6 +47,13 @@ def add_texts(conn: Connection, texts: Iterable[DraftText], marks: Mapping[str, 
     return ids
 
 
+def texts_by_id(conn: Connection, text_ids: Sequence[int]) -> list[tuple[int, str, str]]:
+    """(id, hash, body) of those that are there, by id."""
+    t = distinct_text.c
+    found = select(t.id, t.hash, t.body).where(t.id.in_(each_of(text_ids))).order_by(t.id)
+    return [(text_id, text_hash, body) for text_id, text_hash, body in plain_rows(conn, found)]
+
+
 def newest_id(conn: Connection) -> int:
     return conn.execute(select(func.max(distinct_text.c.id))).scalar() or 0
 

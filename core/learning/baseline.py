@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ WEIGHTS, VOCABULARY = "baseline.safetensors", "vocabulary.json"
 STRENGTH = 3.0  # inverse of the regularisation; on COLD 1 and 10 are both worse
 MANY = 5_000  # texts; from there on, an n-gram that stands in one text only is left out
 MAX_STEPS = 1_000
-TEXTS_AT_ONCE = 4_096
+TEXTS_AT_ONCE = 1_024
 UNSEEN = -20.0  # the logit of a label without examples
 
 
@@ -78,7 +78,24 @@ class BaselineClassifier:
 
     def probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """(n_texts, 3) in Label order, rows sum to 1, in the order of the texts."""
-        return self._correction.probabilities(self.logits(texts).astype(np.float64)).astype(np.float32)
+        return self.corrected(self.logits(texts))
+
+    def corrected(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Probabilities of logits, both (n_texts, 3) in Label order."""
+        return self._correction.probabilities(logits.astype(np.float64)).astype(np.float32)
+
+    def encode(self, texts: Sequence[str]) -> Sequence[str]:
+        """It reads texts as they are."""
+        return texts
+
+    def open_cache(self, folder: Path) -> None:
+        """There is nothing to keep."""
+
+    def stream(self, encoded: Sequence[str]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """Yield (places, logits) of some texts after the other, each once: (n,) into encoded, and (n, 3)."""
+        for start in range(0, len(encoded), TEXTS_AT_ONCE):
+            some = encoded[start : start + TEXTS_AT_ONCE]
+            yield np.arange(start, start + len(some)), self._model.logits(some)
 
 
 def load_classifier(version_dir: Path) -> BaselineClassifier:

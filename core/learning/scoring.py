@@ -1,8 +1,10 @@
-"""Probabilities of texts by a trained version: adapter merged, sorted by length, padded to the batch."""
+"""Probabilities of texts by a trained version: adapter merged, texts of a length together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,13 @@ from core.learning.adapters import load_merged
 from core.learning.classifiers import load_tokenizer
 from core.learning.device import Device, find_device
 from core.learning.manifests import correction_of, read_manifest
+from core.learning.tokens import Ids, TokenCache
 from core.wording import _
 
-BATCH_SIZE = 64
+# Tokens of a batch. On a CPU what a layer works on has to stay in its caches; a GPU wants to be filled.
+TOKENS_AT_ONCE = {"cpu": 1_024, "cuda": 32_768}
+
+Encoded = list[int] | Ids  # token ids of a text
 
 
 def load_classifier(version_dir: Path, *, base_path: Path) -> Classifier:
@@ -58,7 +64,10 @@ def _max_tokens(manifest: dict[str, Any]) -> int:
 
 
 class Classifier:
-    """A model ready to score; holds no texts."""
+    """A model ready to score, in the device's fastest precision but for the head; holds no texts.
+
+    The head stays in float32: rounded to 8 bits, logits of many posts would be the same, and their order chance.
+    """
 
     def __init__(
         self,
@@ -69,36 +78,77 @@ class Classifier:
         max_tokens: int,
         correction: Correction,
     ) -> None:
-        self._model = model.to(device.kind).eval()
+        self._model = model.eval().to(device.kind, device.autocast or torch.float32)
+        self._model.classifier.float().register_forward_pre_hook(lambda head, given: (given[0].float(), *given[1:]))
         self._tokenizer = tokenizer
         self._device = device
         self._max_tokens = max_tokens
         self._correction = correction
+        self._tokens_at_once = TOKENS_AT_ONCE[device.kind]
 
-    def probabilities(self, texts: Sequence[str], *, batch_size: int = BATCH_SIZE) -> npt.NDArray[np.float32]:
+    def probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return probabilities in Label order, (n_texts, 3), rows sum to 1, in the order of the texts."""
-        # In double precision, so that rows sum to 1 whatever the device computes in.
-        logits = self.logits(texts, batch_size=batch_size).astype(np.float64)
-        return self._correction.probabilities(logits).astype(np.float32)
+        return self.corrected(self.logits(texts))
 
-    @torch.inference_mode()
-    def logits(self, texts: Sequence[str], *, batch_size: int = BATCH_SIZE) -> npt.NDArray[np.float32]:
+    def corrected(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Probabilities of logits, both (n_texts, 3) in Label order."""
+        # In double precision, so that rows sum to 1 whatever the device computes in.
+        return self._correction.probabilities(logits.astype(np.float64)).astype(np.float32)
+
+    def logits(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return what the head says, (n_texts, 3) in Label order, before any correction."""
         result = np.zeros((len(texts), len(LABEL_NAMES)), dtype=np.float32)
-        if not texts:
-            return result
-        encoded = self._tokenizer(
-            list(texts), truncation=True, max_length=self._max_tokens, return_attention_mask=False
-        )["input_ids"]
-        order = sorted(range(len(texts)), key=lambda index: len(encoded[index]), reverse=True)
-        for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
-            result[places] = self._score([encoded[place] for place in places])
+        for places, found in self.stream(self.encode(texts)):
+            result[places] = found
         return result
 
-    def _score(self, ids: list[list[int]]) -> npt.NDArray[np.float32]:
-        batch = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self._device.kind)
-        with torch.autocast(self._device.kind, self._device.autocast, enabled=self._device.autocast is not None):
-            logits = self._model(**batch).logits  # (batch, n_labels)
-        found: npt.NDArray[np.float32] = logits.float().cpu().numpy()
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, cut at the length that the version was trained with."""
+        if not texts:
+            return []
+        encoded = self._tokenizer(
+            list(texts), truncation=True, max_length=self._max_tokens, return_attention_mask=False
+        )
+        ids: list[list[int]] = encoded["input_ids"]
+        return ids
+
+    def open_cache(self, folder: Path) -> TokenCache:
+        """The cache, among those in the folder, of what `encode` says of texts."""
+        written = json.loads(self._tokenizer.backend_tokenizer.to_str())
+        written |= {"truncation": self._max_tokens, "padding": None}  # it remembers here how it was called last
+        name = hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()[:16]
+        return TokenCache(folder / name, vocabulary=len(self._tokenizer))
+
+    @torch.inference_mode()
+    def stream(self, encoded: Sequence[Encoded]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """Yield (places, logits) of some texts after the other, each once: (n,) into encoded, and (n, 3).
+
+        Texts of a length stand together, so that hardly anything is padded. A batch that does not fit into the
+        device's memory is halved, and so are those after it.
+        """
+        order = np.argsort([-len(ids) for ids in encoded], kind="stable")
+        start = 0
+        while start < len(order):
+            longest = len(encoded[order[start]])
+            places = order[start : start + max(1, self._tokens_at_once // longest)]
+            try:
+                found = self._score([encoded[place] for place in places], longest)
+            except torch.OutOfMemoryError:
+                if len(places) == 1:
+                    raise
+                self._tokens_at_once = len(places) * longest // 2
+                continue
+            start += len(places)
+            yield places, found
+
+    def _score(self, rows: Sequence[Encoded], longest: int) -> npt.NDArray[np.float32]:
+        ids = np.full((len(rows), longest), self._tokenizer.pad_token_id, dtype=np.int64)
+        is_text = np.zeros_like(ids)
+        for place, row in enumerate(rows):
+            ids[place, : len(row)] = row
+            is_text[place, : len(row)] = 1
+        batch = {"input_ids": torch.from_numpy(ids).to(self._device.kind, non_blocking=True)}
+        if not is_text.all():  # attention is faster without a mask
+            batch["attention_mask"] = torch.from_numpy(is_text).to(self._device.kind, non_blocking=True)
+        found: npt.NDArray[np.float32] = self._model(**batch).logits.float().cpu().numpy()  # (batch, n_labels)
         return found

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from core.learning import baseline
 from core.learning.manifests import read_manifest
+from core.learning.tokens import TokenCache
 
 
 class Classifier(Protocol):
@@ -20,6 +21,22 @@ class Classifier(Protocol):
 
     def probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """(n_texts, 3) in Label order, corrected, rows sum to 1, in the order of the texts."""
+        ...
+
+    def corrected(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Probabilities of logits, both (n_texts, 3) in Label order."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> Sequence[Any]:
+        """What the model reads of each text."""
+        ...
+
+    def open_cache(self, folder: Path) -> TokenCache | None:
+        """The cache, among those in the folder, of what `encode` says of texts; None where there is nothing to keep."""
+        ...
+
+    def stream(self, encoded: Sequence[Any]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """Yield (places, logits) of some texts after the other, each once: (n,) into encoded, and (n, 3)."""
         ...
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -118,6 +119,7 @@ def forget(engine: Engine, actor: Actor, target: Target, *, settings: Settings, 
     uploads = _files_with(settings.uploads_dir, named)
     for path in uploads:
         path.unlink(missing_ok=True)
+    shutil.rmtree(settings.tokens_dir, ignore_errors=True)  # they spell texts; the next scoring makes them anew
     with write(engine) as conn:
         run_id, counts = _forget(conn, actor, target, now=now)
         _refuse_nothing(Forgotten(counts, tuple(path.name for path in uploads), 0, (), ()), target)

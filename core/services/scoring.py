@@ -1,45 +1,82 @@
-"""Scoring runs: the pool by a model version, each distinct text once, resumable at any text."""
+"""Scoring runs: the pool by a model version, or a random part of it, each distinct text once, resumable at any text."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection, Engine
 
 from core.domain import Actor, ModelVersion, Prediction, Run, RunKind, RunStatus
-from core.errors import Conflict
+from core.errors import BadInput, Conflict
 from core.permissions import Permission, require
 from core.wording import _
-from db import audit, models, runs
-from db.engine import read, write
+from db import audit, models, runs, texts
+from db.engine import in_turns, read, write
 
 
-def queue_scoring(engine: Engine, actor: Actor, *, version: str | None, now: datetime) -> Run:
-    """Put a scoring run in line, by the active version when none is named; one already in line is returned."""
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Of a text, known by id and hash: an id may be another text's once its own is removed. In Label order."""
+
+    text_id: int
+    text_hash: str
+    probabilities: tuple[float, float, float]
+
+
+def queue_scoring(
+    engine: Engine, actor: Actor, *, version: str | None, share: float | None = None, now: datetime
+) -> Run:
+    """Put a scoring run in line, by the active version when none is named; one already in line is returned.
+
+    share: of the pool's texts, drawn at random (above 0, at most 1); None: as this version was scored before, else all.
+    """
     require(actor, Permission.manage_runs)
+    if share is not None and not 0 < share <= 1:
+        raise BadInput(_("The share is {share}; it has to be above 0 and at most 1.").format(share=share))
     with write(engine) as conn:
         chosen = models.active_version(conn) if version is None else models.require_version(conn, version)
         if chosen is None:
             raise Conflict(_("No model version is active yet: retrain first, then promote the new version."))
         audit.record_action(conn, actor, "score", details={"version": chosen.name}, now=now)
-        return put_in_line(conn, chosen, created_by=actor.name, now=now)
+        return put_in_line(conn, chosen, share=share, created_by=actor.name, now=now)
 
 
-def put_in_line(conn: Connection, version: ModelVersion, *, created_by: str, now: datetime) -> Run:
+def put_in_line(
+    conn: Connection, version: ModelVersion, *, share: float | None = None, created_by: str, now: datetime
+) -> Run:
     """Scoring by one version needs only one run in line; one that has begun may be past what came since."""
+    config = {"version": version.name, "share": _share_before(conn, version) if share is None else share}
     for waiting in runs.open_runs(conn, kind=RunKind.scoring):
-        if waiting.status is RunStatus.queued and waiting.config.get("version") == version.name:
+        if waiting.status is RunStatus.queued and waiting.config == config:
             return waiting
-    return runs.add_run(conn, kind=RunKind.scoring, config={"version": version.name}, created_by=created_by, now=now)
+    return runs.add_run(conn, kind=RunKind.scoring, config=config, created_by=created_by, now=now)
+
+
+def _share_before(conn: Connection, version: ModelVersion) -> float:
+    before = runs.newest_config(conn, kind=RunKind.scoring, of="version", value=version.name)
+    return float(str(before.get("share", 1.0))) if before else 1.0
 
 
 def queue_scoring_if_needed(engine: Engine, *, created_by: str, now: datetime) -> Run | None:
-    """After an import: score what the active version has not seen."""
+    """After an import: score what the active version has not seen, or as large a part of it as it did before."""
     with write(engine) as conn:
         active = models.active_version(conn)
-        if active is None or models.count_unscored(conn, version_id=active.id) == 0:
+        if active is None or _wanted(conn, active, _share_before(conn, active)) == 0:
             return None
         return put_in_line(conn, active, created_by=created_by, now=now)
+
+
+def _wanted(conn: Connection, version: ModelVersion, share: float) -> int:
+    """How many texts are still to be scored until the version has scored that share of the pool."""
+    unscored = models.count_unscored(conn, version_id=version.id)
+    if share >= 1 or unscored == 0:
+        return unscored
+    pool = models.count_texts(conn)
+    return min(unscored, max(0, math.ceil(share * pool) - (pool - unscored)))
 
 
 def version_to_score(engine: Engine, name: str) -> ModelVersion:
@@ -47,15 +84,27 @@ def version_to_score(engine: Engine, name: str) -> ModelVersion:
         return models.require_version(conn, name)
 
 
-def count_unscored(engine: Engine, version: ModelVersion) -> int:
+def texts_to_score(
+    engine: Engine, version: ModelVersion, *, share: float, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Ids of texts that are still to be scored, (n_texts,), ascending; a random draw of them where a share is meant."""
     with read(engine) as conn:
-        return models.count_unscored(conn, version_id=version.id)
+        unscored = np.fromiter(models.unscored_texts(conn, version_id=version.id), dtype=np.int64)
+        wanted = _wanted(conn, version, share)
+    return unscored if wanted >= len(unscored) else np.sort(rng.choice(unscored, wanted, replace=False))
 
 
-def unscored_texts(engine: Engine, version: ModelVersion, *, after: int, limit: int) -> list[tuple[int, str]]:
-    """(text_id, text) still to be scored, in order of id."""
+def texts_by_id(engine: Engine, text_ids: list[int]) -> list[tuple[int, str, str]]:
+    """(id, hash, text) of those that are still there, by id."""
     with read(engine) as conn:
-        return models.unscored_texts(conn, version_id=version.id, after=after, limit=limit)
+        return texts.texts_by_id(conn, text_ids)
+
+
+def store_scores(engine: Engine, version: ModelVersion, scores: list[Score]) -> None:
+    """Store what a version says of texts; of those that are gone, nothing is. Deciding gets its turn after it."""
+    rows = [(version.id, s.text_id, s.text_hash, *s.probabilities) for s in scores]
+    with in_turns(engine) as conn:
+        models.add_scores(conn, rows)
 
 
 def store_predictions(engine: Engine, predictions: list[Prediction]) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from core.clock import utc_now
 from core.domain import Prediction
 from core.services.queueing import renew_queue
-from core.services.scoring import store_predictions, unscored_texts
+from core.services.scoring import store_predictions, texts_to_score
 from db import models
 from db.engine import open_engine, read, write
 from db.queue import count_left
@@ -75,11 +75,12 @@ def score_pool(engine: Engine, *, seed: int) -> None:
             conn, name="v1", run_id=None, base="none", folder="none", manifest={}, metrics={}, now=utc_now()
         )
         models.promote(conn, version.id, promoted_by="benchmark", now=utc_now())
-    while texts := unscored_texts(engine, version, after=0, limit=5_000):
-        drawn = rng.dirichlet((8.0, 1.0, 0.6), size=len(texts))
-        made_up = [(float(row[0]), float(row[1]), float(row[2])) for row in drawn]
-        found = zip(texts, made_up, strict=True)
-        store_predictions(engine, [Prediction(version.id, text_id, proba) for (text_id, _), proba in found])
+    text_ids = texts_to_score(engine, version, share=1.0, rng=rng).tolist()
+    for start in range(0, len(text_ids), 5_000):
+        some = text_ids[start : start + 5_000]
+        made_up = [(row[0], row[1], row[2]) for row in rng.dirichlet((8.0, 1.0, 0.6), size=len(some)).tolist()]
+        found = zip(some, made_up, strict=True)
+        store_predictions(engine, [Prediction(version.id, text_id, proba) for text_id, proba in found])
 
 
 def insert_bare(database: Path, count: int) -> None:

@@ -43,13 +43,17 @@ def _retrain_lines(result: dict[str, Any]) -> Iterable[str]:
 
 def score(
     model: Annotated[str | None, typer.Option(help="Version to score with (default: the active one).")] = None,
+    share: Annotated[
+        float | None,
+        typer.Option(help="Score a random part of the pool, such as 0.1; new posts join in the same measure."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Score the posts that the version has not scored yet, and renew the queue."""
+    """Score the posts that the version has not scored yet, and renew the queue. May be interrupted at any time."""
     from core.services.scoring import queue_scoring
 
     installation = open_installation()
-    run = queue_scoring(installation.engine, installation.actor, version=model, now=utc_now())
+    run = queue_scoring(installation.engine, installation.actor, version=model, share=share, now=utc_now())
     ended = run_in_foreground(installation, run)
     result = {"run": ended.id, "status": ended.status, **ended.result}
     show(

@@ -213,6 +213,14 @@ def test_predictions_and_doubts_go_with_the_text(forum: Engine, settings: Settin
     assert {row["text_id"] for row in rows(forum, doubt)} == left
 
 
+def test_what_a_tokenizer_made_of_texts_goes_too(forum: Engine, settings: Settings) -> None:
+    kept = settings.tokens_dir / "of-some-tokenizer" / "ids-16"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"\x01\x02")
+    forgetting.forget(forum, OPERATOR, AUTHOR, settings=settings, now=NOW)
+    assert not kept.exists()
+
+
 def test_notes_elsewhere_lose_the_name_and_the_quotation_and_nothing_else(
     forum: Engine, settings: Settings, moderator: Actor
 ) -> None:
