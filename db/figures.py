@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, case, func, select
 
-from core.domain import CheckStatus, SkipKind, SourceKind
+from core.domain import CheckStatus, SkipKind, SourceKind, SourceTrust
 from db.posts import decides, stands
 from db.tables import check_post, decision, flag, skip, source
 
@@ -48,39 +48,56 @@ def count_decisions(conn: Connection, *, source_id: int) -> int:
 
 
 def agreement_with_checks(conn: Connection, *, source_id: int, until: datetime | None = None) -> Agreement:
-    """With the labels of check posts, but for those that were not clear after all; of answers given before `until`."""
+    """With the labels of check posts, but for those that were not clear after all; until: as it stood at that time."""
     query = (
         select(func.count(), func.coalesce(func.sum(case((decision.c.label == check_post.c.label, 1), else_=0)), 0))
         .join_from(decision, check_post, check_post.c.post_id == decision.c.post_id)
-        .where(decision.c.source_id == source_id, decision.c.is_check, stands())
+        .where(decision.c.source_id == source_id, decision.c.is_check, _stood(decision, until))
         .where(decision.c.text_id == check_post.c.text_id, check_post.c.status != CheckStatus.void)
     )
-    if until is not None:
-        query = query.where(decision.c.decided_at < until)
     compared, same = conn.execute(query).one()
     return Agreement(same, compared)
 
 
-def agreement_with_others(conn: Connection, *, source_id: int) -> Agreement:
-    """With what stands of other people and files; suggestions are nobody's word."""
-    other, later = decision.alias("other"), decision.alias("later_other")
-    counts = other.c.label.is_not(None) & ~select(later.c.id).where(later.c.supersedes == other.c.id).exists()
+def agreements_with_others(
+    conn: Connection, *, source_id: int | None = None, until: datetime | None = None
+) -> dict[int, Agreement]:
+    """With what other people and files said, of every source that has said something of a post of which another has.
+
+    source_id: of that one only. until: as it stood at that time. Suggestions are nobody's word, near-copies that were
+    decided along were not looked at, and answers to checks are no word on the post.
+    """
+    said, made, other = decision.alias("said"), decision.alias("made"), decision.alias("other")
+    # Most posts are judged by one source: only of the others has anything to be looked up.
+    shared = select(said.c.post_id).group_by(said.c.post_id)
+    shared = shared.having(func.min(said.c.source_id) < func.max(said.c.source_id))
+    if source_id is not None:
+        own = select(decision.c.post_id).where(decision.c.source_id == source_id)
+        shared = shared.where(said.c.post_id.in_(own))
+    suggests = select(source.c.id).where(source.c.trust == SourceTrust.suggestion)
     query = (
-        select(func.count(), func.coalesce(func.sum(case((other.c.label == decision.c.label, 1), else_=0)), 0))
-        .select_from(decision)
-        .join(other, (other.c.post_id == decision.c.post_id) & (other.c.text_id == decision.c.text_id))
-        .join(source, source.c.id == other.c.source_id)
-        .where(decision.c.source_id == source_id, decides(), decision.c.via_id.is_(None))
-        .where(
-            other.c.source_id != source_id,
-            other.c.via_id.is_(None),
-            ~other.c.is_check,
-            counts,
-            source.c.trust != "suggestion",
-        )
+        select(made.c.source_id, func.count(), func.sum(case((other.c.label == made.c.label, 1), else_=0)))
+        .select_from(made)
+        .join(other, (other.c.post_id == made.c.post_id) & (other.c.text_id == made.c.text_id))
+        .where(made.c.post_id.in_(shared), other.c.source_id != made.c.source_id)
+        .group_by(made.c.source_id)
     )
-    compared, same = conn.execute(query).one()
-    return Agreement(same, compared)
+    for each in (made, other):
+        query = query.where(_stood(each, until), each.c.via_id.is_(None), ~each.c.is_check)
+        query = query.where(each.c.source_id.not_in(suggests))
+    if source_id is not None:
+        query = query.where(made.c.source_id == source_id)
+    return {source_id: Agreement(same, compared) for source_id, compared, same in conn.execute(query)}
+
+
+def _stood(made: FromClause, until: datetime | None) -> ColumnElement[bool]:
+    """The decision gives a label that nothing superseded; until: nothing before that time, of those made before it."""
+    later = decision.alias()
+    gone = select(later.c.id).where(later.c.supersedes == made.c.id)
+    if until is None:
+        return made.c.label.is_not(None) & ~gone.exists()
+    gone = gone.where(later.c.decided_at < until)
+    return made.c.label.is_not(None) & (made.c.decided_at < until) & ~gone.exists()
 
 
 # --- of everybody ---------------------------------------------------------------------------------------------------
@@ -101,27 +118,6 @@ def decisions_by_day(conn: Connection, starts: Sequence[datetime]) -> dict[int, 
         .group_by(decision.c.source_id)
     )
     return {source_id: tuple(counted) for source_id, *counted in conn.execute(query)}
-
-
-def agreements_with_others(conn: Connection) -> dict[int, Agreement]:
-    """Of every source that has said something of a post of which another has too; see `agreement_with_others`."""
-    said, other, later = decision.alias("said"), decision.alias("other"), decision.alias("later_other")
-    # Most posts are judged by one source: only of the others has anything to be looked up.
-    shared = (
-        select(said.c.post_id).group_by(said.c.post_id).having(func.min(said.c.source_id) < func.max(said.c.source_id))
-    )
-    counts = other.c.label.is_not(None) & ~select(later.c.id).where(later.c.supersedes == other.c.id).exists()
-    query = (
-        select(decision.c.source_id, func.count(), func.sum(case((other.c.label == decision.c.label, 1), else_=0)))
-        .select_from(decision)
-        .join(other, (other.c.post_id == decision.c.post_id) & (other.c.text_id == decision.c.text_id))
-        .join(source, source.c.id == other.c.source_id)
-        .where(decision.c.post_id.in_(shared), decides(), decision.c.via_id.is_(None))
-        .where(other.c.source_id != decision.c.source_id, other.c.via_id.is_(None), ~other.c.is_check, counts)
-        .where(source.c.trust != "suggestion")
-        .group_by(decision.c.source_id)
-    )
-    return {source_id: Agreement(same, compared) for source_id, compared, same in conn.execute(query)}
 
 
 def flags_by_user(conn: Connection) -> dict[int, int]:

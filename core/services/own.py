@@ -50,7 +50,8 @@ def pace_of(seconds: Sequence[float]) -> Pace:
 class OwnFigures:
     """by_day: decisions on each of the last days, the last is today. pace: of the latest ones made on a card.
 
-    checks: with the labels of check posts, of answers before today: nobody is to learn what was one by looking here.
+    agreement, checks: with others, and with the labels of check posts, as it stood when today began. Nobody is to learn
+    by looking here which post was one of these, which one another person judged too, or what that one said.
     """
 
     by_day: tuple[tuple[date, int], ...]
@@ -76,11 +77,12 @@ def own_figures(engine: Engine, actor: Actor, *, now: datetime, zone: tzinfo) ->
             at.astimezone(zone).date() for at in figures.times_of_decisions(conn, source_id=source_id, since=since)
         )
         midnight = datetime.combine(today, datetime.min.time(), tzinfo=zone)
+        others = figures.agreements_with_others(conn, source_id=source_id, until=midnight)
         return OwnFigures(
             by_day=tuple((day, made[day]) for day in days),
             in_all=figures.count_decisions(conn, source_id=source_id),
             pace=pace_of(figures.seconds_per_decision(conn, source_id=source_id)),
-            agreement=figures.agreement_with_others(conn, source_id=source_id),
+            agreement=others.get(source_id, Agreement(0, 0)),
             checks=figures.agreement_with_checks(conn, source_id=source_id, until=midnight),
         )
 

@@ -17,6 +17,7 @@ from tests.core.services.conftest import OPERATOR, sync
 
 MakePool = Callable[[int], None]
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
 
 
 def say(engine: Engine, name: str, labels: dict[int, Label], *, now: datetime = NOON) -> None:
@@ -66,9 +67,31 @@ def test_agreement_is_with_what_others_said_of_the_same_text(engine: Engine, poo
     say(engine, "mo", {1: Label.normal, 2: Label.violation, 3: Label.normal, 4: Label.normal})
     say(engine, "other", {1: Label.normal, 2: Label.suspicious})
     say(engine, "third", {1: Label.normal})
-    found = own.own_figures(engine, moderator, now=NOON, zone=UTC)
+    found = own.own_figures(engine, moderator, now=NOON + DAY, zone=UTC)
     assert found.agreement == Agreement(2, 3)
     assert found.agreement.share == 2 / 3
+
+
+def test_agreement_stays_all_day_as_it_stood_at_midnight_so_that_no_key_tells_what_another_said(
+    engine: Engine, pool: MakePool, moderator: Actor
+) -> None:
+    pool(3)
+    say(engine, "mo", {1: Label.normal, 2: Label.violation}, now=NOON - DAY)
+    say(engine, "other", {1: Label.normal}, now=NOON - DAY)
+    assert own.own_figures(engine, moderator, now=NOON, zone=UTC).agreement == Agreement(1, 1)
+    say(engine, "other", {2: Label.violation})  # the second opinion comes today
+    mine = own.last_decisions(engine, moderator)[-1]
+    assert mine.post_id == 1
+    corrected = Press(
+        "correct-0001", PressKind.correct, decision_id=mine.decision_id, text_id=mine.text_id, label=Label.violation
+    )
+    assert sync(engine, moderator, corrected, now=NOON).refused == []
+    later = NOON + timedelta(minutes=1)
+    assert own.own_figures(engine, moderator, now=later, zone=UTC).agreement == Agreement(1, 1)
+    tomorrow = own.own_figures(engine, moderator, now=NOON + DAY, zone=UTC)
+    assert tomorrow.agreement == Agreement(1, 2)
+    in_shanghai = own.own_figures(engine, moderator, now=NOON + timedelta(hours=5), zone=ZoneInfo("Asia/Shanghai"))
+    assert in_shanghai.agreement == Agreement(1, 2)  # where it is tomorrow
 
 
 def test_who_has_decided_nothing_has_figures_all_the_same(engine: Engine, moderator: Actor) -> None:
