@@ -22,23 +22,27 @@ class Vote:
 def gold_label(votes: Iterable[Vote]) -> Label | None:
     """Return the current truth of a post, or None while its sources disagree.
 
-    What a lead settled stands above everything, then trusted sources, then people, then files; among equals the
-    agreeing majority counts, and a single voice is a majority of one. Suggestions are not heard.
+    votes: in the order in which they were said. What a lead settled last stands above everything, then trusted sources,
+    then people, then files; among equals the agreeing majority counts, and a single voice is a majority of one.
+    Suggestions are not heard.
     """
     heard: dict[int, Counter[Label]] = {}
+    settled: Label | None = None
     for vote in votes:
-        if vote.trust is not SourceTrust.suggestion:
+        if vote.trust is SourceTrust.suggestion:
+            continue
+        if vote.settles:
+            settled = vote.label
+        else:
             heard.setdefault(_rank(vote), Counter())[vote.label] += 1
-    if not heard:
-        return None
+    if settled is not None or not heard:
+        return settled
     (label, count), *others = heard[min(heard)].most_common()
     return None if others and others[0][1] == count else label
 
 
 def _rank(vote: Vote) -> int:
     """0 is heard first."""
-    if vote.settles:
-        return 0
     if vote.trust is SourceTrust.trusted:
-        return 1
-    return 2 if vote.kind is SourceKind.person else 3
+        return 0
+    return 1 if vote.kind is SourceKind.person else 2

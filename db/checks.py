@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, exists, func, insert, select, union_all, update
 
 from core.domain import CheckStatus, Label
 from db import seconds
 from db.posts import is_decided, is_visible, stands
-from db.tables import check_post, decision, distinct_text, lease, post, skip, source
+from db.tables import check_post, decision, distinct_text, family_place, lease, post, skip, source
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,25 @@ def is_measuring(post_id: ColumnElement[int]) -> ColumnElement[bool]:
     """Somebody may still be handed the post to be measured by it, so what is said of it so far is told to nobody."""
     is_check = exists().where(check_post.c.post_id == post_id, check_post.c.status == CheckStatus.active)
     return seconds.is_wanted(post_id) | is_check
+
+
+def is_near_measuring(text_id: ColumnElement[int], *, user_id: int) -> ColumnElement[bool]:
+    """The text's family holds a post that people may still be measured by, or one on a card of the user's.
+
+    What was said of a near-copy would tell what to say of the post. Cards count all alike: or what is left out would
+    tell which of them are judged blind.
+    """
+    active = select(check_post.c.post_id).where(check_post.c.status == CheckStatus.active)
+    on_cards = select(lease.c.post_id).where(lease.c.user_id == user_id, lease.c.ended_at.is_(None))
+    theirs = union_all(seconds.waiting_posts(), active, on_cards)
+    families = (  # a list that is put together once a query
+        select(family_place.c.representative_id)
+        .join_from(post, family_place, family_place.c.text_id == post.c.text_id)
+        .where(post.c.id.in_(theirs))
+    )
+    own = family_place.alias("own_place")
+    family = select(own.c.representative_id).where(own.c.text_id == text_id).scalar_subquery()
+    return family.in_(families)
 
 
 def is_judged_by(post_id: ColumnElement[int], user_id: int) -> ColumnElement[bool]:

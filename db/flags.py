@@ -47,6 +47,18 @@ def close_flag(conn: Connection, flag_id: int, *, by: str, answer: str, now: dat
     return conn.execute(open_one.values(closed_at=now, closed_by=by, answer=answer)).rowcount == 1
 
 
+def reopen(conn: Connection, post_id: int, *, closed_by: str, closed_at: datetime) -> None:
+    """Let a flag on the post that was answered in that moment wait again, unless its author has raised another."""
+    other = flag.alias("other")
+    raised = select(other.c.id).where(
+        other.c.post_id == flag.c.post_id, other.c.user_id == flag.c.user_id, other.c.closed_at.is_(None)
+    )
+    answered = update(flag).where(
+        flag.c.post_id == post_id, flag.c.closed_by == closed_by, flag.c.closed_at == closed_at, ~raised.exists()
+    )
+    conn.execute(answered.values(closed_at=None, closed_by=None, answer=""))
+
+
 def flagged_by(conn: Connection, post_ids: Sequence[int], *, user_id: int) -> dict[int, str]:
     """Those of the posts that this user has flagged, without an answer yet, with the note."""
     own = select(flag.c.post_id, flag.c.note).where(

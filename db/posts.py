@@ -84,6 +84,13 @@ def is_decided() -> ColumnElement[bool]:
     return exists().where(decision.c.post_id == post.c.id, decides())
 
 
+def is_settled() -> ColumnElement[bool]:
+    """A lead has settled the post, whichever text it had."""
+    return exists().where(
+        _said.c.post_id == post.c.id, _said.c.settles, ~exists().where(_later.c.supersedes == _said.c.id)
+    )
+
+
 def stands() -> ColumnElement[bool]:
     """The decision gives a label and nothing supersedes it."""
     return decision.c.label.is_not(None) & ~exists().where(_later.c.supersedes == decision.c.id)

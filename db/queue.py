@@ -82,6 +82,14 @@ def add_second(conn: Connection, round_id: int, *, post_id: int, reason: str, ra
     conn.execute(insert(queue_entry).values(round_id=round_id, post_id=post_id, reason=reason, rank=rank))
 
 
+def put_second(conn: Connection, post_id: int) -> None:
+    """A post that waits for another opinion joins the current round at the place that it kept."""
+    round_id = current_round(conn)
+    for waiting, reason, rank in seconds.wanted_places(conn, post_id):
+        if round_id is not None:
+            add_second(conn, round_id, post_id=waiting, reason=reason, rank=rank)
+
+
 def _is_in_round(round_id: int, post_id: ColumnElement[int]) -> ColumnElement[bool]:
     other = queue_entry.alias("other")
     return exists().where(other.c.round_id == round_id, other.c.post_id == post_id)

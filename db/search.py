@@ -25,8 +25,8 @@ from sqlalchemy import (
     tuple_,
 )
 
-from core.domain import Label
-from db.checks import is_measuring
+from core.domain import Actor, Label
+from db.checks import is_near_measuring
 from db.distributions import predicted_label, top_probability
 from db.engine import each_of, plain_rows
 from db.posts import decides, is_visible
@@ -123,12 +123,13 @@ def find(
     version_id: int | None,
     limit: int,
     after: tuple[int, int] | None = None,
-    measured: str | None = None,
+    measured: Actor | None = None,
 ) -> list[FoundPost]:
     """Visible posts, the newest first; where words are looked for, those with the newest texts.
 
     after: the place of the last one on the page before. measured: who asks, where they may be handed a post to be
-    measured by it; what others said of such a one is left out, and it is found as if they had not.
+    measured by it; what others said of such a one and of its near-copies is left out, and it is found as if they had
+    not.
     """
     few = _few(conn, query, version_id)
     return list(_found(conn, _select(query, few, version_id=version_id, after=after, measured=measured).limit(limit)))
@@ -172,13 +173,21 @@ def _candidates(query: Query, version_id: int | None) -> Iterator[Select[int]]:
 
 
 def _select(
-    query: Query, few: list[int] | None, *, version_id: int | None, after: tuple[int, int] | None, measured: str | None
+    query: Query,
+    few: list[int] | None,
+    *,
+    version_id: int | None,
+    after: tuple[int, int] | None,
+    measured: Actor | None,
 ) -> Select[tuple[object, ...]]:
     made = decision.alias("made")
-    # Of a post that measures people, only what they said themselves is told to those whom it may measure.
-    is_untold = is_measuring(post.c.id) & (source.c.name != measured)
-    label: ColumnElement[int] = made.c.label if measured is None else case((is_untold, None), else_=made.c.label)
-    name: ColumnElement[str] = source.c.name if measured is None else case((is_untold, None), else_=source.c.name)
+    label: ColumnElement[int] = made.c.label
+    name: ColumnElement[str] = source.c.name
+    if measured is not None:
+        # Of what measures people, only what they said themselves is told to those whom it may measure.
+        is_near = is_near_measuring(post.c.text_id, user_id=measured.user_id or 0)
+        is_untold = is_near & (source.c.name != measured.name)
+        label, name = (case((is_untold, None), else_=each) for each in (label, name))
     newest = (
         select(func.max(decision.c.id)).where(decision.c.post_id == post.c.id, decides()).correlate(post)
     ).scalar_subquery()

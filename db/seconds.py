@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, insert, select, update
 
 from core.domain import Label, Lease, SecondOpinion, SourceKind
 from db.posts import decides, is_visible, stands
@@ -17,6 +17,11 @@ def _waits() -> ColumnElement[bool]:
     """Nobody has given the second opinion, and no lead has settled the post meanwhile."""
     settled = select(decision.c.id).where(decision.c.post_id == second_opinion.c.post_id, decision.c.settles, stands())
     return second_opinion.c.given_at.is_(None) & ~settled.exists()
+
+
+def waiting_posts() -> Select[int]:
+    """Posts that one person has judged and another is to."""
+    return select(second_opinion.c.post_id).where(_waits())
 
 
 def is_wanted(post_id: ColumnElement[int]) -> ColumnElement[bool]:
@@ -44,35 +49,61 @@ def count_people(conn: Connection, post_id: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What one person said of a post that two were to judge. family: of the post's text."""
+    """What one person said of a post that two were to judge, standing or not. family: of the post's text.
 
+    label None: it took back what it supersedes. settles: a lead's word in review, which is no opinion beside others.
+    """
+
+    id: int
     post_id: int
     family: int
     source: str
-    label: Label
+    label: Label | None
+    supersedes: int | None
+    settles: bool
     decided_at: datetime
 
 
 def judgements(conn: Connection, *, why: SecondOpinion) -> list[Judgement]:
-    """Of posts that were judged twice, on the text that they have now, by post; what leads settled is no opinion."""
+    """All that people ever said of posts judged twice, on the text that they have now; by post, the oldest first."""
     query = (
-        select(post.c.id, family_place.c.representative_id, source.c.name, decision.c.label, decision.c.decided_at)
+        select(
+            decision.c.id, decision.c.post_id, family_place.c.representative_id, source.c.name, decision.c.label,
+            decision.c.supersedes, decision.c.settles, decision.c.decided_at,
+        )
         .join_from(second_opinion, post, post.c.id == second_opinion.c.post_id)
         .join(decision, decision.c.post_id == post.c.id)
         .join(source, source.c.id == decision.c.source_id)
         .join(family_place, family_place.c.text_id == post.c.text_id)
         .where(second_opinion.c.why == why, second_opinion.c.given_at.is_not(None), is_visible())
-        .where(decides(), decision.c.text_id == post.c.text_id, ~decision.c.settles)
+        .where(decision.c.text_id == post.c.text_id, ~decision.c.is_check)
         .where(source.c.kind == SourceKind.person)
         .order_by(post.c.id, decision.c.id)
-    )
-    return [Judgement(r.id, r.representative_id, r.name, Label(r.label), r.decided_at) for r in conn.execute(query)]
+    )  # fmt: skip
+    return [
+        Judgement(
+            r.id, r.post_id, r.representative_id, r.name, None if r.label is None else Label(r.label), r.supersedes,
+            r.settles, r.decided_at,
+        )
+        for r in conn.execute(query)
+    ]  # fmt: skip
 
 
 def ask(conn: Connection, lease: Lease, *, why: SecondOpinion, now: datetime) -> None:
     """Want another opinion on the post of a lease; where one is wanted already, nothing changes."""
     values = {"post_id": lease.post_id, "why": why, "reason": lease.reason, "rank": lease.rank, "asked_at": now}
     conn.execute(insert(second_opinion).prefix_with("OR IGNORE").values(values))
+
+
+def is_asked_beside(conn: Connection, post_id: int, *, family: int) -> bool:
+    """A second opinion was asked for on another post of the family, given or not."""
+    asked = (
+        select(second_opinion.c.post_id)
+        .join_from(family_place, post, post.c.text_id == family_place.c.text_id)
+        .join(second_opinion, second_opinion.c.post_id == post.c.id)
+        .where(family_place.c.representative_id == family, post.c.id != post_id)
+    )
+    return conn.execute(asked.limit(1)).first() is not None
 
 
 def note_given(conn: Connection, post_id: int, *, now: datetime) -> None:
@@ -92,8 +123,13 @@ def is_open(conn: Connection, post_id: int) -> bool:
     return conn.execute(waits).scalar() is not None
 
 
-def wanted_places(conn: Connection) -> Iterator[tuple[int, str, int]]:
-    """(post, reason, rank) of what waits for another opinion: it keeps its place from round to round."""
-    waits = select(second_opinion.c.post_id, second_opinion.c.reason, second_opinion.c.rank)
-    for row in conn.execute(waits.where(_waits())):
+def wanted_places(conn: Connection, post_id: int | None = None) -> Iterator[tuple[int, str, int]]:
+    """(post, reason, rank) of what waits for another opinion: it keeps its place from round to round.
+
+    post_id: of that one only.
+    """
+    waits = select(second_opinion.c.post_id, second_opinion.c.reason, second_opinion.c.rank).where(_waits())
+    if post_id is not None:
+        waits = waits.where(second_opinion.c.post_id == post_id)
+    for row in conn.execute(waits):
         yield row.post_id, row.reason, row.rank

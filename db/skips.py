@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select
 
 from core.domain import SkipKind
-from db.posts import is_decided, is_visible
+from db.posts import is_decided, is_settled, is_visible
 from db.seconds import is_wanted
 from db.tables import distinct_text, post, skip, user
 
@@ -66,14 +66,14 @@ def skipped_posts(
     limit: int | None = None,
     offset: int = 0,
 ) -> Iterator[SkippedPost]:
-    """Posts that somebody has skipped and that still wait, newest first; of a user, whatever others said since.
+    """Posts that somebody has skipped and that still wait, newest first; of a user, until a lead has settled them.
 
     To a person it must not tell that another has judged the post.
     """
     query = _skipped().order_by(skip.c.skipped_at.desc(), skip.c.post_id).limit(limit).offset(offset)
     if kind is not None:
         query = query.where(skip.c.kind == kind)
-    query = query.where(_waits() if user_id is None else skip.c.user_id == user_id)
+    query = query.where(_waits() if user_id is None else (skip.c.user_id == user_id) & ~is_settled())
     for row in conn.execute(query):
         yield SkippedPost(row.id, row.pid, row.text_id, row.body, SkipKind(row.kind), row.name, row.skipped_at)
 

@@ -1,7 +1,8 @@
 """Cases: whatever waits for a lead's word, one after the other, whichever list it comes from; one word settles each.
 
 What a lead decides here settles the post: it stands above what others said, whose decisions stay as they are, also
-those on a text that the post had before.
+those on a text that the post had before, and those of leads who had settled it. So an undo brings back what was there,
+under the names of those who said it: also that somebody could not judge it, which waits while nothing else stands.
 """
 
 from __future__ import annotations
@@ -195,8 +196,6 @@ def settle_case(
             _settle(conn, made, now=now)
         settled = [post_id for post_id, _text, _seen in case.read]
         queue.take_out(conn, settled)
-        for post_id in settled:
-            skips.remove_from_lead(conn, post_id)
         if case.flag is not None:
             flags.close_flag(conn, case.flag.id, by=actor.name, answer=note or label.name, now=now)
         details: dict[str, object] = {
@@ -227,15 +226,7 @@ def _refuse_unread(conn: Connection, actor: Actor, post_id: int, text_id: int, n
 
 
 def _settle(conn: Connection, made: NewDecision, *, now: datetime) -> None:
-    """Append a settling decision. One person has one vote on a post, and one decision settles it: others give way."""
-    gives_way = [
-        other
-        for other, _kind, _name in decisions.standing_on_post(conn, made.post_id)
-        if other.settles or other.source_id == made.source_id
-    ]
-    gives_way.sort(key=lambda other: other.source_id != made.source_id)  # one's own word is what an undo brings back
-    for other in gives_way[1:]:
-        gone = NewDecision(made.post_id, other.text_id, other.source_id, None, supersedes=other.id)
-        decisions.add_decision(conn, gone, now=now)
-    first = gives_way[0].id if gives_way else None
-    decisions.add_decision(conn, replace(made, supersedes=first), now=now)
+    """Append a settling decision. One person has one vote on a post; of several leads' words the last settles it."""
+    standing = decisions.standing_on_post(conn, made.post_id)
+    own = next((each for each, _kind, _name in standing if each.source_id == made.source_id), None)
+    decisions.add_decision(conn, replace(made, supersedes=None if own is None else own.id), now=now)

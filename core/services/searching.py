@@ -12,7 +12,7 @@ from core.domain import Actor, Decision, Label, SourceKind
 from core.errors import BadInput, NotAllowed
 from core.permissions import Permission, may, require
 from core.wording import N_, _
-from db import audit, decisions, leases, models, posts, queue, search, sources, texts
+from db import audit, decisions, flags, leases, models, posts, queue, search, seconds, sources, texts
 from db.decisions import NewDecision
 from db.engine import in_turns, read, write, write_unseen
 from db.search import FoundPost, Query
@@ -59,8 +59,8 @@ def find(
     """Posts by what they have in common, those with the newest texts first; after: the place of the last one so far.
 
     Authors and who decided are for those who may see them: asking by them is refused to others, and they are left out.
-    To moderators nothing is told that they are to judge without: what others said of a post that measures people, and
-    what the model says.
+    To moderators nothing is told that they are to judge without: what others said of a post that measures people, of
+    those on their cards and of the near-copies of both, and what the model says.
     Raises BadInput for words in which no two letters or characters stand together.
     """
     require(actor, Permission.search)
@@ -79,7 +79,7 @@ def find(
     with read(engine) as conn:
         active = models.active_version(conn)
         version_id = None if active is None else active.id
-        measured = None if may(actor, Permission.look) else actor.name
+        measured = None if may(actor, Permission.look) else actor
         found = search.find(conn, query, version_id=version_id, limit=limit, after=after, measured=measured)
     return [_as_seen_by(actor, each) for each in found]
 
@@ -179,30 +179,48 @@ def _decide_one(
 
 
 def undo_many(engine: Engine, actor: Actor, batch: str, *, now: datetime) -> int:
-    """Take back what stands of a batch; what its author had said of a post before stands again. Returns how many."""
+    """Take back what stands of a batch; returns how many posts.
+
+    What its author had said of a post before stands again, a flag that it answered is open again, and the post waits
+    again for whoever it waited for.
+    """
     user_id = _require_decider(actor)
     with write(engine) as conn:
         source_id = sources.ensure_source(conn, kind=SourceKind.person, name=actor.name, user_id=user_id)
         made = [each for each in decisions.standing_of_batch(conn, batch) if each.source_id == source_id]
         for each in made:
-            _take_back(conn, each, now)
+            _take_back(conn, each, actor, now)
         if made:
             audit.record_action(conn, actor, "undo many", details={"batch": batch, "posts": len(made)}, now=now)
         return len(made)
 
 
-def _take_back(conn: Connection, made: Decision, now: datetime) -> None:
+def _take_back(conn: Connection, made: Decision, actor: Actor, now: datetime) -> None:
     before = None if made.supersedes is None else decisions.get_decision(conn, made.supersedes)
-    restored = NewDecision(
-        made.post_id,
-        made.text_id if before is None else before.text_id,
-        made.source_id if before is None else before.source_id,  # who settled may have taken another's place
-        None if before is None else before.label,
-        supersedes=made.id,
-        settles=before is not None and before.settles,
-        rule=None if before is None else before.rule,
-        note=None if before is None else before.note,
-    )
-    decisions.add_decision(conn, restored, now=now)
-    if not decisions.standing_on_post(conn, made.post_id) and not queue.holds_any(conn, [made.post_id]):
-        queue.put_last(conn, made.post_id)
+    gone = NewDecision(made.post_id, made.text_id, made.source_id, None, supersedes=made.id)
+    if before is not None:
+        gone = _said_again(conn, before, supersedes=made.id)
+    decisions.add_decision(conn, gone, now=now)
+    flags.reopen(conn, made.post_id, closed_by=actor.name, closed_at=made.decided_at)
+    _wait_again(conn, made.post_id)
+
+
+def _said_again(conn: Connection, before: Decision, *, supersedes: int) -> NewDecision:
+    """What its author had said before; it settles only where no lead has settled the post otherwise since."""
+    standing = [made for made, _kind, _name in decisions.standing_on_post(conn, before.post_id)]
+    is_overruled = any(made.settles and made.id > before.id and made.id != supersedes for made in standing)
+    return NewDecision(
+        before.post_id, before.text_id, before.source_id, before.label, supersedes=supersedes,
+        lease_id=before.lease_id, model_view=before.model_view, view_version_id=before.view_version_id,
+        via_id=before.via_id, settles=before.settles and not is_overruled, rule=before.rule, note=before.note,
+    )  # fmt: skip
+
+
+def _wait_again(conn: Connection, post_id: int) -> None:
+    """Back into the queue, at the place where another person was to judge it, or else behind all others."""
+    if queue.holds_any(conn, [post_id]):
+        return
+    if seconds.is_open(conn, post_id):
+        queue.put_second(conn, post_id)
+    elif not decisions.standing_on_post(conn, post_id):
+        queue.put_last(conn, post_id)

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from core.domain import Actor, Label, SkipKind
+from core.domain import Actor, Label, Policy, Role, SkipKind
 from core.errors import Conflict
-from core.services import annotation, cases, flags, queueing, searching
+from core.services import annotation, cases, flags, queueing, rules, searching
 from core.services.annotation import Press, PressKind
 from core.services.cases import Case, Pile
 from db import golds
 from db.doubts import Doubt, add_doubts
 from db.engine import read, write
-from db.tables import audit_log, decision, flag
-from tests.conftest import NOW, rows
-from tests.core.services.conftest import OPERATOR, import_file, next_posts, sync, unlike
+from db.tables import audit_log, decision, flag, source
+from tests.conftest import NOW, add_user, rows
+from tests.core.services.conftest import OPERATOR, decide, import_file, next_posts, sync, unlike
 
 SPAM = "我们公司诚信经营，需要兼职的朋友请加微信{}，日结五百元，在家轻松做"
+HOUR = timedelta(hours=1)
 MakePool = Callable[[int], None]
 Say = Callable[..., None]
 
@@ -182,7 +184,25 @@ def test_flag_is_answered_by_the_word_that_settles_its_post(
     settle(engine, lead, found, Label.violation, note="yes, an old one")
     assert [(f["closed_by"], f["answer"]) for f in rows(engine, flag)] == [("lea", "yes, an old one")]
     assert held.post_id not in next_posts(engine, moderator)
-    assert flags.count_open_flags(engine, lead) == 0
+    assert cases.count_cases(engine, lead)[Pile.flag] == 0
+    searching.undo_many(engine, lead, "settle-000001", now=NOW)
+    again = case(engine, lead, Pile.flag)
+    assert (again.flag and again.flag.note, again.exhibits[0].voices) == ("new trick", ())
+    assert [(f["closed_by"], f["closed_at"], f["answer"]) for f in rows(engine, flag)] == [(None, None, "")]
+
+
+def test_undo_reopens_the_flag_that_it_answered_and_no_other(
+    engine: Engine, pool: MakePool, moderator: Actor, lead: Actor
+) -> None:
+    pool(1)
+    held = sync(engine, moderator, want=1).cards[0].lease
+    sync(engine, moderator, Press("flag-0001", PressKind.flag, held.id, held.post_id, note="first"))
+    flags.close_flag(engine, lead, 1, answer="seen", now=NOW - timedelta(hours=1))
+    sync(engine, moderator, Press("flag-0002", PressKind.flag, held.id, held.post_id, note="second"))
+    sync(engine, moderator, leaving=True, holding=[held.id])
+    settle(engine, lead, case(engine, lead, Pile.flag), Label.violation)
+    searching.undo_many(engine, lead, "settle-000001", now=NOW)
+    assert [(f["note"], f["closed_at"] is None) for f in rows(engine, flag)] == [("first", False), ("second", True)]
 
 
 def test_post_that_cannot_be_judged_waits_with_the_names_of_who_could_not(
@@ -199,3 +219,51 @@ def test_post_that_cannot_be_judged_waits_with_the_names_of_who_could_not(
     settle(engine, lead, found, Label.suspicious)
     assert cases.count_cases(engine, lead)[Pile.unjudged] == 0
     assert gold(engine) == {1: Label.suspicious}
+    assert next_posts(engine, moderator) == []
+    searching.undo_many(engine, lead, "settle-000001", now=NOW)
+    assert case(engine, lead, Pile.unjudged).skipped_by == ("mo",)
+    assert next_posts(engine, moderator) == []  # it is the lead's again
+
+
+def test_undo_of_a_settlement_leaves_another_leads_word_as_it_was_said(engine: Engine, say: Say, lead: Actor) -> None:
+    say("one", {1: (unlike(1), "normal")})
+    say("other", {1: (unlike(1), "violation")})
+    boss = add_user(engine, "boss", Role.lead)
+    settle(engine, boss, case(engine, boss, Pile.disagreement), Label.suspicious, note="first word")
+    export = [(1, rows(engine, decision)[0]["text_id"])]
+    searching.decide_many(engine, lead, export, label=Label.violation, batch="batch-0001", now=NOW + HOUR)
+    assert gold(engine) == {1: Label.violation}
+    searching.undo_many(engine, lead, "batch-0001", now=NOW + 2 * HOUR)
+    assert gold(engine) == {1: Label.suspicious}
+    names = {found["id"]: found["name"] for found in rows(engine, source)}
+    made = [(names[m["source_id"]], m["label"], m["decided_at"]) for m in rows(engine, decision)][2:]
+    assert made == [("boss", 1, NOW), ("lea", 2, NOW + HOUR), ("lea", None, NOW + 2 * HOUR)]
+
+
+def test_word_that_another_lead_had_overruled_does_not_settle_again_by_an_undo(
+    engine: Engine, say: Say, lead: Actor
+) -> None:
+    say("one", {1: (unlike(1), "normal")})
+    say("other", {1: (unlike(1), "violation")})
+    boss = add_user(engine, "boss", Role.lead)
+    read_so = [(1, rows(engine, decision)[0]["text_id"])]
+    settle(engine, lead, case(engine, lead, Pile.disagreement), Label.violation)
+    searching.decide_many(engine, boss, read_so, label=Label.suspicious, batch="batch-0001", now=NOW)
+    searching.decide_many(engine, lead, read_so, label=Label.normal, batch="batch-0002", now=NOW)
+    assert gold(engine) == {1: Label.normal}
+    searching.undo_many(engine, lead, "batch-0002", now=NOW)
+    assert gold(engine) == {1: Label.suspicious}
+
+
+def test_post_that_waited_for_another_opinion_waits_for_it_again_after_an_undo(
+    engine: Engine, pool: MakePool, moderator: Actor, second_moderator: Actor, lead: Actor
+) -> None:
+    rules.change_policy(engine, lead, Policy(second_share=1.0), now=NOW)
+    pool(1)
+    card = sync(engine, moderator, want=1).cards[0]
+    sync(engine, moderator, decide(card, Label.violation))
+    posts = [(card.lease.post_id, card.text_id)]
+    searching.decide_many(engine, lead, posts, label=Label.normal, batch="batch-0001", now=NOW)
+    assert next_posts(engine, second_moderator) == []
+    searching.undo_many(engine, lead, "batch-0001", now=NOW)
+    assert next_posts(engine, second_moderator) == [card.lease.post_id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,16 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from core.domain import Actor, Label, Policy, Prediction, Role
+from core.domain import Actor, Label, Policy, Prediction, Reason, Role
 from core.errors import BadInput, NotAllowed
 from core.services import annotation, checks, queueing, rules, searching, takeback
+from core.services.annotation import Press, PressKind
 from core.services.launching import Supervisor
 from core.services.searching import Query
 from core.settings import Settings
 from core.worker import execute
-from db import models, search
+from db import leases, models, search
 from db.engine import read, write
-from db.tables import decision, distinct_text, queue_entry
+from db.leases import Place
+from db.tables import decision, distinct_text, post, queue_entry
 from tests.conftest import NOW, add_user, rows
 from tests.core.services.conftest import OPERATOR, decide, import_file, sync
 
@@ -260,6 +263,37 @@ def test_search_does_not_tell_what_another_said_of_a_post_that_is_judged_twice(
     other = next(each for each in sync(engine, second_moderator, want=9).cards if each.pid == card.pid)
     sync(engine, second_moderator, decide(other, Label.normal, id="another-one"))
     assert seen_by(engine, moderator, pid=card.pid) == {card.pid: Label.normal}  # both have judged it by now
+
+
+def test_search_does_not_tell_what_was_said_of_near_copies_of_a_card_or_of_what_measures_people(
+    engine: Engine, bring: Bring, moderator: Actor, second_moderator: Actor, lead: Actor
+) -> None:
+    spam = [
+        f"我们公司诚信经营，需要兼职的朋友请加微信{n}，日结五百元，在家轻松做" for n in (11111111, 22222222, 33333333)
+    ]
+    bring(*spam, *TEXTS)
+    for number in (1, 4):
+        annotation.decide_post(
+            engine, OPERATOR, user_name="lea", post_id=number, label=Label.violation, now=NOW - timedelta(hours=1)
+        )
+    told = {"1": Label.violation, "4": Label.violation}
+    everything = {"label": Label.violation}
+    assert seen_by(engine, moderator, **everything) == told
+    with write(engine) as conn:  # a near-copy comes to one of them as a card
+        place = Place(3, 1, Reason.audit, None, None, None)
+        ttl = timedelta(minutes=10)
+        (held,) = leases.claim_places(conn, [place], user_id=moderator.user_id or 0, now=NOW, ttl=ttl)
+    assert seen_by(engine, moderator, **everything) == {"4": Label.violation}
+    assert seen_by(engine, moderator, pid="1") == {"1": None}
+    assert seen_by(engine, second_moderator, **everything) == told
+    rules.change_policy(engine, lead, Policy(second_share=1.0), now=NOW)
+    text_id = next(found["text_id"] for found in rows(engine, post, id=3))
+    press = Press("decide-000001", PressKind.decide, held.id, 3, text_id, Label.normal)
+    assert sync(engine, moderator, press).refused == []
+    for person in (moderator, second_moderator):  # it waits for another opinion
+        assert seen_by(engine, person, **everything) == {"4": Label.violation}
+    assert seen_by(engine, moderator, pid="3") == {"3": Label.normal}
+    assert seen_by(engine, lead, **everything) == told
 
 
 def test_search_does_not_tell_the_label_of_a_check_post(
