@@ -7,6 +7,7 @@ Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011); Content Analy
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 import numpy as np
@@ -31,14 +32,13 @@ def alpha(judgements: Counts, *, scale: Scale) -> float | None:
     judgements: (n_units, n_labels), how many people gave each unit each label, labels in their order. None: no unit was
     judged by two people, or one label was used throughout, so that nobody could disagree.
     """
-    return _alpha(_coincidences(judgements).sum(axis=0), scale)
+    found = float(_alphas(_coincidences(judgements).sum(axis=0), scale))
+    return None if math.isnan(found) else found
 
 
-def alpha_of_label(judgements: Counts, label: int) -> float | None:
-    """Return alpha for one label against all the others."""
-    return alpha(
-        np.stack((judgements[:, label], judgements.sum(axis=1) - judgements[:, label]), axis=1), scale=Scale.nominal
-    )
+def against_others(judgements: Counts, label: int) -> Counts:
+    """The judgements as one label or any other, (n_units, 2): alpha of these is that of the label."""
+    return np.stack((judgements[:, label], judgements.sum(axis=1) - judgements[:, label]), axis=1)
 
 
 def alpha_interval(
@@ -59,8 +59,7 @@ def alpha_interval(
     draws = draw_families(families[is_paired], rng=rng, draws=resamples)
     if draws is None:
         return None
-    drawn = [_alpha(each, scale) for each in draws.sums(coincidences[is_paired])]
-    return percentile_interval(np.array([np.nan if value is None else value for value in drawn]), level=level)
+    return percentile_interval(_alphas(draws.sums(coincidences[is_paired]), scale), level=level)
 
 
 def _coincidences(judgements: Counts) -> Floats:
@@ -73,20 +72,23 @@ def _coincidences(judgements: Counts) -> Floats:
     return coincidences
 
 
-def _alpha(coincidences: Floats, scale: Scale) -> float | None:
-    """coincidences: (n_labels, n_labels), summed over the units."""
-    marginals = coincidences.sum(axis=1)
-    total = marginals.sum()
+def _alphas(coincidences: Floats, scale: Scale) -> Floats:
+    """Alpha of each draw, (…,); NaN where nobody could disagree.
+
+    coincidences: (…, n_labels, n_labels), summed over the units.
+    """
+    marginals = coincidences.sum(axis=-1)
+    total = marginals.sum(axis=-1)
     distances = _distances(marginals, scale)
-    expected = (marginals[:, None] * marginals[None, :] * distances).sum()
-    if expected <= 0:
-        return None
-    return float(1 - (total - 1) * (coincidences * distances).sum() / expected)
+    observed = (coincidences * distances).sum(axis=(-2, -1))
+    expected = (marginals[..., :, None] * marginals[..., None, :] * distances).sum(axis=(-2, -1))
+    share = np.divide((total - 1) * observed, expected, out=np.full(total.shape, np.nan), where=expected > 0)
+    return np.asarray(1 - share)
 
 
 def _distances(marginals: Floats, scale: Scale) -> Floats:
-    """Squared distances between labels, (n_labels, n_labels)."""
+    """Squared distances between labels, (…, n_labels, n_labels)."""
     if scale is Scale.nominal:
-        return 1.0 - np.eye(len(marginals))
-    middles = np.cumsum(marginals) - marginals / 2
-    return np.asarray(np.square(middles[:, None] - middles[None, :]))
+        return 1.0 - np.eye(marginals.shape[-1])
+    middles = np.cumsum(marginals, axis=-1) - marginals / 2
+    return np.asarray(np.square(middles[..., :, None] - middles[..., None, :]))

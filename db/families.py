@@ -166,6 +166,17 @@ def families_of_texts(conn: Connection, text_ids: Sequence[int]) -> dict[int, in
     return found
 
 
+def family_of_text(conn: Connection, text_id: int) -> int:
+    return families_of_texts(conn, [text_id])[text_id]
+
+
+def families_of_posts(conn: Connection, post_ids: Sequence[int]) -> dict[int, int]:
+    """Family by post id: that of the text which the post has now."""
+    query = select(post.c.id, family_place.c.representative_id)
+    query = query.join_from(post, family_place, family_place.c.text_id == post.c.text_id)
+    return {row.id: row.representative_id for row in conn.execute(query.where(post.c.id.in_(post_ids)))}
+
+
 def sizes_of(conn: Connection, family_ids: Sequence[int], *, undecided: bool = False) -> dict[int, int]:
     """Number of visible posts by family; undecided: only those that nobody has decided."""
     sizes: dict[int, int] = {}

@@ -6,13 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
 from sqlalchemy import Engine
 
-from core.agreement import Counts, Scale, alpha, alpha_interval, alpha_of_label
+from core.agreement import Counts, Scale, against_others, alpha, alpha_interval
 from core.domain import Actor, Label, SecondOpinion
 from core.permissions import Permission, require
 from db import seconds
@@ -43,7 +42,10 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class AgreementReport:
-    """by_label: each label against the others. by_week: by the Monday of the later judgement, oldest first."""
+    """by_label: each label against the others. by_week: by the Monday of the later judgement, oldest first.
+
+    Of a family of near-copies two people judge one post; what was decided along has the first opinion only.
+    """
 
     nominal: Measured
     ordinal: Measured
@@ -57,19 +59,34 @@ def agreement(engine: Engine, actor: Actor, *, why: SecondOpinion, rng: np.rando
     require(actor, Permission.review)
     with read(engine) as conn:
         found = seconds.judgements(conn, why=why)
-    by_post = _grouped(found, lambda said: said.post_id)
-    doubled = [group for group in by_post.values() if len({said.source for said in group}) > 1]
-    counts, families = _counts(doubled)
+    doubled = [first for said in _grouped(found, lambda said: said.post_id).values() if (first := first_two(said))]
+    whole = _counts(doubled)
     return AgreementReport(
-        nominal=_measured(counts, families, Scale.nominal, rng),
-        ordinal=_measured(counts, families, Scale.ordinal, rng),
-        by_label={label: Measured(len(counts), alpha_of_label(counts, label)) for label in Label},
-        by_pair=tuple(sorted(_pairs(doubled), key=lambda pair: (-pair.measured.posts, pair.names))),
+        nominal=_measured(*whole, Scale.nominal, rng),
+        ordinal=_measured(*whole, Scale.ordinal, rng),
+        by_label={label: _measured_of_label(*whole, label, rng) for label in Label},
+        by_pair=tuple(sorted(_pairs(doubled, rng), key=lambda pair: (-pair.measured.posts, pair.names))),
         by_week=tuple(
-            (monday, Measured(len(group), alpha(_counts(group)[0], scale=Scale.ordinal)))
+            (monday, _measured(*_counts(group), Scale.ordinal, rng))
             for monday, group in sorted(_grouped(doubled, _week_of).items())
         ),
     )
+
+
+def first_two(said: Sequence[Judgement]) -> list[Judgement]:
+    """What two people said of a post before either could know of the other; empty while fewer have.
+
+    said: of one post, oldest first. What stood when the second opinion came in counts: corrections after that may
+    follow what the other said, and a lead's word is said with both in view.
+    """
+    standing: dict[int, Judgement] = {}
+    for judgement in said:
+        standing.pop(judgement.supersedes or 0, None)
+        if judgement.label is not None and not judgement.settles:
+            standing[judgement.id] = judgement
+        if len({each.source for each in standing.values()}) > 1:
+            return list(standing.values())
+    return []
 
 
 def _grouped(values: Iterable[Value], key: Callable[[Value], Key]) -> dict[Key, list[Value]]:
@@ -84,7 +101,8 @@ def _counts(groups: Sequence[Sequence[Judgement]]) -> tuple[Counts, Counts]:
     counts = np.zeros((len(groups), len(Label)), dtype=np.int64)
     for row, group in enumerate(groups):
         for said in group:
-            counts[row, said.label] += 1
+            if said.label is not None:
+                counts[row, said.label] += 1
     return counts, np.array([group[0].family for group in groups], dtype=np.int64)
 
 
@@ -92,15 +110,15 @@ def _measured(counts: Counts, families: Counts, scale: Scale, rng: np.random.Gen
     return Measured(len(counts), alpha(counts, scale=scale), alpha_interval(counts, families, scale=scale, rng=rng))
 
 
-def _pairs(groups: Sequence[Sequence[Judgement]]) -> Iterable[Pair]:
-    together: dict[tuple[str, str], list[tuple[Judgement, Judgement]]] = defaultdict(list)
-    for group in groups:
-        for one, other in combinations(sorted(group, key=lambda said: said.source), 2):
-            together[one.source, other.source].append((one, other))
+def _measured_of_label(counts: Counts, families: Counts, label: Label, rng: np.random.Generator) -> Measured:
+    return _measured(against_others(counts, label), families, Scale.nominal, rng)
+
+
+def _pairs(groups: Sequence[Sequence[Judgement]], rng: np.random.Generator) -> Iterable[Pair]:
+    together = _grouped(groups, lambda group: tuple(sorted(said.source for said in group)))
     for names, both in together.items():
-        counts, _pairs = _counts(both)
         same = sum(one.label is other.label for one, other in both)
-        yield Pair(names, same, Measured(len(both), alpha(counts, scale=Scale.ordinal)))
+        yield Pair((names[0], names[1]), same, _measured(*_counts(both), Scale.ordinal, rng))
 
 
 def _week_of(group: Sequence[Judgement]) -> date:

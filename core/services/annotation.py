@@ -184,7 +184,8 @@ def sync(
     fresh = [lease for lease in held if lease.id not in holding or lease.id in answer.front]
     with read(engine) as conn:  # apart from the writing, so that others wait the shorter
         shows_author = rules.show_author or may(actor, Permission.see_author)
-        views = {lease.id: view_of(lease, rules) for lease in fresh}
+        family_of = families.families_of_posts(conn, [lease.post_id for lease in fresh])
+        views = {lease.id: view_of(lease, rules, family=family_of[lease.post_id]) for lease in fresh}
         answer.cards = cards.cards_of(conn, fresh, rules, shows_author=shows_author, views=views)
         answer.recent = decisions.recent_of(conn, source_id=desk.source_id, limit=RECENT)
         answer.today = decisions.count_since(conn, source_id=desk.source_id, since=today)
@@ -271,7 +272,7 @@ def _decide(desk: _Desk, press: Press, answer: Answer) -> None:
     )
     decided = decisions.add_decision(desk.conn, made, now=desk.now)
     leases.end(desk.conn, lease.id, outcome=LeaseOutcome.decided, now=desk.now)
-    if not (lease.is_check or _ask_for_second(desk, lease)):
+    if not (lease.is_check or _ask_for_second(desk, lease, decided.text_id)):
         seconds.note_given(desk.conn, lease.post_id, now=desk.now)
         queue.take_out(desk.conn, [lease.post_id])
     if press.family_until is not None and not lease.is_check:  # an answer measures a person, and judges nothing
@@ -283,7 +284,8 @@ def _view(desk: _Desk, lease: Lease, press: Press) -> tuple[ModelView, int | Non
     else as the rules have it."""
     if press.seen is not None:
         return press.seen, _known_version(desk, press)
-    view = view_of(lease, desk.rules)
+    family = families.family_of_text(desk.conn, press.text_id or 0)
+    view = view_of(lease, desk.rules, family=family)
     if view is ModelView.withheld:
         return view, None
     version = models.active_version(desk.conn) if view is ModelView.blind else None
@@ -298,9 +300,15 @@ def _known_version(desk: _Desk, press: Press) -> int | None:
     return press.version_id if known else None
 
 
-def _ask_for_second(desk: _Desk, lease: Lease) -> bool:
-    """Leave the post in the queue for another person, where it is one of those that two are to judge."""
-    if not is_doubled(lease, desk.rules) or seconds.count_people(desk.conn, lease.post_id) > 1:
+def _ask_for_second(desk: _Desk, lease: Lease, text_id: int) -> bool:
+    """Leave the post in the queue for another person, where it is one of those that two are to judge.
+
+    Of a family of near-copies two people judge one post: the others follow, and would only be counted again.
+    """
+    family = families.family_of_text(desk.conn, text_id)
+    if not is_doubled(lease, desk.rules, family=family) or seconds.count_people(desk.conn, lease.post_id) > 1:
+        return False
+    if seconds.is_asked_beside(desk.conn, lease.post_id, family=family):
         return False
     why = SecondOpinion.audit if lease.reason is Reason.audit else SecondOpinion.drawn
     seconds.ask(desk.conn, lease, why=why, now=desk.now)
@@ -310,7 +318,7 @@ def _ask_for_second(desk: _Desk, lease: Lease) -> bool:
 
 def _apply_to_family(desk: _Desk, decided: Decision, *, until: int) -> None:
     """Decide the undecided near-copies up to a post id the same way; what somebody else holds is left to them."""
-    family = families.families_of_texts(desk.conn, [decided.text_id])[decided.text_id]
+    family = families.family_of_text(desk.conn, decided.text_id)
     found = families.open_posts(desk.conn, family, user_id=desk.user_id, until=until)
     copies = [Copy(post_id, text_id) for post_id, text_id in found]  # the post itself is decided by now
     decisions.add_copies(desk.conn, decided, copies, now=desk.now)

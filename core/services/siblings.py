@@ -12,7 +12,7 @@ from core.domain import Actor, Label
 from core.permissions import Permission, require
 from core.services.blinding import is_withheld
 from core.services.holding import require_post_before
-from db import leases, policies, posts, siblings
+from db import families, leases, policies, posts, siblings
 from db.engine import read
 from db.siblings import Sibling
 
@@ -60,7 +60,8 @@ def siblings_of(engine: Engine, actor: Actor, post_id: int) -> Siblings:
     with read(engine) as conn:
         shown = require_post_before(conn, actor, post_id)
         held = leases.holder_of(conn, post_id)
-        shows_labels = held is None or not is_withheld(held, policies.current_policy(conn))
+        family = families.family_of_text(conn, shown.text_id)
+        shows_labels = held is None or not is_withheld(held, policies.current_policy(conn), family=family)
         by_author = siblings.of_author(conn, shown.author, limit=MOST_COUNTED + 1) if shown.author else []
         in_thread = siblings.in_thread(conn, shown.thread, around=post_id, limit=MOST_COUNTED) if shown.thread else []
         return Siblings(

@@ -1,4 +1,4 @@
-"""The team of the benchmark, in small: it goes on where connections are cut, and fails for a decision that went wrong."""
+"""The team of the benchmark, in small: it goes on where connections are cut, and fails where a decision is wrong."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from ui.page import Page, errors_as_sentences, open_page
 from ui.words import label_in_full, posts_in_words
 
 SEED = 20_260_302  # the same posts give the same interval each time the page is drawn
+IN_95 = _("95 in 100")
 SETS = {SecondOpinion.drawn: _("drawn by chance"), SecondOpinion.audit: _("of the audit slice")}
 
 
@@ -46,7 +47,8 @@ def show_alpha(found: AgreementReport) -> None:
         _(
             "Krippendorff's alpha: 1 is full agreement, 0 what chance would give; from 0.80 on "
             "conclusions are safe, from 0.67 on tentative. Below it: the interval that holds the true "
-            "value in 95 of 100 samples, near-copies counted once."
+            "value in 95 of 100 samples, drawn by families of near-copies. What counts is what both said before "
+            "either could know of the other; corrections since change nothing."
         )
     )
 
@@ -55,7 +57,11 @@ def show_labels(found: AgreementReport) -> None:
     st.subheader(_("By label"), anchor=False)
     table = pd.DataFrame(
         [
-            {_("label"): label_in_full(label), _("alpha against the others"): number(measured.alpha)}
+            {
+                _("label"): label_in_full(label),
+                _("alpha against the others"): number(measured.alpha),
+                IN_95: interval(measured) or "–",
+            }
             for label, measured in found.by_label.items()
         ]
     )
@@ -71,6 +77,7 @@ def show_pairs(found: AgreementReport) -> None:
                 _("posts"): pair.measured.posts,
                 _("same label"): pair.same / pair.measured.posts,
                 _("alpha, ordinal"): number(pair.measured.alpha),
+                IN_95: interval(pair.measured) or "–",
             }
             for pair in found.by_pair
         ]
@@ -83,7 +90,12 @@ def show_weeks(found: AgreementReport) -> None:
     st.subheader(_("By week"), anchor=False)
     table = pd.DataFrame(
         [
-            {_("week from"): monday, _("posts"): measured.posts, _("alpha, ordinal"): number(measured.alpha)}
+            {
+                _("week from"): monday,
+                _("posts"): measured.posts,
+                _("alpha, ordinal"): number(measured.alpha),
+                IN_95: interval(measured) or "–",
+            }
             for monday, measured in reversed(found.by_week)
         ]
     )
@@ -118,4 +130,9 @@ with errors_as_sentences():
         show_labels(found)
         show_pairs(found)
         show_weeks(found)
-        st.caption(_("{posts}; what a lead settled is left out.").format(posts=posts_in_words(found.nominal.posts)))
+        st.caption(
+            _(
+                "{posts}. Of near-copies of one text two people judge one; those that were decided along with it have "
+                "the first opinion only, and come up in Review where the two differ. What a lead settled is no opinion."
+            ).format(posts=posts_in_words(found.nominal.posts))
+        )

@@ -42,14 +42,14 @@ def show_figures(found: OwnFigures) -> None:
     places[2].metric(_("A decision takes"), pace, help=_("The median of your last 500, from the card to the key."))
     share = found.agreement.share
     agreed = "–" if share is None else f"{share:.0%}"
-    compared = _("Of {compared} judgements by others of what you judged.").format(
+    compared = _("Of {compared} judgements by others of what you judged, up to yesterday.").format(
         compared=f"{found.agreement.compared:,}"
     )
     places[3].metric(_("Others say the same"), agreed, help=compared)
     checks = found.checks
     right = "–" if checks.share is None else f"{checks.share:.0%}"
     says = _(
-        "Posts whose label is known, which come among the others unseen: {same} of {compared} alike, until yesterday."
+        "Posts whose label is known, which come among the others unseen: {same} of {compared} alike, up to yesterday."
     )
     places[4].metric(
         _("As on check posts"), right, help=says.format(same=f"{checks.same:,}", compared=f"{checks.compared:,}")

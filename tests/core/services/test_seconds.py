@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
-from core.domain import Actor, Label, Policy, Prediction, Role, SecondOpinion, Side, SkipKind
+from core.domain import Actor, Label, Policy, Prediction, Reason, Role, SecondOpinion, Side, SkipKind
 from core.drawing import is_drawn
-from core.services import agreeing, flags, queueing, rules, searching
+from core.services import agreeing, flags, own, queueing, rules, searching
 from core.services.agreeing import AgreementReport
 from core.services.annotation import Press, PressKind
 from core.services.blinding import BLIND_SHARE
-from db import golds
+from db import golds, leases
 from db.cards import Card
 from db.engine import read, write
-from db.tables import decision, distinct_text, second_opinion
+from db.leases import Place
+from db.tables import decision, distinct_text, family_place, post, second_opinion
 from tests.conftest import NOW, add_user, rows
-from tests.core.services.conftest import decide, next_posts, sync, undo
+from tests.core.services.conftest import decide, import_file, next_posts, sync, undo
 
 MakePool = Callable[[int], None]
 
@@ -146,7 +149,7 @@ def test_posts_that_two_people_judge_are_judged_without_the_models_view(
     found = cards(engine, moderator, 20)
     assert {isinstance(card.prediction, Prediction) for card in found} == {True, False}
     for card in found:
-        is_doubled = is_drawn(card.lease.post_id, use="second opinion", share=0.5)
+        is_doubled = is_drawn(card.text_id, use="second opinion", share=0.5)  # each is a family of its own
         assert card.is_blind is (card.prediction is None)
         is_drawn_blind = is_drawn(card.lease.post_id, use="blind to the model", share=BLIND_SHARE)
         assert card.is_blind is (is_doubled or is_drawn_blind or card.lease.reason == "audit")
@@ -203,3 +206,100 @@ def test_agreement_is_that_of_what_two_people_said(
     assert drawn.ordinal.interval[0] <= drawn.ordinal.alpha <= drawn.ordinal.interval[1]
     assert [monday.isoformat() for monday, _ in drawn.by_week] == ["2026-03-02"]
     assert set(drawn.by_label) == set(Label)
+
+
+def both_say(engine: Engine, first: Actor, second: Actor, said: list[tuple[int, int]]) -> list[Card]:
+    """Two people judge as many posts; returns the first one's cards."""
+    found = cards(engine, first, len(said))
+    for card, (label, _) in zip(found, said, strict=True):
+        sync(engine, first, decide(card, Label(label)))
+    labels = {card.lease.post_id: label for card, (_, label) in zip(found, said, strict=True)}
+    for card in cards(engine, second, len(said)):
+        sync(engine, second, decide(card, Label(labels[card.lease.post_id]), id=f"second-{card.lease.id}"))
+    return found
+
+
+def test_agreement_is_measured_on_what_stood_before_either_could_know_of_the_other(
+    engine: Engine, pool: MakePool, moderator: Actor, second_moderator: Actor, lead: Actor
+) -> None:
+    rules.change_policy(engine, lead, Policy(second_share=1.0), now=NOW)
+    pool(4)
+    with write(engine) as conn:
+        conn.exec_driver_sql("UPDATE queue_entry SET reason = 'random'")
+    first = cards(engine, moderator, 4)
+    for card in first:
+        sync(engine, moderator, decide(card, Label.normal))
+    made = own.last_decisions(engine, moderator)
+    by_post = {each.post_id: each for each in made}
+
+    def corrected(card: Card, label: Label, press_id: str) -> Press:
+        mine = by_post[card.lease.post_id]
+        return Press(press_id, PressKind.correct, decision_id=mine.decision_id, text_id=mine.text_id, label=label)
+
+    sync(engine, moderator, corrected(first[0], Label.violation, "in-time-01"))  # nobody else has judged it yet
+    for card in cards(engine, second_moderator, 4):
+        sync(engine, second_moderator, decide(card, Label.violation, id=f"second-{card.lease.id}"))
+    before = report(engine, lead)
+    (pair,) = before.by_pair
+    assert (pair.same, pair.measured.posts) == (1, 4)
+    later = NOW + timedelta(days=1)
+    for at, card in enumerate(first[1:3]):  # what is said alike afterwards is no agreement
+        assert sync(engine, moderator, corrected(card, Label.violation, f"too-late-{at}"), now=later).refused == []
+    searching.decide_many(
+        engine, lead, [(first[3].lease.post_id, first[3].text_id)], label=Label.violation, batch="batch-0001", now=later
+    )
+    assert report(engine, lead) == before
+
+
+def test_agreement_has_intervals_by_label_pair_and_week_too(
+    engine: Engine, pool: MakePool, moderator: Actor, second_moderator: Actor, lead: Actor
+) -> None:
+    rules.change_policy(engine, lead, Policy(second_share=1.0), now=NOW)
+    pool(12)
+    with write(engine) as conn:
+        conn.exec_driver_sql("UPDATE queue_entry SET reason = 'random'")
+    both_say(engine, moderator, second_moderator, [(0, 0), (0, 0), (1, 1), (2, 2), (2, 1), (0, 2)] * 2)
+    found = report(engine, lead)
+    measured = [*found.by_label.values(), found.by_pair[0].measured, found.by_week[0][1]]
+    assert len(measured) == 5
+    for each in measured:
+        assert each.posts == 12
+        assert each.alpha is not None
+        assert each.interval is not None
+        assert each.interval[0] < each.alpha < each.interval[1]
+    assert found.by_pair[0].measured.alpha == found.ordinal.alpha
+
+
+def test_two_people_judge_one_post_of_a_family_and_what_is_decided_along_has_one_opinion(
+    engine: Engine, tmp_path: Path, moderator: Actor, second_moderator: Actor, lead: Actor
+) -> None:
+    rules.change_policy(engine, lead, Policy(second_share=1.0), now=NOW)
+    spam = "我们公司诚信经营，需要兼职的朋友请加微信{}，日结五百元，在家轻松做"
+    path = tmp_path / "spam.tsv"
+    path.write_text("pid\tcontext\n" + "".join(f"{n}\t{spam.format(11111111 * n)}\n" for n in (1, 2, 3)))
+    import_file(engine, path)
+    queueing.renew_queue(engine, now=NOW, seed=1)
+    (card,) = cards(engine, moderator)
+    assert card.copies == 2
+    sync(engine, moderator, replace(decide(card, Label.violation), family_until=3))
+    (again,) = cards(engine, second_moderator)
+    assert (again.lease.post_id, again.is_blind) == (card.lease.post_id, True)
+    sync(engine, second_moderator, decide(again, Label.normal, id="another-press"))
+    assert [asked["post_id"] for asked in rows(engine, second_opinion)] == [card.lease.post_id]
+    assert len(rows(engine, decision)) == 4
+    path.write_text(f"pid\tcontext\n4\t{spam.format(44444444)}，速来\n")  # a fourth comes in, and is judged by itself
+    import_file(engine, path)
+    with write(engine) as conn:
+        fourth = Place(4, 9, Reason.random, None, None, None)
+        (held,) = leases.claim_places(conn, [fourth], user_id=moderator.user_id or 0, now=NOW, ttl=timedelta(minutes=9))
+        place = conn.execute(
+            select(family_place).join(post, post.c.text_id == family_place.c.text_id).where(post.c.id == 4)
+        ).one()
+    assert place.representative_id == 1
+    (fourth_card,) = sync(engine, moderator, want=9, now=NOW + timedelta(minutes=2)).cards
+    assert fourth_card.is_blind  # or what the model says of it would be seen of all
+    sync(engine, moderator, decide(fourth_card, Label.violation, id="the-fourth-01"))
+    assert held.id == fourth_card.lease.id
+    assert len(rows(engine, second_opinion)) == 1
+    drawn, audited = report(engine, lead), report(engine, lead, SecondOpinion.audit)
+    assert drawn.nominal.posts + audited.nominal.posts == 1
