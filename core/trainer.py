@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from core.wording import N_, _
 from db.doubts import Doubt
 
 if TYPE_CHECKING:
-    from core.learning.training import TrainingProgress
+    from core.learning.fitting import Setup, TrainingProgress
 
 logger = logging.getLogger(__name__)
 
@@ -140,10 +141,22 @@ def _aside(texts: list[training.SnapshotText]) -> Aside:
 
 
 def _report_training(context: Context, progress: TrainingProgress) -> None:
+    if progress.setup is not None:
+        context.add_facts(asdict(progress.setup))
+        logger.info("%s", _how(progress.setup))
     context.report(progress.stage, progress.done, progress.total, progress.message)
     if progress.loss is not None:
         logger.info("%s: loss %.3f", progress.message, progress.loss)
     if progress.macro_f1 is not None:
         logger.info("%s: macro-F1 %.3f on what was kept aside", progress.message, progress.macro_f1)
     if progress.loss is not None or progress.macro_f1 is not None:
-        context.add_point(RunPoint(progress.done, progress.loss, progress.macro_f1))
+        context.add_point(RunPoint(progress.done, progress.loss, progress.macro_f1, progress.recall))
+
+
+def _how(setup: Setup) -> str:
+    """A line for the log."""
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in setup.class_weights.items())
+    return (
+        f"{setup.devices} × {setup.device} in {setup.precision}, {setup.steps} steps of {setup.batch_size} examples, "
+        f"{setup.at_once} of them at once; class weights: {weights}"
+    )

@@ -14,12 +14,13 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """kind: cuda or cpu; precision: bf16, fp16 or fp32, the fastest that the device computes natively."""
+    """kind: cuda or cpu. precision: bf16, fp16 or fp32, the fastest that it computes natively. place: for torch."""
 
     kind: str
     name: str
     memory_bytes: int
     precision: str
+    place: str
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -28,13 +29,24 @@ class Device:
 
 def find_device() -> Device:
     """Return the first CUDA device, else the CPU."""
+    return find_devices()[0]
+
+
+def find_devices() -> list[Device]:
+    """Return all CUDA devices that compute in what the first one does, else the CPU."""
     if torch.cuda.is_available():
-        properties = torch.cuda.get_device_properties(0)
-        precision = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-        return Device("cuda", properties.name, properties.total_memory, precision)
+        found = [_cuda_device(number) for number in range(torch.cuda.device_count())]
+        return [device for device in found if device.precision == found[0].precision]
     # Emulated bf16 is slower than fp32: only where the CPU has the instructions.
     precision = "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
-    return Device("cpu", _cpu_name(), psutil.virtual_memory().total, precision)
+    return [Device("cpu", _cpu_name(), psutil.virtual_memory().total, precision, "cpu")]
+
+
+def _cuda_device(number: int) -> Device:
+    properties = torch.cuda.get_device_properties(number)
+    # Natively from compute capability 8.0 on; torch's own question is of the current device only, and emulates.
+    precision = "bf16" if properties.major >= 8 else "fp16"
+    return Device("cuda", properties.name, properties.total_memory, precision, f"cuda:{number}")
 
 
 def _cpu_name() -> str:

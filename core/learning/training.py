@@ -6,31 +6,20 @@ warm-up, mild class weights. The adapter starts anew each time, so no version de
 
 from __future__ import annotations
 
-import math
+import os
 import shutil
+import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import datasets
+import numpy as np
 import torch
-from peft import LoraConfig, TaskType, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
-from torch.nn.functional import cross_entropy
-from transformers import (
-    DataCollatorWithPadding,
-    EvalPrediction,
-    PreTrainedTokenizerBase,
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-    set_seed,
-)
+from accelerate import PartialState
+from peft import LoraConfig, TaskType, get_peft_model
+from transformers import PreTrainedTokenizerBase, set_seed
 
 from core.domain import LABEL_NAMES
 from core.encoders import weights_hash
@@ -46,17 +35,17 @@ from core.learning.examples import (
     refuse_too_few,
     training_mix,
 )
+from core.learning.fitting import Encoded, Fitted, Place, Rates, Report, Setup, TrainingProgress, fit
 from core.learning.manifests import libraries, record, with_evaluation
-from core.learning.metric import compute_metrics
+from core.learning.schedules import ENOUGH_OF_EACH, ENOUGH_TO_CHOOSE, Schedule, plan
+from core.learning.seats import Crew, Seat
 from core.wording import N_, _
 
-ENOUGH_TO_CHOOSE = 200  # evaluation posts; with fewer, the best epoch is the luckiest one
-ENOUGH_OF_EACH = 20
-SAY_EVERY_S = 0.25  # a report is a transaction: one a step would slow small encoders down
-PATIENCE = 3  # epochs without a better macro-F1
 BERT_LINEAR = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"]
 BESIDE_HEAD = ("pooler", "pre_classifier")  # layers of a classifier that masked language modelling does not bring
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "datasets", "evaluate", "scikit-learn")
+NOT_HYPER = frozenset({"base_path", "base_name", "base_origin", "snapshot_hash"})
+HEARD_EVERY_S = 0.5  # what other processes say, and whether somebody asked to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,32 +74,11 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingProgress:
-    """done and total in steps; loss since the last report, macro_f1 after an evaluation."""
-
-    stage: str
-    done: int
-    total: int
-    message: str = ""
-    loss: float | None = None
-    macro_f1: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class TrainingResult:
     manifest: dict[str, Any]
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    batch_size: int
-    steps: int
-    evaluates: bool  # after each epoch
-    chooses_best: bool  # and keeps the best epoch, stopping early
-
-
-Report = Callable[[TrainingProgress], None]
 Measure = Callable[[Path], Evaluation]  # folder of a version → what it says of what was kept aside
 
 
@@ -120,62 +88,44 @@ def train(
     *,
     config: TrainingConfig,
     out_dir: Path,
+    schedule: Schedule | None = None,
+    devices: Sequence[Device] = (),
     measure: Measure = lambda folder: NOTHING,
     report: Report = lambda progress: None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> TrainingResult:
     """Train, measure and save a version in out_dir (written aside, renamed when complete).
 
-    measure: gets the folder while it still stands aside; what it finds goes into manifest and model card.
-    Raises Conflict when there is too little to learn from, Cancelled within a step of being asked; neither leaves
-    anything behind.
+    schedule: without one, what suits the number of labels. devices: a process on each where there are several; without
+    any the best there is. measure: gets the folder while it still stands aside; what it finds goes into manifest and
+    model card. Raises Conflict when there is too little to learn from, Cancelled within a step of being asked; neither
+    leaves anything behind.
     """
     refuse_too_few(training)
-    warnings = missing_classes(training)
-    schedule = plan(training, evaluation, quick=config.quick)
-    device = find_device()
+    schedule = schedule or plan(training, evaluation, quick=config.quick)
+    warnings = [*missing_classes(training), *_cannot_choose(schedule)]
+    devices = devices or [find_device()]
+    setup = _set_up(schedule, devices, class_weights(training))
     report(
         TrainingProgress(
             N_("preparing"),
             0,
             schedule.steps,
             _("{base} on {device} in {precision}").format(
-                base=config.base_name, device=device.name, precision=device.precision
+                base=config.base_name, device=setup.device, precision=setup.precision
             ),
+            setup=setup,
         )
     )
     partial = out_dir.with_name(out_dir.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        set_seed(config.seed)
-        tokenizer = load_tokenizer(config.base_path)
-        base = load_base(config.base_path)
-        config = replace(config, max_tokens=min(config.max_tokens, longest_input(base, tokenizer)))
-        model = add_lora(base, config)
-        weights = class_weights(training)
-        watcher = _Watcher(schedule, report, is_cancelled, model)
-        trainer = Trainer(
-            model=model,
-            args=_arguments(config, schedule, device, partial),
-            train_dataset=tokenise(training, tokenizer, config.max_tokens),
-            eval_dataset=tokenise(evaluation, tokenizer, config.max_tokens) if schedule.evaluates else None,
-            data_collator=DataCollatorWithPadding(tokenizer),
-            processing_class=tokenizer,
-            compute_loss_func=_weighted_loss(weights),
-            compute_metrics=lambda prediction: _evaluate(prediction, partial),
-            callbacks=[watcher],
-        )
-        trainer.remove_callback(PrinterCallback)
+        order = _Order(tuple(training), tuple(evaluation), config, schedule, setup, partial)
         begun = time.monotonic()
-        trainer.train()
-        if watcher.was_cancelled:
-            raise Cancelled(_("Training was cancelled; nothing was changed."))
-        watcher.restore_best()
-        report(TrainingProgress(N_("saving"), trainer.state.global_step, schedule.steps))
-        manifest = _manifest(config, schedule, device, training, evaluation, weights, warnings, watcher)
+        config, fitted = _learn_on(order, devices, report, is_cancelled)
+        manifest = _manifest(order, config, fitted, devices, warnings)
         manifest["seconds"] = round(time.monotonic() - begun, 1)
-        _save(model, tokenizer, partial, config)
         record(partial, manifest)
         manifest = with_evaluation(manifest, measure(partial))
         record(partial, manifest)
@@ -189,30 +139,57 @@ def train(
 # --- before training ------------------------------------------------------------------------------------------------
 
 
-def plan(training: Sequence[TrainingExample], evaluation: Sequence[TrainingExample], *, quick: bool) -> Schedule:
-    """Decide batch, steps and whether the best epoch can be chosen honestly."""
-    n = len(training)
-    if quick:
-        return Schedule(16, max(200, math.ceil(n / 16)), evaluates=False, chooses_best=False)
-    batch = 16 if n < 2_000 else 32
-    epochs = 10 if n < 1_000 else 5 if n < 5_000 else 3
-    counts = Counter(example.label for example in evaluation)
-    enough = len(evaluation) >= ENOUGH_TO_CHOOSE and min(counts.values()) >= ENOUGH_OF_EACH
-    return Schedule(batch, max(300, epochs * math.ceil(n / batch)), evaluates=bool(evaluation), chooses_best=enough)
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is to be trained; every process of a training gets the same. folder: where the version is saved."""
+
+    training: tuple[TrainingExample, ...]
+    evaluation: tuple[TrainingExample, ...]
+    config: TrainingConfig
+    schedule: Schedule
+    setup: Setup
+    folder: Path
 
 
-def tokenise(
-    examples: Sequence[TrainingExample], tokenizer: PreTrainedTokenizerBase, max_tokens: int
-) -> datasets.Dataset:
-    """Token ids, not padded (each batch is padded to its longest), with their length for batching by length.
+def _cannot_choose(schedule: Schedule) -> list[str]:
+    if not schedule.evaluates or schedule.chooses_best:
+        return []
+    said = _(
+        "Too few posts are kept aside to choose the best epoch by ({least} are needed, {of_each} of each label): the "
+        "last one was kept."
+    )
+    return [said.format(least=ENOUGH_TO_CHOOSE, of_each=ENOUGH_OF_EACH)]
 
-    labels: [label, weight], for Trainer hands the loss nothing else of an example.
-    """
-    encoded = tokenizer([example.text for example in examples], truncation=True, max_length=max_tokens)
-    columns = {name: encoded[name] for name in ("input_ids", "attention_mask")}
-    columns["labels"] = [[float(example.label), example.weight] for example in examples]
-    columns["length"] = [len(ids) for ids in encoded["input_ids"]]
-    return datasets.Dataset.from_dict(columns)
+
+def _set_up(schedule: Schedule, devices: Sequence[Device], weights: Sequence[float]) -> Setup:
+    return Setup(
+        device=devices[0].name,
+        devices=len(devices),
+        precision=devices[0].precision,
+        batch_size=schedule.batch_size,
+        at_once=-(-schedule.batch_size // len(devices)),
+        steps=schedule.steps,
+        class_weights=dict(zip(LABEL_NAMES, weights, strict=True)),
+        chooses_best=schedule.chooses_best,
+    )
+
+
+def encode(
+    examples: Sequence[TrainingExample],
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_tokens: int,
+    class_weights: Sequence[float],
+) -> Encoded:
+    """Token ids, not padded, and how much each example counts: by its class, and by itself."""
+    if not examples:  # of which a tokenizer makes an error
+        return Encoded([], np.zeros(0, dtype=np.int64), torch.zeros(0))
+    ids = tokenizer(
+        [example.text for example in examples], truncation=True, max_length=max_tokens, return_attention_mask=False
+    )["input_ids"]
+    weights = [example.weight * class_weights[example.label] for example in examples]
+    labels = np.array([example.label for example in examples], dtype=np.int64)
+    return Encoded(ids, labels, torch.tensor(weights, dtype=torch.float32))
 
 
 def add_lora(model: Any, config: TrainingConfig) -> Any:
@@ -240,146 +217,103 @@ def add_lora(model: Any, config: TrainingConfig) -> Any:
 # --- training -------------------------------------------------------------------------------------------------------
 
 
-def _arguments(config: TrainingConfig, schedule: Schedule, device: Device, folder: Path) -> TrainingArguments:
-    return TrainingArguments(
-        output_dir=str(folder / "trainer"),
-        per_device_train_batch_size=schedule.batch_size,
-        per_device_eval_batch_size=64,
-        max_steps=schedule.steps,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=round(schedule.steps * config.warmup_share),
-        weight_decay=config.weight_decay,
-        max_grad_norm=1.0,
-        bf16=device.precision == "bf16",
-        fp16=device.precision == "fp16",
-        use_cpu=device.kind == "cpu",
-        dataloader_pin_memory=device.kind == "cuda",
-        train_sampling_strategy="group_by_length",
-        length_column_name="length",
-        eval_strategy="epoch" if schedule.evaluates else "no",
-        save_strategy="no",
-        logging_steps=max(1, schedule.steps // 100),
-        report_to=[],
-        disable_tqdm=True,
-        log_level="error",
-        seed=config.seed,
-        data_seed=config.seed,
+def _learn_on(
+    order: _Order, devices: Sequence[Device], report: Report, is_cancelled: Callable[[], bool]
+) -> tuple[TrainingConfig, Fitted]:
+    """In this process on one device; on several in a process for each, while this one listens."""
+    if len(devices) == 1:
+        place = Place(torch.device(devices[0].place), devices[0].precision)
+        return _learn(order, place, report, is_cancelled)
+    with Crew(_learn_in_seat, [device.place for device in devices], order, devices[0].precision) as crew:
+        while not crew.is_done:
+            for _rank, progress in crew.hear(timeout_s=HEARD_EVERY_S):
+                report(progress)
+            if is_cancelled():
+                raise Cancelled(_("Training was cancelled; nothing was changed."))
+        config, fitted = crew.results[0]
+        return config, fitted
+
+
+def _learn_in_seat(seat: Seat, order: _Order, precision: str) -> tuple[TrainingConfig, Fitted]:
+    device = torch.device(seat.device)
+    if device.type == "cpu":
+        torch.set_num_threads(max(1, torch.get_num_threads() // seat.count))
+    # By the loopback: all of them are on this machine, whose name may lead nowhere.
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
+    state = PartialState(
+        cpu=device.type == "cpu",
+        init_method=f"file://{seat.meeting}",
+        rank=seat.rank,
+        world_size=seat.count,
     )
+    place = Place(device, precision, seat.rank, seat.count)
+    report: Report = seat.say if seat.rank == 0 else lambda progress: None
+    try:
+        return _learn(order, place, report, lambda: False)
+    finally:
+        state.destroy_process_group()
 
 
-def _weighted_loss(weights: Sequence[float]) -> Callable[..., torch.Tensor]:
-    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: object = None) -> torch.Tensor:
-        logits = outputs["logits"].float()  # (batch, n_labels)
-        truth, own_weights = labels[:, 0].long(), labels[:, 1]  # (batch,)
-        of_class = torch.tensor(weights, device=logits.device)[truth]  # (batch,)
-        losses = cross_entropy(logits, truth, reduction="none")  # (batch,)
-        return (losses * of_class * own_weights).sum() / (of_class * own_weights).sum()
-
-    return loss
-
-
-def _evaluate(prediction: EvalPrediction, folder: Path) -> dict[str, Any]:
-    predicted = prediction.predictions.argmax(axis=1)
-    truth = prediction.label_ids[:, 0].astype(int)
-    figures = compute_metrics(truth.tolist(), predicted.tolist(), cache_dir=str(folder / "metric"))
-    return {"macro_f1": figures["macro_f1"], "accuracy": figures["accuracy"]}
-
-
-class _Watcher(TrainerCallback):
-    """Reports each step, stops when asked, and keeps the weights of the best epoch in memory."""
-
-    def __init__(self, schedule: Schedule, report: Report, is_cancelled: Callable[[], bool], model: Any) -> None:
-        self.was_cancelled = False
-        self.best_macro_f1: float | None = None
-        self.best_epoch: float | None = None
-        self.curve: list[dict[str, float]] = []
-        self._schedule = schedule
-        self._report = report
-        self._is_cancelled = is_cancelled
-        self._model = model
-        self._best: dict[str, torch.Tensor] | None = None
-        self._worse_epochs = 0
-        self._said_at = 0.0
-
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if time.monotonic() - self._said_at > SAY_EVERY_S or state.global_step == self._schedule.steps:
-            self._say(state)
-        if self._is_cancelled():
-            self.was_cancelled = True
-            control.should_training_stop = True
-
-    def on_log(
-        self,
-        args: Any,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if logs and "loss" in logs:
-            self._say(state, loss=float(logs["loss"]))
-
-    def on_evaluate(
-        self, args: Any, state: TrainerState, control: TrainerControl, metrics: dict[str, float], **kwargs: Any
-    ) -> None:
-        macro_f1 = float(metrics["eval_macro_f1"])
-        self.curve.append({"step": state.global_step, "macro_f1": macro_f1})
-        self._say(state, macro_f1=macro_f1)
-        if not self._schedule.chooses_best:
-            return
-        if self.best_macro_f1 is None or macro_f1 > self.best_macro_f1:
-            self.best_macro_f1, self.best_epoch, self._worse_epochs = macro_f1, state.epoch, 0
-            self._best = {
-                name: value.clone()
-                for name, value in get_peft_model_state_dict(self._model, save_embedding_layers=False).items()
-            }
-            return
-        self._worse_epochs += 1
-        control.should_training_stop = control.should_training_stop or self._worse_epochs >= PATIENCE
-
-    def restore_best(self) -> None:
-        if self._best is not None:
-            set_peft_model_state_dict(self._model, self._best)
-
-    def _say(self, state: TrainerState, *, loss: float | None = None, macro_f1: float | None = None) -> None:
-        self._said_at = time.monotonic()
-        message = _("step {step} of {steps}").format(step=state.global_step, steps=self._schedule.steps)
-        self._report(TrainingProgress(N_("training"), state.global_step, self._schedule.steps, message, loss, macro_f1))
+def _learn(
+    order: _Order, place: Place, report: Report, is_cancelled: Callable[[], bool]
+) -> tuple[TrainingConfig, Fitted]:
+    """Train, and save what came out (the first process does); returns the config with what the encoder allows."""
+    set_seed(order.config.seed)
+    tokenizer = load_tokenizer(order.config.base_path)
+    base = load_base(order.config.base_path)
+    config = replace(order.config, max_tokens=min(order.config.max_tokens, longest_input(base, tokenizer)))
+    model = add_lora(base, config).to(place.device)
+    set_seed(config.seed + place.rank)  # what is dropped out differs between processes
+    weights = list(order.setup.class_weights.values())
+    training = encode(order.training, tokenizer, max_tokens=config.max_tokens, class_weights=weights)
+    evaluation = encode(order.evaluation, tokenizer, max_tokens=config.max_tokens, class_weights=weights)
+    fitted = fit(
+        model,
+        training,
+        evaluation if order.schedule.evaluates else None,
+        schedule=order.schedule,
+        rates=Rates(config.learning_rate, config.warmup_share, config.weight_decay, config.seed),
+        setup=order.setup,
+        place=place,
+        padding=tokenizer.pad_token_id,
+        report=report,
+        is_cancelled=is_cancelled,
+        metric_folder=str(order.folder / f"metric-{place.rank}"),
+    )
+    if place.rank == 0:
+        report(TrainingProgress(N_("saving"), len(fitted.losses), order.schedule.steps))
+        _save(model, tokenizer, order.folder, config)
+    shutil.rmtree(order.folder / f"metric-{place.rank}", ignore_errors=True)
+    return config, fitted
 
 
 # --- after training -------------------------------------------------------------------------------------------------
 
 
 def _manifest(
-    config: TrainingConfig,
-    schedule: Schedule,
-    device: Device,
-    training: Sequence[TrainingExample],
-    evaluation: Sequence[TrainingExample],
-    weights: Sequence[float],
-    warnings: Sequence[str],
-    watcher: _Watcher,
+    order: _Order, config: TrainingConfig, fitted: Fitted, devices: Sequence[Device], warnings: Sequence[str]
 ) -> dict[str, Any]:
-    hyper = {
-        k: v for k, v in asdict(config).items() if k not in ("base_path", "base_name", "base_origin", "snapshot_hash")
-    }
+    hyper = {k: v for k, v in asdict(config).items() if k not in NOT_HYPER}
+    weights = order.setup.class_weights
+    mix = training_mix(order.training, list(weights.values())).tolist()
+    device = devices[0]
     return {
         "format": 1,
-        "base": {
-            "name": config.base_name,
-            "origin": config.base_origin,
-            "sha256": weights_hash(config.base_path),
-        },
+        "base": {"name": config.base_name, "sha256": weights_hash(config.base_path), "origin": config.base_origin},
         "labels": list(LABEL_NAMES),
-        "hyper_parameters": hyper | asdict(schedule),
-        "class_weights": dict(zip(LABEL_NAMES, weights, strict=True)),
-        "training_mix": dict(zip(LABEL_NAMES, training_mix(training, weights).tolist(), strict=True)),
+        "hyper_parameters": hyper | asdict(order.schedule) | {"computed_at_once": fitted.at_once},
+        "class_weights": weights,
+        "training_mix": dict(zip(LABEL_NAMES, mix, strict=True)),
         "snapshot": config.snapshot_hash,
-        "examples": {"training": by_label(training), "evaluation": by_label(evaluation)},
-        "best_epoch": watcher.best_epoch,
-        "evaluations": watcher.curve,
-        "device": {"kind": device.kind, "name": device.name, "precision": device.precision},
+        "examples": {"training": by_label(order.training), "evaluation": by_label(order.evaluation)},
+        "best_epoch": fitted.best_epoch,
+        "evaluations": fitted.curve,
+        "device": {
+            "kind": device.kind,
+            "name": device.name,
+            "precision": device.precision,
+            "count": len(devices),
+        },
         "libraries": libraries(LIBRARIES),
         "warnings": list(warnings),
         "metrics": {},
@@ -389,8 +323,6 @@ def _manifest(
 
 def _save(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, config: TrainingConfig) -> None:
     """Adapter with head, and tokenizer; nothing that names a folder of this machine."""
-    for scratch in ("trainer", "metric"):
-        shutil.rmtree(folder / scratch, ignore_errors=True)
     model.peft_config["default"].base_model_name_or_path = config.base_name
     model.save_pretrained(folder, save_embedding_layers=False)
     tokenizer.save_pretrained(folder)

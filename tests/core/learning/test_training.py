@@ -15,6 +15,7 @@ from core.calibration import softmax
 from core.domain import LABEL_NAMES
 from core.errors import BadInput, Cancelled, Conflict
 from core.evaluation import ENOUGH, Aside, Evaluation, evaluate
+from core.learning import schedules
 from core.learning.examples import TrainingExample, class_weights
 from core.settings import PROJECT_DIR
 from tests.conftest import marked_text
@@ -226,10 +227,10 @@ def test_class_without_labels_is_a_warning_on_the_version(learning, tiny_base: P
 
 def test_best_epoch_is_chosen_only_when_there_is_enough_to_choose_by(learning) -> None:
     plenty, rare = examples(210), examples(210, labels=(0,)) + examples(19, labels=(2,))
-    assert learning.plan(plenty, plenty, quick=False).chooses_best
-    assert not learning.plan(plenty, rare, quick=False).chooses_best
-    assert not learning.plan(plenty, plenty[:199], quick=False).chooses_best
-    assert not learning.plan(plenty, plenty, quick=True).evaluates
+    assert schedules.plan(plenty, plenty, quick=False).chooses_best
+    assert not schedules.plan(plenty, rare, quick=False).chooses_best
+    assert not schedules.plan(plenty, plenty[:199], quick=False).chooses_best
+    assert not schedules.plan(plenty, plenty, quick=True).evaluates
 
 
 def test_class_weights_are_mild_and_bounded() -> None:
