@@ -2,40 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
 
 from sqlalchemy import Connection, Integer, Select, cast, func, select
 
-from core.domain import Label, SourceKind, SourceTrust
-from core.gold import Vote, gold_label
 from db.posts import decides, is_visible
-from db.tables import decision, distinct_text, family_place, post, source
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """What one source says of a post."""
-
-    source: str
-    vote: Vote
-    decided_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """gold: what counts until a lead settles it, None while nothing does."""
-
-    post_id: int
-    text_id: int
-    text: str
-    voices: tuple[Voice, ...]
-
-    @property
-    def gold(self) -> Label | None:
-        return gold_label(voice.vote for voice in self.voices)
+from db.tables import decision, family_place, post
 
 
 def _disagreeing() -> Select[int]:
@@ -56,17 +28,6 @@ def _disagreeing() -> Select[int]:
 
 def count_disagreements(conn: Connection) -> int:
     return conn.execute(select(func.count()).select_from(_disagreeing().subquery())).scalar_one()
-
-
-def disagreements(conn: Connection, *, limit: int, offset: int = 0) -> list[Disagreement]:
-    """In order of post id."""
-    some = _disagreeing().order_by(decision.c.post_id).limit(limit).offset(offset)
-    return _with_voices(conn, list(conn.execute(some).scalars()))
-
-
-def disagreement_on(conn: Connection, post_id: int) -> Disagreement | None:
-    found = conn.execute(_disagreeing().where(decision.c.post_id == post_id)).scalar()
-    return None if found is None else _with_voices(conn, [found])[0]
 
 
 def contradicting_families(conn: Connection) -> list[tuple[int, list[int]]]:
@@ -113,33 +74,3 @@ def contradicting_families(conn: Connection) -> list[tuple[int, list[int]]]:
 def disagreeing_posts(conn: Connection) -> list[int]:
     """In order of id."""
     return list(conn.execute(_disagreeing().order_by(decision.c.post_id)).scalars())
-
-
-def _with_voices(conn: Connection, post_ids: Sequence[int]) -> list[Disagreement]:
-    query = (
-        select(
-            post.c.id,
-            post.c.text_id,
-            distinct_text.c.body,
-            source.c.name,
-            source.c.kind,
-            source.c.trust,
-            decision.c.label,
-            decision.c.settles,
-            decision.c.decided_at,
-        )
-        .join_from(decision, post, decision.c.post_id == post.c.id)
-        .join(distinct_text, distinct_text.c.id == post.c.text_id)
-        .join(source, source.c.id == decision.c.source_id)
-        .where(post.c.id.in_(post_ids), decides(), decision.c.text_id == post.c.text_id)
-        .order_by(post.c.id, decision.c.id)
-    )
-    found = []
-    for post_id, group in groupby(conn.execute(query), key=lambda row: row.id):
-        rows = list(group)
-        voices = tuple(
-            Voice(r.name, Vote(SourceKind(r.kind), Label(r.label), SourceTrust(r.trust), r.settles), r.decided_at)
-            for r in rows
-        )
-        found.append(Disagreement(post_id, rows[0].text_id, rows[0].body, voices))
-    return found

@@ -127,19 +127,6 @@ def gold_families(found: Iterable[GoldPost]) -> list[GoldPost]:
     return chosen
 
 
-@dataclass(frozen=True, slots=True)
-class OldTextDecision:
-    """A standing decision that was made on another text than the post has now (text_id is the one it has now)."""
-
-    post_id: int
-    decision_id: int
-    label: Label
-    source: str
-    text_id: int
-    old_text: str
-    new_text: str
-
-
 def _on_old_text() -> ColumnElement[bool]:
     return decides() & (decision.c.text_id != post.c.text_id) & is_visible()
 
@@ -151,33 +138,6 @@ def _is_settled_anew() -> ColumnElement[bool]:
     return settled.where(~select(later.c.id).where(later.c.supersedes == made.c.id).exists()).exists()
 
 
-def decisions_on_old_texts(conn: Connection, *, limit: int, after: int = 0) -> list[OldTextDecision]:
-    """In order of decision id, those beyond `after`."""
-    old, new = distinct_text.alias("old"), distinct_text.alias("new")
-    query = (
-        select(
-            post.c.id.label("post_id"),
-            decision.c.id.label("decision_id"),
-            decision.c.label,
-            source.c.name,
-            post.c.text_id,
-            old.c.body.label("was"),
-            new.c.body,
-        )
-        .join_from(decision, post, decision.c.post_id == post.c.id)
-        .join(source, source.c.id == decision.c.source_id)
-        .join(old, decision.c.text_id == old.c.id)
-        .join(new, post.c.text_id == new.c.id)
-        .where(_on_old_text(), decision.c.id > after)
-        .order_by(decision.c.id)
-        .limit(limit)
-    )
-    return [
-        OldTextDecision(r.post_id, r.decision_id, Label(r.label), r.name, r.text_id, r.was, r.body)
-        for r in conn.execute(query)
-    ]
-
-
 def posts_on_old_texts(conn: Connection) -> list[int]:
     """Posts decided on another text than they have now, which no lead has settled since; those decided first first."""
     said, its = decision.alias("said"), post.alias("its")
@@ -187,8 +147,3 @@ def posts_on_old_texts(conn: Connection) -> list[int]:
     query = select(post.c.id).join_from(decision, post, decision.c.post_id == post.c.id)
     query = query.where(decision.c.post_id.in_(maybe), _on_old_text(), ~_is_settled_anew())
     return list(conn.execute(query.group_by(post.c.id).order_by(func.min(decision.c.id))).scalars())
-
-
-def count_on_old_texts(conn: Connection) -> int:
-    query = select(func.count()).join_from(decision, post, decision.c.post_id == post.c.id).where(_on_old_text())
-    return conn.execute(query).scalar_one()

@@ -58,21 +58,12 @@ def posts_for_lead(conn: Connection, *, limit: int, offset: int = 0) -> list[tup
     return found
 
 
-def skipped_posts(
-    conn: Connection,
-    *,
-    kind: SkipKind | None = None,
-    user_id: int | None = None,
-    limit: int | None = None,
-    offset: int = 0,
-) -> Iterator[SkippedPost]:
+def skipped_posts(conn: Connection, *, user_id: int | None = None, limit: int | None = None) -> Iterator[SkippedPost]:
     """Posts that somebody has skipped and that still wait, newest first; of a user, until a lead has settled them.
 
     To a person it must not tell that another has judged the post.
     """
-    query = _skipped().order_by(skip.c.skipped_at.desc(), skip.c.post_id).limit(limit).offset(offset)
-    if kind is not None:
-        query = query.where(skip.c.kind == kind)
+    query = _skipped().order_by(skip.c.skipped_at.desc(), skip.c.post_id).limit(limit)
     query = query.where(_waits() if user_id is None else (skip.c.user_id == user_id) & ~is_settled())
     for row in conn.execute(query):
         yield SkippedPost(row.id, row.pid, row.text_id, row.body, SkipKind(row.kind), row.name, row.skipped_at)

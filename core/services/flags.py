@@ -7,12 +7,11 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from core.domain import Actor, Decision, Label, SkipKind, SourceKind
-from core.errors import Conflict, NotAllowed
+from core.domain import Actor
+from core.errors import Conflict
 from core.permissions import Permission, require
 from core.wording import _
-from db import audit, decisions, flags, posts, queue, skips, sources
-from db.decisions import NewDecision
+from db import audit, flags, skips
 from db.engine import read, write
 from db.flags import Flag
 from db.skips import SkippedPost
@@ -21,19 +20,6 @@ __all__ = ["Flag", "SkippedPost"]
 
 
 # --- flags ----------------------------------------------------------------------------------------------------------
-
-
-def open_flags(engine: Engine, actor: Actor, *, limit: int, offset: int = 0) -> list[Flag]:
-    """What moderators wait for an answer to, oldest first."""
-    require(actor, Permission.review)
-    with read(engine) as conn:
-        return list(flags.list_flags(conn, is_open=True, limit=limit, offset=offset))
-
-
-def count_open_flags(engine: Engine, actor: Actor) -> int:
-    require(actor, Permission.review)
-    with read(engine) as conn:
-        return flags.count_open(conn)
 
 
 def own_flags(engine: Engine, actor: Actor, *, limit: int = 50) -> list[Flag]:
@@ -66,19 +52,6 @@ def _walk_flags(engine: Engine) -> Iterator[Flag]:
 # --- skips ----------------------------------------------------------------------------------------------------------
 
 
-def unjudged_posts(engine: Engine, actor: Actor, *, limit: int, offset: int = 0) -> list[SkippedPost]:
-    """Posts that somebody could not judge, newest first; a post stands there once for each who could not."""
-    require(actor, Permission.review)
-    with read(engine) as conn:
-        return list(skips.skipped_posts(conn, kind=SkipKind.cannot_judge, limit=limit, offset=offset))
-
-
-def count_unjudged(engine: Engine, actor: Actor) -> int:
-    require(actor, Permission.review)
-    with read(engine) as conn:
-        return skips.count_skipped(conn, kind=SkipKind.cannot_judge)
-
-
 def own_skips(engine: Engine, actor: Actor, *, limit: int = 50) -> list[SkippedPost]:
     """Undecided posts that this moderator passed on, newest first."""
     require(actor, Permission.label)
@@ -95,28 +68,6 @@ def put_back(engine: Engine, actor: Actor, post_id: int, *, now: datetime) -> No
                 _("Post {post_id} is no longer listed as one that cannot be judged.").format(post_id=post_id)
             )
         audit.record_action(conn, actor, "put back", details={"post": post_id}, now=now)
-
-
-def judge(engine: Engine, actor: Actor, post_id: int, *, text_id: int, label: Label, now: datetime) -> Decision:
-    """Decide a post that somebody could not judge; it settles the post.
-
-    text_id: the text that was read; Conflict when an import changed it, or the post is decided or put back by now.
-    """
-    require(actor, Permission.review)
-    if actor.user_id is None:
-        raise NotAllowed(_("Only a signed-in user decides."))
-    with write(engine) as conn:
-        if posts.require_post(conn, post_id).text_id != text_id:
-            raise Conflict(_("An import changed the text meanwhile; read it once more."))
-        if decisions.standing_on_post(conn, post_id) or not skips.remove_from_lead(conn, post_id):
-            raise Conflict(
-                _("Post {post_id} is decided by now, or was put back into the queue.").format(post_id=post_id)
-            )
-        source_id = sources.ensure_source(conn, kind=SourceKind.person, name=actor.name, user_id=actor.user_id)
-        made = decisions.add_decision(conn, NewDecision(post_id, text_id, source_id, label, settles=True), now=now)
-        queue.take_out(conn, [post_id])
-        audit.record_action(conn, actor, "settle", details={"post": post_id, "label": label.name}, now=now)
-        return made
 
 
 def walk_skips(engine: Engine, actor: Actor) -> Iterator[SkippedPost]:

@@ -82,7 +82,7 @@ def test_labels_bring_decisions_and_no_posts(engine: Engine, imports: tuple[Run,
 
 def test_every_label_is_for_the_text_that_its_post_has(engine: Engine, imports: tuple[Run, Run]) -> None:
     with read(engine) as conn:
-        assert golds.count_on_old_texts(conn) == 0
+        assert golds.posts_on_old_texts(conn) == []
         pairs = select(decision.c.text_id, post.c.text_id).join_from(decision, post, decision.c.post_id == post.c.id)
         assert all(judged == current for judged, current in conn.execute(pairs))
         assert len(list(golds.gold_posts(conn))) == 400

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import Engine
 
 from core.domain import Actor, Label, Role, Run, RunStatus
-from core.services import annotation, importing, queueing
+from core.services import annotation, cases, importing, queueing
 from core.services.annotation import Answer, Press, PressKind
+from core.services.cases import Case, Pile
 from db import runs
 from db.cards import Card
 from db.engine import read, write
@@ -79,6 +80,17 @@ def next_posts(engine: Engine, actor: Actor) -> list[int]:
     found = sync(engine, actor, want=9).cards
     sync(engine, actor, holding=[card.lease.id for card in found], leaving=True)
     return [card.lease.post_id for card in found]
+
+
+def find_case(engine: Engine, lead: Actor, pile: Pile, place: int = 0) -> Case:
+    """What lies at that place before the lead."""
+    found = cases.find_case(engine, lead, pile, place=place)
+    assert found is not None
+    return found
+
+
+def settle(engine: Engine, lead: Actor, found: Case, label: Label, *, batch: str = "settle-000001", **why: str) -> int:
+    return cases.settle_case(engine, lead, found, label=label, batch=batch, now=NOW, **why)
 
 
 @pytest.fixture(autouse=True)

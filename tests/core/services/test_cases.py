@@ -14,13 +14,13 @@ from core.domain import Actor, Label, Policy, Role, SkipKind
 from core.errors import Conflict
 from core.services import annotation, cases, flags, queueing, rules, searching
 from core.services.annotation import Press, PressKind
-from core.services.cases import Case, Pile
+from core.services.cases import Pile
 from db import golds
 from db.doubts import Doubt, add_doubts
 from db.engine import read, write
 from db.tables import audit_log, decision, flag, source
 from tests.conftest import NOW, add_user, rows
-from tests.core.services.conftest import OPERATOR, decide, import_file, next_posts, sync, unlike
+from tests.core.services.conftest import OPERATOR, decide, find_case, import_file, next_posts, settle, sync, unlike
 
 SPAM = "我们公司诚信经营，需要兼职的朋友请加微信{}，日结五百元，在家轻松做"
 HOUR = timedelta(hours=1)
@@ -47,21 +47,11 @@ def gold(engine: Engine) -> dict[int, Label]:
         return {found.post_id: found.label for found in golds.gold_posts(conn)}
 
 
-def case(engine: Engine, lead: Actor, pile: Pile, place: int = 0) -> Case:
-    found = cases.find_case(engine, lead, pile, place=place)
-    assert found is not None
-    return found
-
-
-def settle(engine: Engine, lead: Actor, found: Case, label: Label, **why: str) -> int:
-    return cases.settle_case(engine, lead, found, label=label, batch="settle-000001", now=NOW, **why)
-
-
 def test_disagreement_is_settled_with_its_reason_and_undone_in_one_go(engine: Engine, say: Say, lead: Actor) -> None:
     say("one", {1: (unlike(1), "normal"), 2: (unlike(2), "normal")})
     say("other", {1: (unlike(1), "violation"), 2: (unlike(2), "normal")})
     assert cases.count_cases(engine, lead)[Pile.disagreement] == 1
-    found = case(engine, lead, Pile.disagreement)
+    found = find_case(engine, lead, Pile.disagreement)
     (exhibit,) = found.exhibits
     assert [(voice.source, voice.vote.label) for voice in exhibit.voices] == [("one", 0), ("other", 2)]
     assert exhibit.gold is None
@@ -82,7 +72,7 @@ def test_disagreement_is_settled_with_its_reason_and_undone_in_one_go(engine: En
 def test_rule_is_not_kept_of_what_is_normal(engine: Engine, say: Say, lead: Actor) -> None:
     say("one", {1: (unlike(1), "normal")})
     say("other", {1: (unlike(1), "violation")})
-    settle(engine, lead, case(engine, lead, Pile.disagreement), Label.normal, rule="politics")
+    settle(engine, lead, find_case(engine, lead, Pile.disagreement), Label.normal, rule="politics")
     assert rows(engine, decision)[-1]["rule"] is None
 
 
@@ -91,7 +81,7 @@ def test_what_was_said_after_reading_is_read_before_it_is_settled(
 ) -> None:
     say("one", {1: (unlike(1), "normal")})
     say("other", {1: (unlike(1), "violation")})
-    found = case(engine, lead, Pile.disagreement)
+    found = find_case(engine, lead, Pile.disagreement)
     annotation.decide_post(engine, OPERATOR, user_name="mo", post_id=1, label=Label.suspicious, now=NOW)
     with pytest.raises(Conflict, match="said something about post 1"):
         settle(engine, lead, found, Label.violation)
@@ -105,7 +95,7 @@ def test_family_whose_posts_contradict_one_another_is_settled_as_a_whole(engine:
     labels[99] = (unlike(99), "normal")
     say("team", labels)
     assert cases.count_cases(engine, lead)[Pile.family] == 1
-    found = case(engine, lead, Pile.family)
+    found = find_case(engine, lead, Pile.family)
     assert len(found.exhibits) + len(found.unseen) == 15
     assert {exhibit.gold for exhibit in found.exhibits[:2]} == {Label.normal, Label.violation}
     assert settle(engine, lead, found, Label.violation) == 15
@@ -120,7 +110,7 @@ def test_family_in_which_only_one_post_is_disputed_and_settled_is_no_contradicti
     texts = [SPAM.format(10_000_000 + 7 * n) for n in range(2)]
     say("team", {1: (texts[0], "violation"), 2: (texts[1], "violation")})
     say("other", {1: (texts[0], "normal")})
-    settle(engine, lead, case(engine, lead, Pile.disagreement), Label.violation)
+    settle(engine, lead, find_case(engine, lead, Pile.disagreement), Label.violation)
     assert cases.count_cases(engine, lead)[Pile.family] == 0
 
 
@@ -141,12 +131,12 @@ def test_doubts_come_least_likely_first_until_a_lead_settles_them(engine: Engine
         )
     assert cases.doubting_version(engine, lead) == "v2"
     assert cases.count_cases(engine, lead)[Pile.doubt] == 2
-    first = case(engine, lead, Pile.doubt)
+    first = find_case(engine, lead, Pile.doubt)
     assert first.exhibits[0].post_id == 2
     assert first.doubt is not None
     assert first.doubt.probabilities == (0.1, 0.1, 0.8)
     settle(engine, lead, first, Label.normal)  # it was right
-    assert case(engine, lead, Pile.doubt).exhibits[0].post_id == 1
+    assert find_case(engine, lead, Pile.doubt).exhibits[0].post_id == 1
     assert cases.find_case(engine, lead, Pile.doubt, place=1) is None
 
 
@@ -158,7 +148,7 @@ def test_text_that_changed_is_settled_and_the_earlier_decisions_stay_in_the_hist
     export = tmp_path / "export.tsv"
     export.write_text("pid\tcontext\n1\tquite another ending of it\n")
     import_file(engine, export)
-    found = case(engine, lead, Pile.old_text)
+    found = find_case(engine, lead, Pile.old_text)
     assert {voice.on_text for voice in found.exhibits[0].voices} == {"the text"}
     assert found.exhibits[0].gold is None
     settle(engine, lead, found, Label.violation)
@@ -176,7 +166,7 @@ def test_flag_is_answered_by_the_word_that_settles_its_post(
     card = sync(engine, moderator, want=1).cards[0]
     held = card.lease
     sync(engine, moderator, Press("flag-0001", PressKind.flag, held.id, held.post_id, note="new trick"))
-    found = case(engine, lead, Pile.flag)
+    found = find_case(engine, lead, Pile.flag)
     assert (found.flag and found.flag.note, found.exhibits[0].post_id) == ("new trick", held.post_id)
     with pytest.raises(Conflict, match="on somebody's card"):
         settle(engine, lead, found, Label.violation)
@@ -186,7 +176,7 @@ def test_flag_is_answered_by_the_word_that_settles_its_post(
     assert held.post_id not in next_posts(engine, moderator)
     assert cases.count_cases(engine, lead)[Pile.flag] == 0
     searching.undo_many(engine, lead, "settle-000001", now=NOW)
-    again = case(engine, lead, Pile.flag)
+    again = find_case(engine, lead, Pile.flag)
     assert (again.flag and again.flag.note, again.exhibits[0].voices) == ("new trick", ())
     assert [(f["closed_by"], f["closed_at"], f["answer"]) for f in rows(engine, flag)] == [(None, None, "")]
 
@@ -200,7 +190,7 @@ def test_undo_reopens_the_flag_that_it_answered_and_no_other(
     flags.close_flag(engine, lead, 1, answer="seen", now=NOW - timedelta(hours=1))
     sync(engine, moderator, Press("flag-0002", PressKind.flag, held.id, held.post_id, note="second"))
     sync(engine, moderator, leaving=True, holding=[held.id])
-    settle(engine, lead, case(engine, lead, Pile.flag), Label.violation)
+    settle(engine, lead, find_case(engine, lead, Pile.flag), Label.violation)
     searching.undo_many(engine, lead, "settle-000001", now=NOW)
     assert [(f["note"], f["closed_at"] is None) for f in rows(engine, flag)] == [("first", False), ("second", True)]
 
@@ -214,14 +204,14 @@ def test_post_that_cannot_be_judged_waits_with_the_names_of_who_could_not(
         engine, moderator,
         Press("skip-0001", PressKind.skip, card.lease.id, card.lease.post_id, skip_kind=SkipKind.cannot_judge),
     )  # fmt: skip
-    found = case(engine, lead, Pile.unjudged)
+    found = find_case(engine, lead, Pile.unjudged)
     assert found.skipped_by == ("mo",)
     settle(engine, lead, found, Label.suspicious)
     assert cases.count_cases(engine, lead)[Pile.unjudged] == 0
     assert gold(engine) == {1: Label.suspicious}
     assert next_posts(engine, moderator) == []
     searching.undo_many(engine, lead, "settle-000001", now=NOW)
-    assert case(engine, lead, Pile.unjudged).skipped_by == ("mo",)
+    assert find_case(engine, lead, Pile.unjudged).skipped_by == ("mo",)
     assert next_posts(engine, moderator) == []  # it is the lead's again
 
 
@@ -229,7 +219,7 @@ def test_undo_of_a_settlement_leaves_another_leads_word_as_it_was_said(engine: E
     say("one", {1: (unlike(1), "normal")})
     say("other", {1: (unlike(1), "violation")})
     boss = add_user(engine, "boss", Role.lead)
-    settle(engine, boss, case(engine, boss, Pile.disagreement), Label.suspicious, note="first word")
+    settle(engine, boss, find_case(engine, boss, Pile.disagreement), Label.suspicious, note="first word")
     export = [(1, rows(engine, decision)[0]["text_id"])]
     searching.decide_many(engine, lead, export, label=Label.violation, batch="batch-0001", now=NOW + HOUR)
     assert gold(engine) == {1: Label.violation}
@@ -247,7 +237,7 @@ def test_word_that_another_lead_had_overruled_does_not_settle_again_by_an_undo(
     say("other", {1: (unlike(1), "violation")})
     boss = add_user(engine, "boss", Role.lead)
     read_so = [(1, rows(engine, decision)[0]["text_id"])]
-    settle(engine, lead, case(engine, lead, Pile.disagreement), Label.violation)
+    settle(engine, lead, find_case(engine, lead, Pile.disagreement), Label.violation)
     searching.decide_many(engine, boss, read_so, label=Label.suspicious, batch="batch-0001", now=NOW)
     searching.decide_many(engine, lead, read_so, label=Label.normal, batch="batch-0002", now=NOW)
     assert gold(engine) == {1: Label.normal}

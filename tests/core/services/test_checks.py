@@ -12,8 +12,9 @@ from sqlalchemy import Engine, select
 
 from core.domain import Actor, CheckStatus, Label, Policy, Reason, Role
 from core.errors import BadInput, Conflict, NotFound
-from core.services import agreeing, annotation, checks, own, queueing, reviewing, rules, training
+from core.services import agreeing, annotation, cases, checks, own, queueing, rules, training
 from core.services.annotation import Press, PressKind
+from core.services.cases import Pile
 from core.services.status import status_of
 from db import golds, queue
 from db.cards import Card
@@ -114,7 +115,7 @@ def test_answer_measures_the_person_and_changes_nothing_of_the_post(
     answers = rows(engine, decision, is_check=True)
     assert len(answers) == 3
     assert not {answer["id"] for answer in answers} & set(used)
-    assert reviewing.count_disagreements(engine, lead) == 0
+    assert cases.count_cases(engine, lead)[Pile.disagreement] == 0
     figures = own.own_figures(engine, moderator, now=TOMORROW, zone=UTC)
     assert figures.checks == Agreement(2, 3)
     assert figures.agreement == Agreement(0, 0)  # with others it is counted only where both judged freely

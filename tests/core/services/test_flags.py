@@ -9,15 +9,16 @@ from sqlalchemy import Engine
 
 from core.domain import RULES, Actor, Label, Policy, Role, Rule, SkipKind
 from core.errors import BadInput, Conflict, NotAllowed
-from core.services import flags, queueing, rules, takeback
+from core.services import cases, flags, queueing, rules, takeback
 from core.services.annotation import Press, PressKind
+from core.services.cases import Pile
 from core.settings import Settings
 from core.worker import execute
 from db.cards import Card
 from db.tables import audit_log, decision, flag
 from db.tables import skip as skip_table
 from tests.conftest import NOW, add_user, rows
-from tests.core.services.conftest import OPERATOR, decide, next_posts, sync, undo
+from tests.core.services.conftest import OPERATOR, decide, find_case, next_posts, settle, sync, undo
 
 MakePool = Callable[[int], None]
 
@@ -67,13 +68,17 @@ def test_post_that_cannot_be_judged_is_listed_for_the_lead_who_judges_it_for_goo
     engine: Engine, card: Card, moderator: Actor, lead: Actor
 ) -> None:
     sync(engine, moderator, pass_on(card, SkipKind.cannot_judge))
-    (found,) = flags.unjudged_posts(engine, lead, limit=9)
-    assert (found.post_id, found.skipped_by, flags.count_unjudged(engine, lead)) == (card.lease.post_id, "mo", 1)
-    made = flags.judge(engine, lead, found.post_id, text_id=found.text_id, label=Label.suspicious, now=NOW)
-    assert (made.label, made.settles) == (Label.suspicious, True)
-    assert flags.unjudged_posts(engine, lead, limit=9) == []
-    with pytest.raises(Conflict, match="decided by now"):
-        flags.judge(engine, lead, found.post_id, text_id=found.text_id, label=Label.normal, now=NOW)
+    found = find_case(engine, lead, Pile.unjudged)
+    assert ([each.post_id for each in found.exhibits], found.skipped_by) == ([card.lease.post_id], ("mo",))
+    assert [(s.post_id, s.kind) for s in flags.own_skips(engine, moderator)] == [
+        (card.lease.post_id, SkipKind.cannot_judge)
+    ]
+    assert settle(engine, lead, found, Label.suspicious) == 1
+    assert [(made["label"], made["settles"]) for made in rows(engine, decision)] == [(Label.suspicious, True)]
+    assert cases.count_cases(engine, lead)[Pile.unjudged] == 0
+    assert flags.own_skips(engine, moderator) == []  # it waits no longer
+    with pytest.raises(Conflict, match="said something about post"):
+        settle(engine, lead, found, Label.normal, batch="settle-000002")
 
 
 def test_post_that_the_lead_puts_back_comes_to_everybody_again(
@@ -84,15 +89,6 @@ def test_post_that_the_lead_puts_back_comes_to_everybody_again(
     assert card.lease.post_id in next_posts(engine, moderator)
     with pytest.raises(Conflict, match="no longer listed"):
         flags.put_back(engine, lead, card.lease.post_id, now=NOW)
-
-
-def test_text_that_changed_since_it_was_read_is_not_judged(
-    engine: Engine, card: Card, moderator: Actor, lead: Actor
-) -> None:
-    sync(engine, moderator, pass_on(card, SkipKind.cannot_judge))
-    with pytest.raises(Conflict, match="changed the text"):
-        flags.judge(engine, lead, card.lease.post_id, text_id=card.text_id + 1, label=Label.normal, now=NOW)
-    assert rows(engine, decision) == []
 
 
 def test_skips_stay_through_a_new_round_of_the_queue(engine: Engine, card: Card, moderator: Actor) -> None:
@@ -107,12 +103,13 @@ def test_flag_reaches_the_lead_and_the_answer_its_moderator(
 ) -> None:
     assert sync(engine, moderator, flagged(card, "same phone number again")).acked == ["flag-0001"]
     sync(engine, moderator, decide(card, Label.violation))
-    (found,) = flags.open_flags(engine, lead, limit=9)
+    found = find_case(engine, lead, Pile.flag).flag
+    assert found is not None
     assert (found.flagged_by, found.note, found.closed_at) == ("mo", "same phone number again", None)
     flags.close_flag(engine, lead, found.id, answer=" thank you, blocked ", now=NOW)
     (answered,) = flags.own_flags(engine, moderator)
     assert (answered.closed_by, answered.answer, answered.closed_at) == ("lea", "thank you, blocked", NOW)
-    assert flags.count_open_flags(engine, lead) == 0
+    assert cases.count_cases(engine, lead)[Pile.flag] == 0
     assert [row["action"] for row in rows(engine, audit_log)][-1] == "answer flag"
     with pytest.raises(Conflict, match="answered or taken back"):
         flags.close_flag(engine, lead, found.id, answer="", now=NOW)
@@ -127,7 +124,7 @@ def test_flag_raised_twice_is_one_with_the_later_note_and_can_be_taken_back(
     again = next(c for c in sync(engine, moderator, want=3).cards if c.lease.post_id == card.lease.post_id)
     assert again.flag == "b"
     sync(engine, moderator, flagged(again, kind=PressKind.unflag, id="flag-0003"))
-    assert flags.open_flags(engine, lead, limit=9) == []
+    assert cases.find_case(engine, lead, Pile.flag, place=0) is None
 
 
 def test_flag_of_another_is_no_business_of_the_card(
@@ -149,7 +146,7 @@ def test_flags_and_skips_of_posts_that_are_taken_back_go_with_them(
     queued = takeback.queue_take_back(engine, OPERATOR, 1, now=NOW)
     execute(settings, engine, queued.id)
     assert [rows(engine, table) for table in (flag, skip_table)] == [[], []]
-    assert (flags.count_open_flags(engine, lead), flags.count_unjudged(engine, lead)) == (0, 0)
+    assert set(cases.count_cases(engine, lead).values()) == {0}
 
 
 def test_decision_says_which_rule_the_post_breaks_and_a_normal_one_breaks_none(
@@ -202,6 +199,6 @@ def test_moderator_sees_nobody_elses_flags(engine: Engine, card: Card, moderator
     sync(engine, moderator, flagged(card, "a"))
     other = add_user(engine, "other", Role.moderator)
     assert flags.own_flags(engine, other) == []
-    for list_all in (flags.open_flags, flags.unjudged_posts):
+    for list_all in (flags.walk_flags, flags.walk_skips, cases.count_cases):
         with pytest.raises(NotAllowed):
-            list_all(engine, other, limit=9)
+            list_all(engine, other)

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, select, update
 import db.tables
 from core.domain import Actor, Label, RunKind
 from core.errors import BadInput, Conflict, NotFound
-from core.services import families, flags, forgetting, queueing, runs, searching, status, training
+from core.services import cases, families, forgetting, queueing, runs, searching, status, training
 from core.services.annotation import Press
 from core.services.forgetting import Target
 from core.services.importing import ImportRequest, queue_import
@@ -400,5 +400,5 @@ def test_every_table_that_holds_posts_texts_or_notes_is_dealt_with() -> None:
 def test_families_that_are_left_are_whole(forum: Engine, settings: Settings) -> None:
     forget(forum, settings)
     assert families.count_families(forum, OPERATOR).families == 0
-    assert flags.count_open_flags(forum, OPERATOR) == 0
+    assert set(cases.count_cases(forum, OPERATOR).values()) == {0}
     assert is_sound(forum)

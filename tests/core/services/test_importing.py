@@ -14,8 +14,9 @@ from sqlalchemy import Engine
 
 from core.clock import utc_now
 from core.domain import Actor, Label, RunStatus, Side
-from core.errors import BadInput, Cancelled
-from core.services import annotation, importing, reviewing
+from core.errors import BadInput, Cancelled, Conflict
+from core.services import annotation, cases, importing
+from core.services.cases import Pile
 from core.services.runs import cancel_run
 from core.services.status import status_of
 from core.settings import Settings
@@ -23,7 +24,7 @@ from db import decisions, golds, runs, staging
 from db.engine import open_engine, read, write
 from db.tables import decision, distinct_text, hit, post, prediction, reject, source
 from tests.conftest import NOW, rows
-from tests.core.services.conftest import OPERATOR, import_file
+from tests.core.services.conftest import OPERATOR, find_case, import_file, settle
 
 HEADER = "pid\tauthor\tauthorid\tuseip\thit_word\tcontext\n"
 Write = Callable[..., Path]
@@ -187,14 +188,17 @@ def test_decided_post_whose_text_changed_keeps_its_decision_and_leaves_training_
     with read(engine) as conn:
         assert list(golds.gold_posts(conn)) == []
     assert status_of(engine).decided == 1
-    (old,) = reviewing.decisions_on_old_texts(engine, lead)
-    assert (old.label, old.source, old.old_text, old.new_text) == (Label.violation, "mo", "one", "one …… two")
-    reviewing.confirm(engine, lead, old.decision_id, text_id=old.text_id, label=Label.suspicious, now=NOW)
+    old = find_case(engine, lead, Pile.old_text)
+    (exhibit,) = old.exhibits
+    (voice,) = exhibit.voices
+    assert (voice.vote.label, voice.source, voice.on_text) == (Label.violation, "mo", "one")
+    assert exhibit.text == "one …… two"
+    settle(engine, lead, old, Label.suspicious)
     with read(engine) as conn:
         assert [gold.label for gold in golds.gold_posts(conn)] == [Label.suspicious]
-    assert reviewing.count_on_old_texts(engine, lead) == 0
-    with pytest.raises(reviewing.Conflict):
-        reviewing.confirm(engine, lead, old.decision_id, text_id=old.text_id, label=Label.normal, now=NOW)
+    assert cases.count_cases(engine, lead)[Pile.old_text] == 0
+    with pytest.raises(Conflict):
+        settle(engine, lead, old, Label.normal, batch="settle-000002")
 
 
 def test_changed_text_has_no_prediction_until_it_is_made_again(engine: Engine, export: Write, moderator: Actor) -> None:
@@ -380,7 +384,7 @@ def test_upload_of_a_cancelled_import_that_was_still_waiting_is_deleted(engine: 
     assert [(tmp_path / name).exists() for name in ("upload", "own.tsv")] == [False, True]
 
 
-def test_lead_who_reviews_several_decisions_of_a_post_has_one_vote(
+def test_lead_settles_several_decisions_on_an_old_text_with_one_vote(
     engine: Engine, export: Write, moderator: Actor, lead: Actor, tmp_path: Path
 ) -> None:
     import_file(engine, export((1, "a", "one")))
@@ -388,8 +392,8 @@ def test_lead_who_reviews_several_decisions_of_a_post_has_one_vote(
         (tmp_path / name).write_text(f'{{"pid": "1", "text": "one", "label": "{label}"}}\n')
         import_file(engine, tmp_path / name)
     import_file(engine, export((1, "a", "one"), (1, "b", "two")))
-    for old, label in zip(reviewing.decisions_on_old_texts(engine, lead), (Label.normal, Label.violation), strict=True):
-        reviewing.confirm(engine, lead, old.decision_id, text_id=old.text_id, label=label, now=NOW)
+    settle(engine, lead, find_case(engine, lead, Pile.old_text), Label.violation)
     with read(engine) as conn:
         assert [gold.label for gold in golds.gold_posts(conn)] == [Label.violation]
-        assert [name for _, _, name in decisions.standing_on_post(conn, 1)] == ["lea"]
+        said = [(name, made.text_id) for made, _, name in decisions.standing_on_post(conn, 1)]
+    assert said == [("first.jsonl", 1), ("second.jsonl", 1), ("lea", 2)]  # what was said of the old text stays there

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, event, insert
 from core.domain import Actor, Label, RunStatus
 from core.errors import Cancelled
 from core.services import annotation, importing
-from db import golds, posts, runs
+from db import golds, posts, runs, voices
 from db.engine import open_engine, read, write
 from db.tables import (
     decision,
@@ -176,7 +176,7 @@ def test_copies_within_a_labelled_file_are_one_post_and_can_be_read_again(engine
     assert (first.result["posts_added"], adds_up(first.result)) == (1, True)
     with read(engine) as conn:
         assert [gold.label for gold in golds.gold_posts(conn)] == [Label.violation]
-        assert golds.decisions_on_old_texts(conn, limit=10) == []
+        assert golds.posts_on_old_texts(conn) == []
     again = import_file(engine, path)
     assert (again.result["posts_added"], again.result["decisions_added"]) == (0, 0)
 
@@ -238,7 +238,7 @@ def test_label_that_joins_a_copy_teaches_that_post(engine: Engine, tmp_path: Pat
     import_file(engine, write_jsonl(tmp_path / "labels.jsonl", {"text": "hello world", "label": "violation"}))
     with read(engine) as conn:
         assert [(gold.post_id, gold.label) for gold in golds.gold_posts(conn)] == [(1, Label.violation)]
-        assert golds.decisions_on_old_texts(conn, limit=10) == []
+        assert golds.posts_on_old_texts(conn) == []
 
 
 # --- what a post is made of -------------------------------------------------------------------------------------------
@@ -334,6 +334,6 @@ def test_changes_staged_by_a_killed_import_are_neither_published_nor_in_the_way(
     assert (ended.result["posts_added"], ended.result["hits_added"], ended.result["posts_changed"]) == (1, 1, 1)
     with read(engine) as conn:
         assert list(golds.gold_posts(conn)) == []
-        (old,) = golds.decisions_on_old_texts(conn, limit=10)
-    assert (old.label, old.old_text) == (Label.violation, "one")
+        (old,) = voices.exhibits_of(conn, golds.posts_on_old_texts(conn))
+    assert [(voice.vote.label, voice.on_text) for voice in old.voices] == [(Label.violation, "one")]
     assert all(rows(engine, table) == [] for table in STAGED)

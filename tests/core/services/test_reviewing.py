@@ -11,14 +11,15 @@ from sqlalchemy import Engine
 
 from core.domain import Actor, Label, Role, RunStatus, SourceTrust
 from core.errors import BadInput, Conflict, NotAllowed, NotFound
-from core.services import annotation, building, importing, previewing, queueing, rating, reviewing, training
+from core.services import annotation, building, cases, importing, previewing, queueing, rating, training
+from core.services.cases import Pile
 from core.services.importing import ImportRequest
 from core.services.status import status_of
 from db import decisions, golds, queue, runs
 from db.engine import read, write
 from db.tables import audit_log, decision, post, source
-from tests.conftest import NOW, add_user, rows
-from tests.core.services.conftest import OPERATOR, decide, import_file, sync, undo, unlike
+from tests.conftest import NOW, rows
+from tests.core.services.conftest import OPERATOR, decide, find_case, import_file, settle, sync, undo, unlike
 
 Say = Callable[..., None]
 
@@ -71,7 +72,7 @@ def test_post_that_has_only_suggestions_is_not_decided_and_stays_in_the_queue(
     sync(engine, moderator, decide(first, Label.normal))
     assert status_of(engine).decided == 1
     assert gold(engine) == {first.lease.post_id: Label.normal}
-    assert reviewing.count_disagreements(engine, lead) == 0
+    assert cases.count_cases(engine, lead)[Pile.disagreement] == 0
     sync(engine, moderator, undo(first))
     assert {card.lease.post_id for card in (first, second)} == in_queue(engine, moderator)
 
@@ -95,9 +96,9 @@ def test_suggestion_on_an_earlier_text_is_not_listed_for_review(engine: Engine, 
     export.write_text("pid\tcontext\n1\tthe text\n")
     import_file(engine, export)
     import_file(engine, path, trust=SourceTrust.suggestion)
-    assert reviewing.count_on_old_texts(engine, lead) == 0
+    assert cases.count_cases(engine, lead)[Pile.old_text] == 0
     rating.change_trust(engine, lead, source_id(engine, "model.jsonl"), trust=SourceTrust.human, now=NOW)
-    assert reviewing.count_on_old_texts(engine, lead) == 1
+    assert cases.count_cases(engine, lead)[Pile.old_text] == 1
 
 
 def test_suggestions_count_from_the_moment_that_the_lead_says_so_and_until_taken_back(
@@ -203,15 +204,14 @@ def test_posts_that_sources_judged_differently_are_listed_with_who_said_what(
     say("second", p1="violation", p2="normal")
     say("a model", SourceTrust.suggestion, p2="violation", p3="violation")
     annotation.decide_post(engine, OPERATOR, user_name=moderator.name, post_id=4, label=Label.suspicious, now=NOW)
-    listed = reviewing.disagreements(engine, lead, page=1)
+    listed = [exhibit for place in (0, 1) for exhibit in find_case(engine, lead, Pile.disagreement, place).exhibits]
     assert [(found.post_id, found.gold) for found in listed] == [(1, None), (4, Label.suspicious)]
     assert [[(voice.source, voice.vote.label) for voice in found.voices] for found in listed] == [
         [("first", Label.normal), ("second", Label.violation)],
         [("first", Label.normal), ("mo", Label.suspicious)],
     ]
-    assert reviewing.count_disagreements(engine, lead) == 2
-    pages = [reviewing.disagreements(engine, lead, page=n, page_size=1) for n in (1, 2, 3)]
-    assert [[found.post_id for found in page] for page in pages] == [[1], [4], []]
+    assert cases.count_cases(engine, lead)[Pile.disagreement] == 2
+    assert cases.find_case(engine, lead, Pile.disagreement, place=2) is None
 
 
 def test_settled_post_has_the_leads_label_and_is_listed_no_more(
@@ -219,39 +219,46 @@ def test_settled_post_has_the_leads_label_and_is_listed_no_more(
 ) -> None:
     say("first", p1="normal")
     say("second", p1="violation")
-    (found,) = reviewing.disagreements(engine, lead, page=1)
-    made = reviewing.settle(engine, lead, 1, text_id=found.text_id, label=Label.suspicious, now=NOW)
-    assert (made.settles, made.supersedes) == (True, None)
+    found = find_case(engine, lead, Pile.disagreement)
+    settle(engine, lead, found, Label.suspicious)
+    made = rows(engine, decision)[-1]
+    assert (made["settles"], made["supersedes"]) == (True, None)
     assert gold(engine) == {1: Label.suspicious}
-    assert reviewing.count_disagreements(engine, lead) == 0
-    assert [log["details"] for log in rows(engine, audit_log, action="settle")] == [{"post": 1, "label": "suspicious"}]
+    assert cases.find_case(engine, lead, Pile.disagreement, place=0) is None
     say("third", SourceTrust.trusted, p1="violation")  # neither a majority nor a trusted source reopens it
-    assert (gold(engine), reviewing.count_disagreements(engine, lead)) == ({1: Label.suspicious}, 0)
-    with pytest.raises(Conflict, match="is settled by now"):
-        reviewing.settle(engine, lead, 1, text_id=found.text_id, label=Label.normal, now=NOW)
+    assert gold(engine) == {1: Label.suspicious}
+    assert cases.find_case(engine, lead, Pile.disagreement, place=0) is None
+    with pytest.raises(Conflict, match="said something about post 1"):
+        settle(engine, lead, found, Label.normal, batch="settle-000002")
 
 
 def test_lead_who_settles_what_they_decided_before_has_one_vote(engine: Engine, say: Say, lead: Actor) -> None:
     say("first", p1="normal")
     annotation.decide_post(engine, OPERATOR, user_name="lea", post_id=1, label=Label.violation, now=NOW)
-    (found,) = reviewing.disagreements(engine, lead, page=1)
     before = rows(engine, decision)
-    reviewing.settle(engine, lead, 1, text_id=found.text_id, label=Label.normal, now=NOW)
+    settle(engine, lead, find_case(engine, lead, Pile.disagreement), Label.normal)
     assert rows(engine, decision)[:2] == before
     assert rows(engine, decision)[-1]["supersedes"] == before[-1]["id"]
     assert gold(engine) == {1: Label.normal}
 
 
 def test_text_that_changed_after_it_was_read_is_read_again_before_it_is_settled(
-    engine: Engine, say: Say, lead: Actor
+    engine: Engine, say: Say, lead: Actor, tmp_path: Path
 ) -> None:
     say("first", p1="normal")
     say("second", p1="violation")
+    found = find_case(engine, lead, Pile.disagreement)
+    lengthen(engine, tmp_path)
     with pytest.raises(Conflict, match="read it once more"):
-        reviewing.settle(engine, lead, 1, text_id=99, label=Label.normal, now=NOW)
-    with pytest.raises(Conflict, match="do not disagree"):
-        reviewing.settle(engine, lead, 7, text_id=1, label=Label.normal, now=NOW)
+        settle(engine, lead, found, Label.normal)
     assert len(rows(engine, decision)) == 2
+
+
+def lengthen(engine: Engine, tmp_path: Path) -> None:
+    """An import changes the text of post 1."""
+    longer = tmp_path / "longer.tsv"
+    longer.write_text("pid\tcontext\n1\tsomething that was added\n")
+    import_file(engine, longer)
 
 
 def test_settled_post_whose_text_changes_is_judged_again_and_settled_once(
@@ -259,34 +266,15 @@ def test_settled_post_whose_text_changes_is_judged_again_and_settled_once(
 ) -> None:
     say("first", p1="normal")
     say("second", p1="violation")
-    reviewing.settle(engine, lead, 1, text_id=1, label=Label.suspicious, now=NOW)
-    longer = tmp_path / "longer.tsv"
-    longer.write_text("pid\tcontext\n1\tsomething that was added\n")
-    import_file(engine, longer)
+    settle(engine, lead, find_case(engine, lead, Pile.disagreement), Label.suspicious)
+    lengthen(engine, tmp_path)
     assert gold(engine) == {}
-    while old := next(iter(reviewing.decisions_on_old_texts(engine, lead)), None):
-        reviewing.confirm(engine, lead, old.decision_id, text_id=old.text_id, label=Label.violation, now=NOW)
+    settle(engine, lead, find_case(engine, lead, Pile.old_text), Label.violation, batch="settle-000002")
     assert gold(engine) == {1: Label.violation}
-    assert reviewing.count_disagreements(engine, lead) == 0
+    assert set(cases.count_cases(engine, lead).values()) == {0}
     with read(engine) as conn:
-        assert [(made.settles, name) for made, _, name in decisions.standing_on_post(conn, 1)] == [(True, "lea")]
-
-
-def test_second_lead_who_judges_the_new_text_takes_the_first_ones_place(
-    engine: Engine, say: Say, lead: Actor, tmp_path: Path
-) -> None:
-    say("first", p1="normal")
-    say("second", p1="violation")
-    longer = tmp_path / "longer.tsv"
-    longer.write_text("pid\tcontext\n1\tsomething that was added\n")
-    import_file(engine, longer)
-    other = add_user(engine, "lou", Role.lead)
-    for who, label in ((lead, Label.normal), (other, Label.violation)):
-        old = reviewing.decisions_on_old_texts(engine, who)[0]
-        reviewing.confirm(engine, who, old.decision_id, text_id=old.text_id, label=label, now=NOW)
-    assert gold(engine) == {1: Label.violation}
-    with read(engine) as conn:
-        assert [name for _, _, name in decisions.standing_on_post(conn, 1)] == ["lou"]
+        said = [(made.settles, made.text_id, name) for made, _, name in decisions.standing_on_post(conn, 1)]
+    assert said == [(False, 1, "first"), (False, 1, "second"), (True, 2, "lea")]
 
 
 @pytest.mark.parametrize(("role", "stands"), [(Role.lead, Label.violation), (Role.moderator, Label.normal)])
@@ -295,9 +283,10 @@ def test_correction_of_what_was_settled_settles_only_while_a_lead_makes_it(
 ) -> None:
     say("first", SourceTrust.trusted, p1="normal")
     say("second", p1="violation")
-    made = reviewing.settle(engine, lead, 1, text_id=1, label=Label.suspicious, now=NOW)
+    settle(engine, lead, find_case(engine, lead, Pile.disagreement), Label.suspicious)
+    made = rows(engine, decision)[-1]
     press = annotation.Press(
-        "correct-1", annotation.PressKind.correct, decision_id=made.id, text_id=1, label=Label.violation
+        "correct-1", annotation.PressKind.correct, decision_id=made["id"], text_id=1, label=Label.violation
     )
     assert sync(engine, Actor(lead.user_id, lead.name, role), press).acked == ["correct-1"]
     assert gold(engine) == {1: stands}
@@ -308,11 +297,12 @@ def test_only_a_lead_settles_and_rates(engine: Engine, say: Say, role: Role, mod
     say("first", p1="normal")
     say("second", p1="violation")
     actor = moderator if role is Role.moderator else analyst
+    found = find_case(engine, OPERATOR, Pile.disagreement)
     before = [rows(engine, table) for table in (decision, source, audit_log)]
     for forbidden in (
-        lambda: reviewing.disagreements(engine, actor, page=1),
-        lambda: reviewing.count_disagreements(engine, actor),
-        lambda: reviewing.settle(engine, actor, 1, text_id=1, label=Label.normal, now=NOW),
+        lambda: cases.find_case(engine, actor, Pile.disagreement, place=0),
+        lambda: cases.count_cases(engine, actor),
+        lambda: settle(engine, actor, found, Label.normal),
         lambda: rating.list_sources(engine, actor),
         lambda: rating.change_trust(engine, actor, 1, trust=SourceTrust.suggestion, now=NOW),
     ):
@@ -325,7 +315,7 @@ def test_operator_of_the_machine_rates_sources_but_has_no_vote_to_settle_with(en
     say("first", p1="normal")
     say("second", p1="violation")
     with pytest.raises(NotAllowed, match="signed-in user"):
-        reviewing.settle(engine, OPERATOR, 1, text_id=1, label=Label.normal, now=NOW)
+        settle(engine, OPERATOR, find_case(engine, OPERATOR, Pile.disagreement), Label.normal)
     rating.change_trust(engine, OPERATOR, source_id(engine, "first"), trust=SourceTrust.suggestion, now=NOW)
     assert gold(engine) == {1: Label.violation}
 

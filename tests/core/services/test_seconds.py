@@ -13,10 +13,11 @@ from sqlalchemy import Engine, select
 
 from core.domain import Actor, Label, Policy, Prediction, Reason, Role, SecondOpinion, Side, SkipKind
 from core.drawing import is_drawn
-from core.services import agreeing, flags, own, queueing, rules, searching
+from core.services import agreeing, cases, flags, own, queueing, rules, searching
 from core.services.agreeing import AgreementReport
 from core.services.annotation import Press, PressKind
 from core.services.blinding import BLIND_SHARE
+from core.services.cases import Pile
 from db import golds, leases
 from db.cards import Card
 from db.engine import read, write
@@ -77,7 +78,7 @@ def test_post_that_the_second_person_cannot_judge_waits_for_the_lead(
         "skip-000001", PressKind.skip, lease_id=held.id, post_id=held.post_id, skip_kind=SkipKind.cannot_judge
     )
     sync(engine, second_moderator, skipped)
-    assert flags.count_unjudged(engine, lead) == 1
+    assert cases.count_cases(engine, lead)[Pile.unjudged] == 1
     assert [post.post_id for post in flags.own_skips(engine, second_moderator)] == [first.lease.post_id]
 
 

@@ -13,8 +13,9 @@ from sqlalchemy import Engine
 
 from core.domain import Actor, Label, LeaseOutcome, Run, RunKind, RunStatus
 from core.errors import Cancelled, Conflict
-from core.services import annotation, families, importing, queueing, reviewing, runs, takeback
+from core.services import annotation, families, importing, queueing, runs, takeback
 from core.services import status as status_service
+from core.services.cases import Pile
 from core.settings import Settings
 from core.worker import execute
 from db import posts, takebacks
@@ -36,7 +37,7 @@ from db.tables import (
 )
 from db.tables import run as run_table
 from tests.conftest import NOW, rows
-from tests.core.services.conftest import OPERATOR, decide, import_file, sync
+from tests.core.services.conftest import OPERATOR, decide, find_case, import_file, settle, sync
 from tests.core.services.conftest import skip as skip_press
 from tests.core.services.conftest import undo as undo_press
 
@@ -168,8 +169,8 @@ def test_known_post_loses_the_hits_and_reads_as_before_and_a_decision_on_the_lon
     take_back(engine, settings, run)
     assert visible(engine) == {"1": "one"}
     assert [row["word"] for row in rows(engine, hit)] == ["a"]
-    listed = reviewing.decisions_on_old_texts(engine, lead)
-    assert [(found.old_text, found.new_text) for found in listed] == [("one …… two", "one")]
+    (exhibit,) = find_case(engine, lead, Pile.old_text).exhibits
+    assert ([voice.on_text for voice in exhibit.voices], exhibit.text) == (["one …… two"], "one")
 
 
 def test_post_that_a_later_import_found_too_stays_and_passes_on_to_it(
@@ -342,10 +343,9 @@ def test_persons_review_of_the_files_label_stays_with_its_post(
 ) -> None:
     run = import_file(engine, labels({"pid": "1", "text": "one", "label": "normal"}))
     import_file(engine, export((1, "a", "one"), (1, "b", "two")))
-    old = reviewing.decisions_on_old_texts(engine, lead)[0]
-    reviewing.confirm(engine, lead, old.decision_id, text_id=old.text_id, label=Label.violation, now=NOW)
+    settle(engine, lead, find_case(engine, lead, Pile.old_text), Label.violation)
     ended = take_back(engine, settings, run)
-    assert ended.result["decisions_taken_back"] == 0
+    assert ended.result["decisions_taken_back"] == 1  # the file's own, on the text that it brought
     assert standing(engine) == [(1, 2)]
     assert list(visible(engine)) == ["1"]
 
