@@ -141,9 +141,11 @@ class Crew:
         """A seat fails, too, because another one has died: then that one is the reason."""
         if said.error is not None:
             return said.error
-        wait([member.process.sentinel for at, member in enumerate(self._members) if at != rank], timeout=GRACE_S)
-        for other, member in enumerate(self._members):
-            if other != rank and member.process.exitcode not in (None, 0):
+        others = {m.process.sentinel: at for at, m in enumerate(self._members) if at != rank}
+        for sentinel in wait(list(others), timeout=GRACE_S):
+            other = others[sentinel]  # type: ignore[index]
+            self._members[other].process.join(GRACE_S)  # it is gone, but its exit code may not be known yet
+            if self._members[other].process.exitcode:
                 return self._death(other)
         return RuntimeError(f"process {rank + 1} of {len(self._members)}: {said.details}")
 
