@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
+from core.domain import Actor
 from core.encoders import Encoder, local_encoders, resolve_encoder, resolve_trained_on
-from core.errors import BadInput
+from core.errors import BadInput, Conflict
 from core.loading import encoder_places, stay_offline
-from core.services import scoring
+from core.services import auditing, scoring
 from core.settings import Settings
 from core.wording import _
 
@@ -21,6 +26,14 @@ if TYPE_CHECKING:
     from core.learning.versions import Classifier
 
 MANIFEST = "manifest.json"
+
+
+class ExportForm(StrEnum):
+    """adapter: as PEFT and Tiebreak read it; merged: a whole model for transformers; onnx: for onnxruntime."""
+
+    adapter = "adapter"
+    merged = "merged"
+    onnx = "onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +72,25 @@ def load_model(
     as its base is looked for among the encoders here by its last part: never opened as a path, never downloaded.
     """
     folder = Path(model)
-    is_adapter = not (folder / MANIFEST).is_file() and (folder / "adapter_config.json").is_file()
-    if not is_adapter and (base or order):
+    if not (folder / MANIFEST).is_file() and (folder / "adapter_config.json").is_file():
+        stay_offline()
+        return _load_adapter(settings, folder, base, order)
+    if base or order:
         raise BadInput(
             _("{model} is a version and knows its base encoder and labels; leave --base and --label-order out.").format(
                 model=model
             )
         )
-    if not is_adapter and not (folder / MANIFEST).is_file():
-        folder = settings.versions_dir / scoring.version_to_score(engine, model).folder
+    folder = _folder_of(settings, engine, model)
     stay_offline()
-    return _load_adapter(settings, folder, base, order) if is_adapter else _load_version(settings, folder)
+    return _load_version(settings, folder)
+
+
+def _folder_of(settings: Settings, engine: Engine, version: str) -> Path:
+    """Of a version by its name, or the folder itself."""
+    if (Path(version) / MANIFEST).is_file():
+        return Path(version)
+    return settings.versions_dir / scoring.version_to_score(engine, version).folder
 
 
 def _load_version(settings: Settings, folder: Path) -> Found:
@@ -106,3 +127,59 @@ def _base_of_adapter(settings: Settings, folder: Path, said: str, chosen: str | 
             ).format(folder=folder, named=named, have=", ".join(encoder.name for encoder in here) or "none")
         )
     return found
+
+
+def export_model(
+    settings: Settings, engine: Engine, actor: Actor, version: str, form: ExportForm, out: Path, *, now: datetime
+) -> Encoder | None:
+    """Write a version, by name or folder, into a new folder for other programs; returns the encoder it stands on.
+
+    Written aside and renamed when complete. Raises Conflict for a folder that holds something, BadInput for the
+    baseline in a form that it does not have.
+    """
+    folder = _folder_of(settings, engine, version)
+    refuse_filled(out)
+    stay_offline()
+    from core.learning import baseline, exports
+    from core.learning.manifests import read_manifest
+
+    made_on = read_manifest(folder)["base"]
+    encoder: Encoder | None = None
+    if made_on["name"] != baseline.NAME:
+        encoder = resolve_trained_on(str(made_on["name"]), str(made_on["sha256"]), **encoder_places(settings))
+    elif form is not ExportForm.adapter:
+        raise BadInput(
+            _(
+                "{version} is the TF-IDF baseline, which has no encoder to merge and no ONNX form; --format adapter "
+                "writes its own safetensors and JSON."
+            ).format(version=version)
+        )
+    auditing.record_export(engine, actor, f"model {folder.name} as {form}", now=now)
+    with written_aside(out) as partial:
+        if encoder is None or form is ExportForm.adapter:
+            exports.write_adapter(folder, partial)
+        elif form is ExportForm.merged:
+            exports.write_merged(folder, partial, base_path=encoder.path)
+        else:
+            exports.write_onnx(folder, partial, base_path=encoder.path)
+    return encoder
+
+
+def refuse_filled(out: Path) -> None:
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise Conflict(_("{out} holds something already; name a new folder.").format(out=out))
+
+
+@contextmanager
+def written_aside(out: Path) -> Iterator[Path]:
+    """A folder that becomes `out` when all is well, and goes otherwise."""
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if out.exists():
+            out.rmdir()  # it is empty
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from core.errors import TiebreakError
-from ui.commands import bases, families, forgetting, models, operation, posts, predicting
+from ui.commands import bases, exporting, families, forgetting, models, operation, posts, predicting
 from ui.commands.console import fail
 
 STOPPED = 130  # what Typer returns after Ctrl-C
@@ -37,6 +37,10 @@ models_app = typer.Typer(help="Model versions: list, promote.", no_args_is_help=
 models_app.command("list")(models.list_models)
 models_app.command("promote")(models.promote_model)
 app.add_typer(models_app, name="models")
+
+export_app = typer.Typer(help="Models and examples for other programs and machines.", no_args_is_help=True)
+export_app.command("model")(exporting.export_one_model)
+app.add_typer(export_app, name="export")
 
 base_app = typer.Typer(help="Base encoders: list, pull from a hub.", no_args_is_help=True)
 base_app.command("list")(bases.list_base_encoders)

@@ -31,7 +31,7 @@ from core.learning.examples import (
     refuse_too_few,
     training_mix,
 )
-from core.learning.manifests import correction_of, libraries, read_manifest, record, with_evaluation
+from core.learning.manifests import correction_of, libraries, read_manifest, record, with_evaluation, with_hashes
 from core.wording import _
 
 NAME = "tfidf"  # in the place of a base encoder
@@ -143,6 +143,7 @@ def make_baseline(
             "metrics": {},
             "calibration": None,
         }
+        manifest = with_hashes(partial, manifest)
         record(partial, manifest)
         manifest = with_evaluation(manifest, measure(partial))
         record(partial, manifest)

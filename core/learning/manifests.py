@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from core.evaluation import ENOUGH, Evaluation
 from core.wording import _
 
 MANIFEST, CARD = "manifest.json", "README.md"
+WEIGHED = ("*.safetensors", "adapter_config.json", "vocabulary.json")  # files that decide what a version says
 NO_CORRECTION = Correction(1.0, (0.0,) * len(LABEL_NAMES))
 
 
@@ -54,6 +56,17 @@ def with_evaluation(manifest: dict[str, Any], found: Evaluation) -> dict[str, An
     return manifest | {"metrics": found.figures, "calibration": calibration}
 
 
+def with_hashes(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """The manifest with the SHA-256 of each file that decides what the version says."""
+    found = sorted(path for pattern in WEIGHED for path in folder.glob(pattern))
+    return manifest | {"files": {path.name: file_hash(path) for path in found}}
+
+
+def file_hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def libraries(names: Iterable[str]) -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in names}
 
@@ -62,19 +75,71 @@ def libraries(names: Iterable[str]) -> dict[str, str]:
 
 
 def _card(manifest: dict[str, Any]) -> str:
-    counts = ", ".join(f"{name} {count:,}" for name, count in manifest["examples"]["training"].items())
-    warnings = "".join(f"\n- {warning}" for warning in manifest["warnings"]) or "\n- none"
     return f"""# A moderation model made by Tiebreak
 
-{_kind(manifest)}
-Labels in order: {", ".join(manifest["labels"])}. Trained on {counts}; snapshot `{manifest["snapshot"]}`.
+{_made_of(manifest)}
 
 {_calibrated(manifest)} Hyper-parameters, library versions and device stand in `manifest.json`.
 
 {_measured(manifest["metrics"])}
 
-Warnings:{warnings}
+Warnings:{_warnings(manifest)}
 """
+
+
+def exported_card(manifest: dict[str, Any], *, use: str) -> str:
+    """The card of a version whose correction is folded into its head. use: how other programs read the folder."""
+    return f"""# A moderation model made by Tiebreak
+
+{_made_of(manifest)}
+
+{_folded(manifest)}
+
+{use}
+
+Give it text without markup, as Tiebreak does: BBCode and HTML resolved, quotations left out, blanks folded into one.
+
+## Thresholds
+
+{_thresholds(manifest)}
+
+## Figures
+
+{_measured(manifest["metrics"])}
+
+Warnings:{_warnings(manifest)}
+"""
+
+
+def _made_of(manifest: dict[str, Any]) -> str:
+    counts = ", ".join(f"{name} {count:,}" for name, count in manifest["examples"]["training"].items())
+    labels = ", ".join(manifest["labels"])
+    return f"{_kind(manifest)}\nLabels in order: {labels}. Trained on {counts}; snapshot `{manifest['snapshot']}`."
+
+
+def _warnings(manifest: dict[str, Any]) -> str:
+    return "".join(f"\n- {warning}" for warning in manifest["warnings"]) or "\n- none"
+
+
+def _folded(manifest: dict[str, Any]) -> str:
+    found = manifest["calibration"]
+    if not found:
+        return f"Its probabilities are softmax(logits). {_calibrated(manifest)}"
+    offsets = ", ".join(f"{name} {value:+.2f}" for name, value in zip(LABEL_NAMES, found["offset"], strict=True))
+    return (
+        "Its probabilities are softmax(logits), with nothing to be added: the head already holds the temperature "
+        f"{found['temperature']:.3f} and the offset ({offsets}) that were fitted on labelled texts drawn at random."
+    )
+
+
+def _thresholds(manifest: dict[str, Any]) -> str:
+    found = manifest.get("thresholds")
+    if not found:
+        return (
+            "None have been set. The most likely label counts; what is hidden or sent to review by itself is for "
+            "whoever uses the model to choose, by the precision and the recall that they need."
+        )
+    return "\n".join(f"- {name}: {value}" for name, value in found.items())
 
 
 def _kind(manifest: dict[str, Any]) -> str:

@@ -36,7 +36,7 @@ from core.learning.examples import (
     training_mix,
 )
 from core.learning.fitting import Encoded, Fitted, Place, Rates, Report, Setup, TrainingProgress, fit
-from core.learning.manifests import libraries, record, with_evaluation
+from core.learning.manifests import libraries, record, with_evaluation, with_hashes
 from core.learning.schedules import ENOUGH_OF_EACH, ENOUGH_TO_CHOOSE, Schedule, plan
 from core.learning.seats import Crew, Seat
 from core.wording import N_, _
@@ -126,6 +126,7 @@ def train(
         config, fitted = _learn_on(order, devices, report, is_cancelled)
         manifest = _manifest(order, config, fitted, devices, warnings)
         manifest["seconds"] = round(time.monotonic() - begun, 1)
+        manifest = with_hashes(partial, manifest)
         record(partial, manifest)
         manifest = with_evaluation(manifest, measure(partial))
         record(partial, manifest)
