@@ -7,7 +7,6 @@ Kept as safetensors and JSON: nothing that runs code when it is read.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from core.learning.examples import (
     refuse_too_few,
     training_mix,
 )
+from core.learning.folders import written_aside
 from core.learning.manifests import correction_of, libraries, read_manifest, record, with_evaluation, with_hashes
 from core.wording import _
 
@@ -118,10 +118,7 @@ def make_baseline(
     """
     refuse_too_few(training)
     weights = class_weights(training)
-    partial = out_dir.with_name(out_dir.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with written_aside(out_dir) as partial:
         model = train_baseline(
             [example.text for example in training],
             [example.label for example in training],
@@ -147,10 +144,6 @@ def make_baseline(
         record(partial, manifest)
         manifest = with_evaluation(manifest, measure(partial))
         record(partial, manifest)
-        shutil.rmtree(out_dir, ignore_errors=True)
-        partial.rename(out_dir)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return manifest
 
 

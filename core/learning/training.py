@@ -36,6 +36,7 @@ from core.learning.examples import (
     training_mix,
 )
 from core.learning.fitting import Encoded, Fitted, Place, Rates, Report, Setup, TrainingProgress, fit
+from core.learning.folders import written_aside
 from core.learning.manifests import libraries, record, with_evaluation, with_hashes
 from core.learning.schedules import ENOUGH_OF_EACH, ENOUGH_TO_CHOOSE, Schedule, plan
 from core.learning.seats import Crew, Seat
@@ -117,10 +118,7 @@ def train(
             setup=setup,
         )
     )
-    partial = out_dir.with_name(out_dir.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with written_aside(out_dir) as partial:
         order = _Order(tuple(training), tuple(evaluation), config, schedule, setup, partial)
         begun = time.monotonic()
         config, fitted = _learn_on(order, devices, report, is_cancelled)
@@ -130,10 +128,6 @@ def train(
         record(partial, manifest)
         manifest = with_evaluation(manifest, measure(partial))
         record(partial, manifest)
-        shutil.rmtree(out_dir, ignore_errors=True)
-        partial.rename(out_dir)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return TrainingResult(manifest, tuple(warnings))
 
 
