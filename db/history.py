@@ -31,10 +31,6 @@ HistoryRow = Row[*tuple[Any, ...]]
 Rows = Sequence[HistoryRow]
 
 
-def id_of_pid(conn: Connection, pid: str) -> int | None:
-    return conn.execute(select(post.c.id).where(post.c.pid == pid)).scalar()
-
-
 def texts_of(conn: Connection, post_id: int) -> dict[int, str]:
     """The text that the post has, and those that decisions were made on, by id."""
     known = union(

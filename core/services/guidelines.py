@@ -195,20 +195,3 @@ def remove_example(engine: Engine, actor: Actor, post_id: int, *, now: datetime)
     with write(engine) as conn:
         if guidelines.remove_example(conn, post_id):
             audit.record_action(conn, actor, "remove example", details={"post": post_id}, now=now)
-
-
-def find_post(engine: Engine, actor: Actor, named: str) -> int:
-    """The id of the post with that pid, or of `#12`, as pages show posts. Raises NotFound."""
-    require(actor, Permission.write_guidelines)
-    wanted = named.strip()
-    with read(engine) as conn:
-        if wanted.startswith("#") and wanted[1:].isascii() and wanted[1:].isdigit() and len(wanted) < 18:
-            return posts.require_post(conn, int(wanted[1:])).id
-        post_id = posts.id_of_pid(conn, wanted)
-    if post_id is None:
-        raise NotFound(
-            _("There is no post {named}; give its pid, or # and its number as pages show it.").format(
-                named=repr(wanted[:40])
-            )
-        )
-    return post_id

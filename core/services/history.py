@@ -102,7 +102,7 @@ def find_post(engine: Engine, actor: Actor, named: str) -> int:
     require(actor, Permission.search)
     named = named.strip()
     with read(engine) as conn:
-        found = history.id_of_pid(conn, named)
+        found = posts.id_of_pid(conn, named)
         own = named.removeprefix("#")
         if found is None and own.isascii() and own.isdigit() and len(own) < 18:
             found = next(iter(posts.ids_of_visible(conn, [int(own)])), None)

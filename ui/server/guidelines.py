@@ -10,15 +10,15 @@ from starlette.routing import Route
 
 from core.clock import utc_now
 from core.domain import Session
-from core.errors import BadInput, NotAllowed, NotFound, TiebreakError
+from core.errors import BadInput, TiebreakError
 from core.guidelines import to_html
 from core.services import guidelines
 from core.services.guidelines import Changes, Example, Guidelines
 from core.wording import _
 from ui.server import runtime
+from ui.server.refusals import refusal_of
 
 EXAMPLE_CHARACTERS = 600
-STATUSES: dict[type[TiebreakError], int] = {NotAllowed: 403, NotFound: 404}  # others are 400
 
 
 def show(request: Request) -> Response:
@@ -27,7 +27,7 @@ def show(request: Request) -> Response:
     try:
         found = guidelines.read_guidelines(runtime.require().engine, session.user.actor)
     except TiebreakError as err:
-        return _refusal_of(err)
+        return refusal_of(err)
     return JSONResponse(_shown(found), headers={"Cache-Control": "no-store"})
 
 
@@ -38,7 +38,7 @@ def note_read(request: Request) -> Response:
         version_id = _version_id(request.query_params.get("version", ""))
         guidelines.note_read(runtime.require().engine, session.user.actor, version_id=version_id, now=utc_now())
     except TiebreakError as err:
-        return _refusal_of(err)
+        return refusal_of(err)
     return JSONResponse({})
 
 
@@ -46,11 +46,6 @@ def _version_id(digits: str) -> int | None:
     if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
         raise BadInput(_("version is {given}; the number of a version was expected.").format(given=repr(digits[:40])))
     return int(digits) or None
-
-
-def _refusal_of(err: TiebreakError) -> Response:
-    status = next((status for kind, status in STATUSES.items() if isinstance(err, kind)), 400)
-    return JSONResponse({"error": str(err)}, status_code=status)
 
 
 def _shown(found: Guidelines) -> dict[str, Any]:

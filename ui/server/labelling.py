@@ -20,7 +20,7 @@ from starlette.routing import Route
 from core.clock import utc_now
 from core.differences import Difference
 from core.domain import LABEL_NAMES, Label, ModelView, Reason, Session, SkipKind
-from core.errors import BadInput, Conflict, NotAllowed, NotFound, TiebreakError
+from core.errors import BadInput, TiebreakError
 from core.markup import read_markup
 from core.services import annotation, families
 from core.services import siblings as sibling_posts
@@ -33,13 +33,13 @@ from db.cards import Card
 from db.decisions import RecentDecision
 from db.engine import DatabaseBusy
 from ui.server import runtime
+from ui.server.refusals import refusal_of
 
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 1_000_000
 RECENT_CHARACTERS = 2_000  # who corrects a decision reads it whole
 SIBLING_CHARACTERS = 400
-STATUSES: dict[type[TiebreakError], int] = {NotAllowed: 403, NotFound: 404, Conflict: 409}  # others are 400
 UNWRITABLE = N_("The database could not be written: it is locked, or its disk is full. Trying again.")
 UNREADABLE = N_("It was made by another version of this page; decide the post again.")
 
@@ -54,7 +54,7 @@ async def sync(request: Request) -> Response:
             annotation.sync, runtime.require().engine, session.user.actor, now=utc_now(), **asked
         )
     except TiebreakError as err:
-        return _refusal_of(err)
+        return refusal_of(err)
     except DatabaseBusy:  # nothing of the request is saved; the page keeps its presses and sends them again
         logger.exception("the database could not be written")
         return JSONResponse({"error": _(UNWRITABLE)}, status_code=503)
@@ -68,7 +68,7 @@ def family(request: Request) -> Response:
         post_id = _post_id(request.query_params.get("post_id", ""))
         found = families.preview_family(runtime.require().engine, session.user.actor, post_id)
     except TiebreakError as err:
-        return _refusal_of(err)
+        return refusal_of(err)
     return JSONResponse(_family(found), headers={"Cache-Control": "no-store"})
 
 
@@ -79,7 +79,7 @@ def siblings(request: Request) -> Response:
         post_id = _post_id(request.query_params.get("post_id", ""))
         found = sibling_posts.siblings_of(runtime.require().engine, session.user.actor, post_id)
     except TiebreakError as err:
-        return _refusal_of(err)
+        return refusal_of(err)
     groups = {"author": _siblings(found.author), "thread": _siblings(found.thread)}
     return JSONResponse({"post_id": found.post_id, **groups}, headers={"Cache-Control": "no-store"})
 
@@ -94,7 +94,7 @@ async def split(request: Request) -> Response:
             families.split_off, runtime.require().engine, session.user.actor, post_id, now=utc_now()
         )
     except TiebreakError as err:
-        return _refusal_of(err)
+        return refusal_of(err)
     return JSONResponse({"left": left})
 
 
@@ -104,11 +104,6 @@ def _post_id(value: object) -> int:
     if isinstance(value, bool) or not (digits.isascii() and digits.isdigit() and len(digits) < 18):
         raise BadInput(_("post_id is {given!r}; the id of a post was expected.").format(given=digits[:40]))
     return int(digits)
-
-
-def _refusal_of(err: TiebreakError) -> Response:
-    status = next((status for kind, status in STATUSES.items() if isinstance(err, kind)), 400)
-    return JSONResponse({"error": str(err)}, status_code=status)
 
 
 async def _body(request: Request) -> Any:

@@ -11,7 +11,7 @@ from core.clock import utc_now
 from core.domain import Label
 from core.guidelines import MOST_CHARACTERS, Line, changes, to_html
 from core.permissions import Permission, may
-from core.services import guidelines
+from core.services import guidelines, history
 from core.services.guidelines import MOST_NOTE, Example, Guidelines, Version
 from core.services.rules import current_policy
 from core.wording import N_, _
@@ -175,7 +175,7 @@ def show_editor(page: Page, found: Guidelines) -> None:
 def add_example() -> None:
     page, typed = current_page(), st.session_state
     with errors_as_sentences():
-        post_id = guidelines.find_post(page.engine, page.actor, typed["example-post"])
+        post_id = history.find_post(page.engine, page.actor, typed["example-post"])
         guidelines.add_example(page.engine, page.actor, post_id, note=typed["example-note"], now=utc_now())
         typed["example-post"] = typed["example-note"] = ""
 

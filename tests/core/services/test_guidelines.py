@@ -13,7 +13,7 @@ from core.errors import BadInput, Conflict, NotFound
 from core.guidelines import Line
 from core.services import checks, guidelines, rules, searching
 from core.services.guidelines import MOST_NOTE, Version
-from db.tables import audit_log, guidelines_example, guidelines_version, guidelines_visit, post
+from db.tables import audit_log, guidelines_example, guidelines_version, guidelines_visit
 from tests.conftest import NOW, rows
 from tests.core.services.conftest import decide, sync, undo
 
@@ -180,13 +180,3 @@ def test_example_that_is_added_again_gets_the_new_note_and_is_removed_once(
     guidelines.remove_example(engine, lead, post_id, now=NOW)
     assert rows(engine, guidelines_example) == []
     assert [made["action"] for made in rows(engine, audit_log)].count("remove example") == 1
-
-
-@pytest.mark.parametrize("named", ["nothing", "#999", "#x", "", "#" + "9" * 30])
-def test_post_is_found_by_pid_or_number_or_not_at_all(engine: Engine, pool: MakePool, lead: Actor, named: str) -> None:
-    pool(2)
-    by_pid = {made["pid"]: made["id"] for made in rows(engine, post)}
-    assert guidelines.find_post(engine, lead, " 2 ") == by_pid["2"]
-    assert guidelines.find_post(engine, lead, f"#{by_pid['2']}") == by_pid["2"]
-    with pytest.raises(NotFound):
-        guidelines.find_post(engine, lead, named)

@@ -185,6 +185,7 @@ def test_post_is_found_by_its_number_in_the_forum_and_by_the_one_here(
     posts(3)
     assert history.find_post(engine, moderator, " 2 ") == 2
     assert history.find_post(engine, moderator, "#3") == 3
-    with pytest.raises(NotFound, match="There is no post 999"):
-        history.find_post(engine, moderator, "999")
+    for named in ("999", "nothing", "#999", "#x", "", "#" + "9" * 30):
+        with pytest.raises(NotFound, match="There is no post"):
+            history.find_post(engine, moderator, named)
     assert flags.own_flags(engine, moderator) == []

@@ -72,7 +72,6 @@ NEEDS = {
     "forgetting.list_forgotten": Permission.forget,
     "forgetting.preview": Permission.forget,
     "guidelines.add_example": Permission.write_guidelines,
-    "guidelines.find_post": Permission.write_guidelines,
     "guidelines.list_examples": Permission.write_guidelines,
     "guidelines.list_versions": Permission.read_guidelines,
     "guidelines.note_read": Permission.read_guidelines,
