@@ -23,6 +23,7 @@ from tests.benchmarks import (
     loop,
     machine,
     queueing,
+    scoring,
     searches,
     team,
 )
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "desk": desk.measure,
     "team": team.measure,
     "search": searches.measure,
+    "scoring": scoring.measure,
     "cold": cold.measure,
 }
 BUILD = PROJECT_DIR / "build"
