@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     String,
@@ -29,6 +31,7 @@ from sqlalchemy import (
 from core.domain import LeaseOutcome, Side
 from db.engine import each_of
 from db.tables import (
+    audit_log,
     check_post,
     decision,
     distinct_text,
@@ -61,7 +64,11 @@ NOTES = (
     (guidelines_example.c.note, guidelines_example),
     (guidelines_version.c.note, guidelines_version),
     (guidelines_version.c.body, guidelines_version),
+    (run.c.message, run),
+    (run.c.error, run),
+    (run.c.traceback, run),
 )
+IN_JSON = ((audit_log.c.details, audit_log, ("reason", "file")), (run.c.config, run, ("name",)))  # what people wrote
 
 
 # --- what there is ----------------------------------------------------------------------------------------------------
@@ -213,13 +220,26 @@ def change_notes(conn: Connection, change: Callable[[str], str]) -> int:
             if (new := change(note)) != note:
                 conn.execute(update(table).where(key == row_id).values({column.name: new}))
                 changed += 1
+    return changed + sum(_change_in_json(conn, column, table, keys, change) for column, table, keys in IN_JSON)
+
+
+def _change_in_json(
+    conn: Connection, column: Column[Any], table: Table, keys: Sequence[str], change: Callable[[str], str]
+) -> int:
+    changed = 0
+    has_some = or_(*(column[key].as_string().is_not(None) for key in keys))
+    for row_id, values in conn.execute(select(table.c.id, column).where(has_some)).all():
+        new = values | {key: change(str(values[key])) for key in keys if values.get(key)}
+        if new != values:
+            conn.execute(update(table).where(table.c.id == row_id).values({column.name: new}))
+            changed += 1
     return changed
 
 
-def drop_rejects(conn: Connection, is_meant: Callable[[str], bool]) -> int:
-    """Remove rejected lines that are meant; returns how many."""
-    lines = conn.execute(select(reject.c.run_id, reject.c.line, reject.c.raw))
-    found = [(row.run_id, row.line) for row in lines if is_meant(row.raw)]
+def drop_rejects(conn: Connection, is_meant: Callable[[str, str], bool]) -> int:
+    """Remove rejected lines of which (line, reason) is meant; returns how many."""
+    lines = conn.execute(select(reject.c.run_id, reject.c.line, reject.c.raw, reject.c.reason))
+    found = [(row.run_id, row.line) for row in lines if is_meant(row.raw, row.reason)]
     for run_id, line in found:
         conn.execute(delete(reject).where(reject.c.run_id == run_id, reject.c.line == line))
     return len(found)

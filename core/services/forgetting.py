@@ -1,7 +1,8 @@
 """Forgetting an author or a post for good: in the database, its file and the uploads; and what stays, by name.
 
-One transaction makes it so for everybody. What it leaves behind in the database's file, where deleted words had stood,
-is written over at once; whatever interrupts that, the server does it at its next start.
+One transaction makes it so for everybody, and names the files that are to go. These go when it has been committed, and
+what it leaves behind in the database's file, where deleted words had stood, is written over; whatever interrupts that,
+the server does it at its next start.
 """
 
 from __future__ import annotations
@@ -67,12 +68,13 @@ class Counts:
 class Forgotten:
     """What goes, or has gone. run_id, is_clean: once it has; the file holds nothing of it any more.
 
-    uploads: files that go. Out of reach: posts_that_name: of others, whose words name the author or quote the post;
-    inbox: files that hold it still; backups: copies of the database from before.
+    uploads, logs: files that go, the latter of runs. Out of reach: posts_that_name: of others, whose words name the
+    author or quote the post; inbox: files that hold it still; backups: copies of the database from before.
     """
 
     counts: Counts
     uploads: tuple[str, ...]
+    logs: tuple[str, ...]
     posts_that_name: int
     inbox: tuple[str, ...]
     backups: tuple[str, ...]
@@ -90,16 +92,16 @@ def preview(engine: Engine, actor: Actor, target: Target, *, settings: Settings,
     with read(engine) as conn:
         post_ids = _posts_of(conn, target)
         named = _Named.of(conn, target, post_ids)
-    uploads = _files_with(settings.uploads_dir, named)
+    files = _Files.with_it(settings, named)
     counts = None
     try:
         with write(engine) as conn:
-            counts = _forget(conn, actor, target, now=now)[1]
+            counts = _forget(conn, actor, target, files, now=now)[1]
             raise _TakenBack  # noqa: TRY301 - nothing of a preview is to stay
     except _TakenBack:
         pass
     assert counts is not None
-    found = _with_what_stays(engine, counts, named, post_ids, uploads, settings=settings)
+    found = _with_what_stays(engine, counts, named, post_ids, files, settings=settings)
     _refuse_nothing(found, target)
     return found
 
@@ -115,29 +117,30 @@ def forget(engine: Engine, actor: Actor, target: Target, *, settings: Settings, 
         _refuse_beside_runs(conn)
         post_ids = _posts_of(conn, target)
         named = _Named.of(conn, target, post_ids)
-    # First, because afterwards nobody knows what to look for; and doing it twice does no harm.
-    uploads = _files_with(settings.uploads_dir, named)
-    for path in uploads:
-        path.unlink(missing_ok=True)
-    shutil.rmtree(settings.tokens_dir, ignore_errors=True)  # they spell texts; the next scoring makes them anew
+    files = _Files.with_it(settings, named)  # before, because afterwards nobody knows what to look for
     with write(engine) as conn:
-        run_id, counts = _forget(conn, actor, target, now=now)
-        _refuse_nothing(Forgotten(counts, tuple(path.name for path in uploads), 0, (), ()), target)
-    found = _with_what_stays(engine, counts, named, post_ids, uploads, settings=settings)
-    is_clean = finish_forgetting(engine, now=now)
-    return Forgotten(
-        found.counts, found.uploads, found.posts_that_name, found.inbox, found.backups, run_id=run_id, is_clean=is_clean
-    )
+        run_id, counts = _forget(conn, actor, target, files, now=now)
+        _refuse_nothing(Forgotten(counts, files.uploads, files.logs, 0, (), ()), target)
+    found = _with_what_stays(engine, counts, named, post_ids, files, settings=settings)
+    return replace(found, run_id=run_id, is_clean=finish_forgetting(engine, settings, now=now))
 
 
-def finish_forgetting(engine: Engine, *, now: datetime) -> bool:
-    """Write the file anew after something was forgotten; quick when nothing was. Returns whether it is clean."""
+def finish_forgetting(engine: Engine, settings: Settings, *, now: datetime) -> bool:
+    """Remove the files and write the database's anew after something was forgotten; quick when nothing was.
+
+    Returns whether all is clean. Doing it again does no harm.
+    """
     with read(engine) as conn:
-        left = forgetting.uncleaned(conn)
+        left = {run_id: _Files.of(runs.require_run(conn, run_id)) for run_id in forgetting.uncleaned(conn)}
     if not left:
         return True
     try:
+        for files in left.values():
+            files.remove(settings)
         is_clean = rewrite(engine)
+    except OSError as err:
+        logger.warning("a file that holds what was forgotten could not be removed (%s); trying again later", err)
+        return False
     except OperationalError as err:  # no room for the file twice, or somebody writes all the time
         logger.warning("the database's file could not be written anew (%s); trying again later", err)
         return False
@@ -175,7 +178,7 @@ def _refuse_beside_runs(conn: Connection) -> None:
 
 
 def _refuse_nothing(found: Forgotten, target: Target) -> None:
-    if any(asdict(found.counts).values()) or found.uploads:
+    if any(asdict(found.counts).values()) or found.uploads or found.logs:
         return
     said = (
         _("There is no post by {value!r}.") if target.by == "author" else _("There is no post with the pid {value!r}.")
@@ -183,7 +186,7 @@ def _refuse_nothing(found: Forgotten, target: Target) -> None:
     raise NotFound(said.format(value=target.value))
 
 
-def _forget(conn: Connection, actor: Actor, target: Target, *, now: datetime) -> tuple[int, Counts]:
+def _forget(conn: Connection, actor: Actor, target: Target, files: _Files, *, now: datetime) -> tuple[int, Counts]:
     """All that one transaction does; returns the run that is the record of it, and counts."""
     _refuse_beside_runs(conn)
     post_ids = _posts_of(conn, target)
@@ -191,6 +194,7 @@ def _forget(conn: Connection, actor: Actor, target: Target, *, now: datetime) ->
     bodies = forgetting.texts_of(conn, post_ids)
     in_queue = forgetting.families_in_queue(conn, post_ids)
     config: dict[str, object] = {"forget": target.by, "name": "forgotten"}  # not whom: that is forgotten
+    config |= asdict(files)
     made = runs.add_run(conn, kind=RunKind.importing, config=config, created_by=actor.name, now=now)
     counted = forgetting.forget_posts(conn, post_ids, run_id=made.id, now=now)
     gone = forgetting.unused_texts(conn, bodies)
@@ -203,7 +207,7 @@ def _forget(conn: Connection, actor: Actor, target: Target, *, now: datetime) ->
         **counted,
         texts=len(gone),
         notes=forgetting.change_notes(conn, named.without),
-        rejects=forgetting.drop_rejects(conn, named.is_in),
+        rejects=forgetting.drop_rejects(conn, lambda line, reason: named.is_in(line) or named.is_told_in(reason)),
     )
     runs.finish_run(conn, made.id, status=RunStatus.succeeded, now=now, result=dict(asdict(counts)))
     details: dict[str, object] = {"by": target.by, "run": made.id} | asdict(counts)
@@ -271,6 +275,9 @@ class _Named:
             return True
         return any(re.search(_whole(name), line) for name in self.telling)
 
+    def is_told_in(self, sentence: str) -> bool:
+        return self.without(sentence) != sentence
+
     def is_of(self, row: ExportRow) -> bool:
         return row.pid in self.pids or row.author in self.names or row.author_id in self.numbers
 
@@ -285,12 +292,41 @@ def _whole(name: str) -> str:
 # --- beside the database ----------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Names of files that go: uploads with a row of what is forgotten, and logs of runs that name it."""
+
+    uploads: tuple[str, ...]
+    logs: tuple[str, ...]
+
+    @classmethod
+    def with_it(cls, settings: Settings, named: _Named) -> _Files:
+        logs = [path.name for path in _files_in(settings.logs_dir) if any(map(named.is_told_in, _lines(path, "utf-8")))]
+        return cls(tuple(path.name for path in _files_with(settings.uploads_dir, named)), tuple(logs))
+
+    @classmethod
+    def of(cls, forgot: Run) -> _Files:
+        """As the run that forgot something holds them."""
+        uploads, logs = (forgot.config.get(kind, ()) for kind in ("uploads", "logs"))
+        assert isinstance(uploads, list | tuple)
+        assert isinstance(logs, list | tuple)
+        return cls(tuple(uploads), tuple(logs))
+
+    def remove(self, settings: Settings) -> None:
+        """With what tokenizers made of texts, which the next scoring makes anew."""
+        for folder, names in ((settings.uploads_dir, self.uploads), (settings.logs_dir, self.logs)):
+            for name in names:
+                (folder / name).unlink(missing_ok=True)
+        if settings.tokens_dir.exists():
+            shutil.rmtree(settings.tokens_dir)
+
+
 def _with_what_stays(
     engine: Engine,
     counts: Counts,
     named: _Named,
     post_ids: list[int],
-    uploads: list[Path],
+    files: _Files,
     *,
     settings: Settings,
 ) -> Forgotten:
@@ -298,17 +334,18 @@ def _with_what_stays(
         naming = forgetting.count_that_name(conn, [name for name in named.names if len(name) > 1], beside=post_ids)
     inbox = _files_with(settings.inbox_dir, named)
     backups = sorted(path.name for path in settings.backups_dir.glob("*.db"))
-    return Forgotten(
-        counts, tuple(path.name for path in uploads), naming, tuple(path.name for path in inbox), tuple(backups)
-    )
+    return Forgotten(counts, files.uploads, files.logs, naming, tuple(path.name for path in inbox), tuple(backups))
 
 
 def _files_with(folder: Path, named: _Named) -> list[Path]:
     """Files with a row of the author or of one of the posts."""
+    return [path for path in _files_in(folder) if _holds(path, named)]
+
+
+def _files_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.is_symlink())
-    return [path for path in files if _holds(path, named)]
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.is_symlink())
 
 
 def _holds(path: Path, named: _Named) -> bool:

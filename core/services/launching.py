@@ -93,7 +93,7 @@ class Supervisor:
             sweep_rejects(self._engine, now=now)
             sweep_uploads(self._engine, self._settings.uploads_dir, now=now)
             sweep_addresses(self._engine, now=now)
-            finish_forgetting(self._engine, now=now)
+            finish_forgetting(self._engine, self._settings, now=now)
 
     def _sweep_after_imports(self) -> None:
         """What a killed import has read lies about, unseen, with authors and addresses; not while another reads."""

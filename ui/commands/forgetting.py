@@ -42,11 +42,12 @@ def _lines(found: Forgotten) -> Iterator[str]:
     counts = found.counts
     yield f"posts: {counts.posts:,}, and {counts.decided_posts:,} with {counts.decisions:,} decisions, which stay"
     yield f"texts that no other post has: {counts.texts:,}; hits: {counts.hits:,}"
-    yield f"notes in which a name or quotation is replaced: {counts.notes:,}; rejected lines: {counts.rejects:,}"
+    yield f"notes and messages in which it is replaced: {counts.notes:,}; rejected lines: {counts.rejects:,}"
     yield from (f"upload: {name}" for name in found.uploads)
+    yield from (f"log: {name}" for name in found.logs)
     if found.posts_that_name:
         yield f"out of reach: {found.posts_that_name:,} posts of others contain the name; look for them by a search"
     yield from (f"out of reach: data/inbox/{name} holds it still" for name in found.inbox)
     yield from (f"out of reach: data/backups/{name}, if it holds it" for name in found.backups)
     if found.run_id is not None and not found.is_clean:
-        yield "The database's file still has to be written anew; the server does it at its next start."
+        yield "Files still have to be removed or written anew; the server does it at its next start."

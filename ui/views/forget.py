@@ -20,7 +20,7 @@ COUNTS = {
     "decisions": N_("decisions that stay, without words"),
     "texts": N_("texts that no other post has, with predictions and search index"),
     "hits": N_("hits with their excerpts"),
-    "notes": N_("notes in which a name or quotation is replaced by […]"),
+    "notes": N_("notes and messages in which a name or quotation is replaced by […]"),
     "rejects": N_("rejected lines of imports"),
 }
 
@@ -52,6 +52,7 @@ def forget(target: Target) -> None:
 def show_counts(found: Forgotten) -> None:
     rows = [{"count": getattr(found.counts, name), "what": _(words)} for name, words in COUNTS.items()]
     rows.append({"count": len(found.uploads), "what": _("uploads that hold it")})
+    rows.append({"count": len(found.logs), "what": _("logs of runs that name it")})
     columns = {
         "what": st.column_config.TextColumn(_("what"), width="large"),
         "count": st.column_config.NumberColumn(_("how many"), format="localized", width="small"),
@@ -108,7 +109,7 @@ with errors_as_sentences():
         show_counts(done)
         show_out_of_reach(done)
         if not done.is_clean:
-            st.warning(_("The database's file still has to be written anew; the server does it at its next start."))
+            st.warning(_("Files still have to be removed or written anew; the server does it at its next start."))
     with st.form("forget", border=False):  # what is typed comes with the click, however fast it follows
         left, middle, right = st.columns([4, 4, 2], vertical_alignment="bottom")
         left.selectbox(_("Forget"), list(BY), key="forget-by", format_func=lambda by: _(BY[by]))

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, Text, insert, select, update
 
 import db.tables
 from core.domain import Actor, Label, RunKind
@@ -333,10 +333,79 @@ def test_killed_within_the_transaction_nothing_has_changed(
     forum: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = rows(forum, post)
+    files = lay_files(settings)
     monkeypatch.setattr(forgetting.audit, "record_action", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         forget(forum, settings)
     assert rows(forum, post) == before
+    assert all(path.exists() for path in files)
+
+
+def lay_files(settings: Settings) -> list[Path]:
+    """An upload, a run's log and what a tokenizer made: all of them hold the author."""
+    files = [settings.uploads_dir / "1.upload", settings.logs_dir / "run-7.log", settings.tokens_dir / "cache"]
+    for path in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("pid\tauthor\tcontext\n8\t甲某\t别的话\n")
+    (settings.logs_dir / "run-8.log").write_text("post 1 of 2 by 乙某\n")
+    return files
+
+
+def test_killed_after_the_transaction_the_files_go_at_the_servers_next_start(
+    forum: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = lay_files(settings)
+
+    def killed(*_: object, **__: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(forgetting, "finish_forgetting", killed)
+        with pytest.raises(KeyboardInterrupt):
+            forget(forum, settings)
+    assert all(path.exists() for path in files)
+    supervisor = Supervisor(forum, settings, launch=lambda *_: pytest.fail("nothing to run"))
+    supervisor.step(now=NOW + timedelta(days=1))
+    assert not any(path.exists() for path in files)
+    assert (settings.logs_dir / "run-8.log").exists()
+    with read(forum) as conn:
+        assert rows_of.uncleaned(conn) == []
+
+
+def test_file_that_cannot_be_removed_is_tried_again(
+    forum: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = lay_files(settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(PermissionError("read-only")))
+        found = forget(forum, settings)
+    assert (found.is_clean, found.uploads, found.logs) == (False, ("1.upload",), ("run-7.log",))
+    assert forgetting.finish_forgetting(forum, settings, now=NOW)
+    assert not any(path.exists() for path in files)
+
+
+def test_messages_of_runs_and_reasons_of_promotions_are_looked_at_for_the_name(
+    forum: Engine, settings: Settings, moderator: Actor
+) -> None:
+    with write(forum) as conn:
+        conn.execute(
+            update(run).values(
+                message="甲某的帖子", error="line 7: 甲某", traceback="ValueError: 甲某\n",
+                config={"name": "甲某的帖子.tsv", "path": "x"},
+            )
+        )  # fmt: skip
+        details = {"version": "v1", "reason": "甲某的帖子判错了，但别的更好"}
+        conn.execute(insert(audit_log).values(happened_at=NOW, actor="lea", action="promote", details=details))
+        conn.execute(insert(reject).values(run_id=1, line=90, reason="no text by 甲某", raw="cut off"))
+        conn.execute(insert(reject).values(run_id=1, line=91, reason="1 field where the header has 6", raw="别的"))
+    assert forget(forum, settings).is_clean
+    found = rows(forum, run)[0]
+    assert (found["message"], found["error"]) == ("[…]的帖子", "line 7: […]")
+    assert (found["traceback"], found["config"]) == ("ValueError: […]\n", {"name": "[…]的帖子.tsv", "path": "x"})
+    promoted = rows(forum, audit_log, action="promote")[0]
+    assert promoted["details"] == {"version": "v1", "reason": "[…]的帖子判错了，但别的更好"}
+    assert [line["line"] for line in rows(forum, reject)] == [91]
+    assert on_disk(forum, ["甲某"]) == set()
 
 
 def test_disk_without_room_for_the_file_twice_is_tried_again_later(
@@ -346,7 +415,7 @@ def test_disk_without_room_for_the_file_twice_is_tried_again_later(
         full = sqlite3.OperationalError("database or disk is full")
         patch.setattr(forgetting, "rewrite", lambda engine: (_ for _ in ()).throw(full))
         assert not forget(forum, settings).is_clean
-    assert forgetting.finish_forgetting(forum, now=NOW)
+    assert forgetting.finish_forgetting(forum, settings, now=NOW)
 
 
 def test_run_under_way_is_waited_for(forum: Engine, settings: Settings, tmp_path: Path) -> None:
@@ -395,6 +464,18 @@ def test_every_table_that_holds_posts_texts_or_notes_is_dealt_with() -> None:
         if column.name in ("note", "answer")
     }
     assert notes <= written
+    # Words stand in columns that are looked at, in tables that go with their post, or in those named here.
+    texts = {
+        (table.name, column.name)
+        for table in metadata.sorted_tables
+        for column in table.columns
+        if isinstance(column.type, Text)
+    }
+    go = {(table.name, column.name) for table in rows_of.GOES for column in table.columns}
+    emptied = {("post", name) for name in ("original", "author", "author_id", "ip", "thread")} | {("text", "body")}
+    dropped = {("reject", "reason"), ("reject", "raw")}
+    of_models = {("model_version", "base"), ("model_version", "folder")}
+    assert texts == (written & texts) | (go & texts) | emptied | dropped | of_models
 
 
 def test_families_that_are_left_are_whole(forum: Engine, settings: Settings) -> None:
