@@ -48,11 +48,11 @@ def local_encoders(*, models_dir: Path, starter_dir: Path, hub_cache: Path) -> l
     found = [*_in_base_folder(models_dir / "base"), *_in_hub_cache(hub_cache)]
     starter = read_encoder(starter_dir, name=STARTER, origin="shipped")
     distinct = {encoder.name: encoder for encoder in reversed(found)}
-    ordered = sorted(distinct.values(), key=lambda encoder: (not _is_reference(encoder), encoder.name))
+    ordered = sorted(distinct.values(), key=lambda encoder: (not is_reference(encoder), encoder.name))
     return [*ordered, *([starter] if starter else [])]
 
 
-def _is_reference(encoder: Encoder) -> bool:
+def is_reference(encoder: Encoder) -> bool:
     return encoder.name in (REFERENCE, REFERENCE.rpartition("/")[2])
 
 

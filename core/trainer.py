@@ -35,6 +35,7 @@ def train_version(context: Context) -> dict[str, object]:
     context.report(N_("preparing"), 0, None, N_("loading the libraries"))
     from core.learning import baseline
     from core.learning import training as learning
+    from core.learning.device import find_devices
     from core.learning.examples import TrainingExample
 
     request = training.TrainingRequest(**context.run.config)  # type: ignore[arg-type]
@@ -64,6 +65,7 @@ def train_version(context: Context) -> dict[str, object]:
                 seed=request.seed,
                 snapshot_hash=snapshot.hash,
             ),
+            devices=find_devices() if request.all_gpus else (),
             out_dir=folder,
             measure=tuned,
             report=lambda progress: _report_training(context, progress),

@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from core.errors import TiebreakError
-from ui.commands import bases, exporting, families, forgetting, models, operation, posts, predicting
+from ui.commands import bases, exporting, families, forgetting, models, operation, posts, predicting, training
 from ui.commands.console import fail
 
 STOPPED = 130  # what Typer returns after Ctrl-C
@@ -28,10 +28,11 @@ app.command("decide")(posts.decide)
 app.command("families")(families.list_families)
 app.command("audit")(operation.show_audit_log)
 app.command("forget")(forgetting.forget_for_good)
-app.command("retrain")(models.retrain)
+app.command("retrain")(training.retrain)
+app.command("train")(training.train)
 app.command("score")(models.score)
 app.command("predict")(predicting.predict)
-app.command("pretrain")(models.pretrain)
+app.command("pretrain")(training.pretrain)
 
 models_app = typer.Typer(help="Model versions: list, promote.", no_args_is_help=True)
 models_app.command("list")(models.list_models)

@@ -168,6 +168,7 @@ def _measured(metrics: dict[str, Any]) -> str:
     how = {
         "audit": "drawn at random (audit slice)",
         "evaluation": "kept aside, most of them chosen by the queue because they are hard",
+        "file": "of an evaluation file",
     }[metrics["measured_on"]]
     lines = [
         f"Measured on {metrics['judged']:,} judged texts {how}, which stand for {metrics['total']:,} posts: "

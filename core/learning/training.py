@@ -91,6 +91,7 @@ def train(
     out_dir: Path,
     schedule: Schedule | None = None,
     devices: Sequence[Device] = (),
+    warnings: Sequence[str] = (),
     measure: Measure = lambda folder: NOTHING,
     report: Report = lambda progress: None,
     is_cancelled: Callable[[], bool] = lambda: False,
@@ -98,13 +99,13 @@ def train(
     """Train, measure and save a version in out_dir (written aside, renamed when complete).
 
     schedule: without one, what suits the number of labels. devices: a process on each where there are several; without
-    any the best there is. measure: gets the folder while it still stands aside; what it finds goes into manifest and
-    model card. Raises Conflict when there is too little to learn from, Cancelled within a step of being asked; neither
-    leaves anything behind.
+    any the best there is. warnings: what the version is to say beside what is noticed here. measure: gets the folder
+    while it still stands aside; what it finds goes into manifest and model card. Raises Conflict when there is too
+    little to learn from, Cancelled within a step of being asked; neither leaves anything behind.
     """
     refuse_too_few(training)
     schedule = schedule or plan(training, evaluation, quick=config.quick)
-    warnings = [*missing_classes(training), *_cannot_choose(schedule)]
+    warnings = [*warnings, *missing_classes(training), *_cannot_choose(schedule)]
     devices = devices or [find_device()]
     setup = _set_up(schedule, devices, class_weights(training))
     report(

@@ -32,6 +32,7 @@ class TrainingRequest:
     quick: bool = False
     base: str | None = None
     seed: int = 13
+    all_gpus: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,22 +94,33 @@ def wrong_use() -> Iterator[None]:
         raise typer.BadParameter(str(err)) from err
 
 
-class Progress:
+class ProgressLine:
     """Progress on stderr: one line that is rewritten on a terminal, a line for each change of stage elsewhere."""
 
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()
         self._last = ""
 
+    def show(self, stage: str, line: str, *, is_last: bool = False) -> None:
+        if self._is_terminal:
+            sys.stderr.write(f"\r\x1b[2K{line[:150]}" + ("\n" if is_last else ""))
+            sys.stderr.flush()
+        elif stage != self._last or is_last:
+            say(line)
+        self._last = stage
+
+
+class Progress:
+    """The progress of a run."""
+
+    def __init__(self) -> None:
+        self._line = ProgressLine()
+
     def __call__(self, run: Run) -> None:
         share = f" {run.done / run.total:4.0%}" if run.total else ""
         line = f"{run.kind} {run.id}: {run.stage or run.status}{share} {run.message}".rstrip()
-        if self._is_terminal:
-            sys.stderr.write(f"\r\x1b[2K{line[:150]}" + ("" if run.is_open else "\n"))
-            sys.stderr.flush()
-        elif run.stage != self._last or not run.is_open:
-            say(line if run.is_open else f"{run.kind} {run.id}: {run.status}")
-        self._last = run.stage
+        ended = f"{run.kind} {run.id}: {run.status}"
+        self._line.show(run.stage, line if run.is_open else ended, is_last=not run.is_open)
 
 
 def run_in_foreground(installation: Installation, run: Run) -> Run:
