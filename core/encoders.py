@@ -39,6 +39,11 @@ class Encoder:
     origin: str
 
     @property
+    def operations(self) -> int:
+        """What a token costs in the layers' products, up to a factor that all encoders of this shape share."""
+        return self.layers * self.hidden**2
+
+    @property
     def words(self) -> str:
         return _("{name} ({origin})").format(name=self.name, origin=_(ORIGINS[self.origin]))
 

@@ -32,6 +32,7 @@ Ids = npt.NDArray[np.int64]
 FIRST_TEXTS = 2_048  # drawn from the whole pool, so that the first renewal of the queue is no view of its oldest part
 WINDOW = 16_384  # texts that are sorted by length together; next to one another in the database
 STORED_AT_ONCE = 1_000  # some 15 ms of writing
+ENOUGH_FOR_A_PACE = 512  # texts
 STORE_EVERY_S = 2.0  # what a killed process may have to score again
 
 Report = Callable[[int], None]  # texts that are stored
@@ -56,6 +57,7 @@ def score_pool(context: Context) -> dict[str, object]:
     text_ids = scoring.texts_to_score(context.engine, version, share=share, rng=rng)
     context.report(N_("preparing"), 0, len(text_ids), _("loading {version}").format(version=version.name))
     classifier = load_folder(context.settings, context.settings.versions_dir / version.folder)
+    begun = time.monotonic()
     with _Renewing(context, total=len(text_ids)) as renewing:
         done = score_texts(
             context.engine,
@@ -66,9 +68,11 @@ def score_pool(context: Context) -> dict[str, object]:
             rng=rng,
             report=renewing,
         )
+    pace = round(done / (time.monotonic() - begun), 2)
     context.report(N_("renewing the queue"), done, done, "")
     queueing.renew_queue(context.engine, now=utc_now())
-    return {"version": version.name, "scored": done}
+    measured = {scoring.PACE: pace} if done >= ENOUGH_FOR_A_PACE else {}
+    return {"version": version.name, "scored": done, **measured}
 
 
 class _Renewing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -18,13 +19,15 @@ from core.domain import Label, ModelVersion, Prediction, RunPoint, Side
 from core.errors import Cancelled
 from core.evaluation import Aside, Evaluation, evaluate
 from core.loading import checked, encoder_places, load_folder, read_training_mix, stay_offline
-from core.services import training
+from core.services import scoring, training
 from core.services.training import NewVersion
 from core.wording import N_, _
 from db.doubts import Doubt
 
 if TYPE_CHECKING:
     from core.learning.fitting import Setup, TrainingProgress
+
+TEXTS_FOR_A_PACE = 256
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +93,7 @@ def train_version(context: Context) -> dict[str, object]:
         "baseline": simple_folder.name,
         "baseline_metrics": simple_manifest["metrics"],
         "warnings": list(result.warnings),
+        scoring.PACE: tuned.pace,
     }
 
 
@@ -112,12 +116,14 @@ def look_for_doubts(context: Context, version: ModelVersion, snapshot: training.
 
 
 class _Measure:
-    """Measures a new version on the texts that were kept aside, and remembers what it said of each."""
+    """Measures a new version on the texts that were kept aside, and remembers what it said of each; and its pace."""
 
     def __init__(self, context: Context, snapshot: training.Snapshot, *, seed: int) -> None:
         self._context, self._seed = context, seed
         self._texts = snapshot.on(Side.evaluation, Side.audit)
+        self._sample = [text.text for text in snapshot.texts[:TEXTS_FOR_A_PACE]]
         self._proba = np.zeros((0, len(Label)))
+        self.pace = 0.0  # texts/s
 
     def __call__(self, folder: Path) -> Evaluation:
         self._context.report(N_("evaluating"), 0, None, N_("scoring what was kept aside"))
@@ -126,6 +132,9 @@ class _Measure:
         logits = classifier.logits([text.text for text in self._texts])
         found = evaluate(logits, _aside(self._texts), trained=mix, seed=self._seed)
         self._proba = found.proba
+        begun = time.monotonic()
+        classifier.logits(self._sample)
+        self.pace = round(len(self._sample) / (time.monotonic() - begun), 2)
         return found
 
     def predictions(self) -> list[Prediction]:

@@ -62,10 +62,13 @@ def open_runs(conn: Connection, *, kind: RunKind | None = None) -> list[Run]:
     return list_runs(conn, kind=kind, statuses=OPEN_STATUSES, limit=1000)[::-1]
 
 
-def newest_config(conn: Connection, *, kind: RunKind, of: str, value: str) -> dict[str, object] | None:
-    """The config of the latest run of this kind whose config says this; None without any."""
-    query = select(run.c.config).where(run.c.kind == kind, run.c.config[of].as_string() == value)
-    return conn.execute(query.order_by(run.c.id.desc()).limit(1)).scalar()
+def newest_run(conn: Connection, *, kind: RunKind, of: str, value: str, ended: bool = False) -> Run | None:
+    """The latest run of this kind whose config says this, or the latest that has succeeded; None without any."""
+    query = select(run).where(run.c.kind == kind, run.c.config[of].as_string() == value)
+    if ended:
+        query = query.where(run.c.status == RunStatus.succeeded)
+    row = conn.execute(query.order_by(run.c.id.desc()).limit(1)).one_or_none()
+    return None if row is None else _to_run(row)
 
 
 def claim_run(conn: Connection, run_id: int, *, pid: int, process_started: float, now: datetime) -> Run | None:

@@ -158,13 +158,17 @@ def _labels_said(conn: Connection, version: ModelVersion, text_ids: list[int]) -
     return {prediction.text_id: prediction.label for prediction in found}
 
 
-def promote(engine: Engine, actor: Actor, name: str, *, now: datetime, reason: str = "") -> Run:
+def promote(
+    engine: Engine, actor: Actor, name: str, *, now: datetime, reason: str = "", share: float | None = None
+) -> Run:
     """Make a version the active one and put its scoring of the pool in line; returns the scoring run.
 
+    share: of the pool's texts that it scores, see scoring.queue_scoring.
     reason: why, for one that is worse than the active version in a figure that counts. Raises Conflict without it.
     A version that was active before is brought back without a question: that is the way out of a bad promotion.
     """
     require(actor, Permission.promote)
+    scoring.refuse_odd_share(share)
     with write(engine) as conn:
         version = models.require_version(conn, name)
         active = models.active_version(conn)
@@ -175,7 +179,7 @@ def promote(engine: Engine, actor: Actor, name: str, *, now: datetime, reason: s
         models.promote(conn, version.id, promoted_by=actor.name, now=now)
         details: dict[str, object] = {"version": name, "instead_of": None if active is None else active.name}
         audit.record_action(conn, actor, "promote", details=details | ({"reason": reason} if reason else {}), now=now)
-        return scoring.put_in_line(conn, version, created_by=actor.name, now=now)
+        return scoring.put_in_line(conn, version, share=share, created_by=actor.name, now=now)
 
 
 def _refuse_worse(found: Comparison) -> None:

@@ -17,6 +17,8 @@ from core.wording import _
 from db import audit, models, runs, texts
 from db.engine import in_turns, read, write
 
+PACE = "texts_per_second"  # in the results of runs
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -27,6 +29,40 @@ class Score:
     probabilities: tuple[float, float, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How far a version has scored the pool, in distinct texts, and how fast it is.
+
+    share: of the pool, that it is to score. pace: texts/s, when it last ran on this machine; None before it has.
+    """
+
+    texts: int
+    scored: int
+    share: float
+    pace: float | None
+
+    def seconds(self, share: float = 1.0) -> float | None:
+        """How long it takes until that share is scored; None while the pace is not known."""
+        left = max(0.0, share * self.texts - self.scored)
+        return None if self.pace is None else left / self.pace
+
+
+def outlook(engine: Engine, actor: Actor, version: str) -> Outlook:
+    require(actor, Permission.look)
+    with read(engine) as conn:
+        found = models.require_version(conn, version)
+        texts_there, left = models.count_texts(conn), models.count_unscored(conn, version_id=found.id)
+        return Outlook(texts_there, texts_there - left, _share_before(conn, found), _pace(conn, found))
+
+
+def _pace(conn: Connection, version: ModelVersion) -> float | None:
+    """As measured by its last whole scoring, else when it was trained."""
+    before = runs.newest_run(conn, kind=RunKind.scoring, of="version", value=version.name, ended=True)
+    made = runs.get_run(conn, version.run_id) if version.run_id is not None and not version.is_baseline else None
+    found = next((r.result[PACE] for r in (before, made) if r is not None and r.result.get(PACE)), None)
+    return None if found is None else float(str(found))
+
+
 def queue_scoring(
     engine: Engine, actor: Actor, *, version: str | None, share: float | None = None, now: datetime
 ) -> Run:
@@ -35,14 +71,18 @@ def queue_scoring(
     share: of the pool's texts, drawn at random (above 0, at most 1); None: as this version was scored before, else all.
     """
     require(actor, Permission.manage_runs)
-    if share is not None and not 0 < share <= 1:
-        raise BadInput(_("The share is {share}; it has to be above 0 and at most 1.").format(share=share))
+    refuse_odd_share(share)
     with write(engine) as conn:
         chosen = models.active_version(conn) if version is None else models.require_version(conn, version)
         if chosen is None:
             raise Conflict(_("No model version is active yet: retrain first, then promote the new version."))
         audit.record_action(conn, actor, "score", details={"version": chosen.name}, now=now)
         return put_in_line(conn, chosen, share=share, created_by=actor.name, now=now)
+
+
+def refuse_odd_share(share: float | None) -> None:
+    if share is not None and not 0 < share <= 1:
+        raise BadInput(_("The share is {share}; it has to be above 0 and at most 1.").format(share=share))
 
 
 def put_in_line(
@@ -57,8 +97,8 @@ def put_in_line(
 
 
 def _share_before(conn: Connection, version: ModelVersion) -> float:
-    before = runs.newest_config(conn, kind=RunKind.scoring, of="version", value=version.name)
-    return float(str(before.get("share", 1.0))) if before else 1.0
+    before = runs.newest_run(conn, kind=RunKind.scoring, of="version", value=version.name)
+    return float(str(before.config.get("share", 1.0))) if before else 1.0
 
 
 def queue_scoring_if_needed(engine: Engine, *, created_by: str, now: datetime) -> Run | None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from core import scorer
-from core.domain import ModelVersion
+from core.domain import Actor, ModelVersion, RunStatus
 from core.errors import BadInput, Cancelled
 from core.learning.baseline import BaselineClassifier, train_baseline
 from core.learning.manifests import NO_CORRECTION
@@ -22,7 +22,7 @@ from core.learning.tokens import TokenCache
 from core.scorer import score_texts, windows_of
 from core.services import scoring
 from core.services.scoring import Score
-from db import models
+from db import models, runs
 from db.engine import write
 from db.tables import distinct_text, prediction
 from tests.conftest import NOW, marked_text, rows
@@ -165,6 +165,24 @@ def test_a_share_is_drawn_from_the_whole_pool_and_grows_with_it(
     assert score(engine, version, classifier, share=0.25) == math.ceil(0.25 * 2 * texts) - wanted
     whole = scoring.queue_scoring(engine, OPERATOR, version="v1", share=1.0, now=NOW)
     assert whole.config["share"] == 1.0
+
+
+def test_outlook_tells_what_is_left_and_how_long_it_takes_at_the_pace_that_was_measured(
+    engine: Engine, version: ModelVersion, classifier: Watched, analyst: Actor
+) -> None:
+    texts = POSTS - POSTS // 10
+    before = scoring.outlook(engine, analyst, "v1")
+    assert (before.texts, before.scored, before.pace, before.seconds()) == (texts, 0, None, None)
+    run = scoring.queue_scoring(engine, OPERATOR, version="v1", share=0.5, now=NOW)
+    score(engine, version, classifier, share=0.5)
+    with write(engine) as conn:
+        runs.finish_run(
+            conn, run.id, status=RunStatus.succeeded, now=NOW, result={"scored": 41, scoring.PACE: 4.0}
+        )
+    after = scoring.outlook(engine, analyst, "v1")
+    assert (after.scored, after.share, after.pace) == (math.ceil(texts / 2), 0.5, 4.0)
+    assert after.seconds() == pytest.approx((texts - math.ceil(texts / 2)) / 4)
+    assert after.seconds(0.5) == 0
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.01])

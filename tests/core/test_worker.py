@@ -104,6 +104,8 @@ def test_the_loop_trains_promotes_scores_and_orders_the_queue_by_the_model(
     assert (ended.status, ended.error) == (RunStatus.succeeded, None)
     covered = looking.coverage(forum, OPERATOR, version="v1")
     assert covered.scored == covered.posts == 300
+    assert trained.result["texts_per_second"] > 0
+    assert scoring.outlook(forum, OPERATOR, "v1").pace == trained.result["texts_per_second"], "300 tell no better"
     assert sum(bar.posts for bar in looking.histogram(forum, OPERATOR, version="v1", of="confidence")) == 300
     reasons = Counter(entry["reason"] for entry in rows(forum, queue_entry))
     assert reasons["uncertain"] > reasons["random"]

@@ -9,13 +9,15 @@ import typer
 from core.clock import utc_now
 from ui.commands.console import Json, open_installation, run_follow_ups, run_in_foreground, show
 
+Share = Annotated[
+    float | None,
+    typer.Option(help="Score a random part of the pool, such as 0.1; new posts join in the same measure."),
+]
+
 
 def score(
     model: Annotated[str | None, typer.Option(help="Version to score with (default: the active one).")] = None,
-    share: Annotated[
-        float | None,
-        typer.Option(help="Score a random part of the pool, such as 0.1; new posts join in the same measure."),
-    ] = None,
+    share: Share = None,
     as_json: Json = False,
 ) -> None:
     """Score the posts that the version has not scored yet, and renew the queue. May be interrupted at any time."""
@@ -57,12 +59,13 @@ def list_models(as_json: Json = False) -> None:
 def promote_model(
     version: Annotated[str, typer.Argument(help="Version name.")],
     reason: Annotated[str, typer.Option(help="Why, for a version that is worse than the active one.")] = "",
+    share: Share = None,
     as_json: Json = False,
 ) -> None:
     """Make a version the active one, and score the pool with it. Promoting an older one rolls back."""
     from core.services.models import promote
 
     installation = open_installation()
-    run = promote(installation.engine, installation.actor, version, reason=reason, now=utc_now())
+    run = promote(installation.engine, installation.actor, version, reason=reason, share=share, now=utc_now())
     run_follow_ups(installation)
     show({"active": version, "scoring_run": run.id}, as_json=as_json, text=lambda: [f"Version {version} is active."])

@@ -11,29 +11,31 @@ from core.domain import LABEL_NAMES, Label, ModelVersion, Side
 from core.evaluation import ENOUGH
 from core.metrics import Metrics
 from core.permissions import Permission, may
-from core.services import models
+from core.services import models, scoring
 from core.wording import N_, _, ngettext
 from ui.languages import retell
 from ui.page import current_page, errors_as_sentences, open_page
+from ui.pool_scoring import ask_share, show_scoring
 from ui.words import label_in_words
 
 FEW_TEXTS = 200  # below this the figures are too uncertain to decide by
 VERDICTS = {Verdict.better: N_("better"), Verdict.worse: N_("worse"), Verdict.cannot_tell: N_("cannot tell")}
 
 
-def promote(name: str) -> None:
+def promote(name: str, share: float | None) -> None:
     page = current_page()
     reason = str(st.session_state.get("promotion-reason", ""))
     with errors_as_sentences():
-        models.promote(page.engine, page.actor, name, reason=reason, now=utc_now())
+        models.promote(page.engine, page.actor, name, reason=reason, share=share, now=utc_now())
         st.session_state["promoted"] = name
 
 
 def show_promotion(found: models.Comparison) -> None:
     """A button; for a version that is worse than the active one a quiet one, beside a question why."""
     name = found.candidate.name
+    share = ask_share(page, found.candidate, scoring.outlook(page.engine, page.actor, name))
     if not found.losses or found.active is None:
-        st.button(_("Promote {version}").format(version=name), type="primary", on_click=promote, args=(name,))
+        st.button(_("Promote {version}").format(version=name), type="primary", on_click=promote, args=(name, share))
         return
     worse = ", ".join(f"{figure_name(figure)} {gap.value:+.3f}" for figure, gap in found.losses.items())
     st.warning(
@@ -45,7 +47,7 @@ def show_promotion(found: models.Comparison) -> None:
         _("Why it is to become active all the same"), key="promotion-reason", help=_("It goes into the audit log.")
     )
     label = _("Promote {version} all the same").format(version=name)
-    st.button(label, on_click=promote, args=(name,), disabled=not reason.strip())
+    st.button(label, on_click=promote, args=(name, share), disabled=not reason.strip())
 
 
 def warnings_of(version: ModelVersion) -> list[str]:
@@ -207,5 +209,7 @@ with errors_as_sentences():
             st.warning(warning)
         comparison = models.compare(page.engine, page.actor, chosen)
         show_comparison(comparison)
-        if may(page.actor, Permission.promote) and not row.is_active:
+        if row.is_active:
+            show_scoring(page, row.version)
+        elif may(page.actor, Permission.promote):
             show_promotion(comparison)

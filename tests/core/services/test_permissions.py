@@ -107,6 +107,7 @@ NEEDS = {
     "runs.list_runs": Permission.look,
     "runs.points_of": Permission.look,
     "runs.show_run": Permission.look,
+    "scoring.outlook": Permission.look,
     "scoring.queue_scoring": Permission.manage_runs,
     "searching.decide_many": Permission.review,
     "searching.find": Permission.search,
@@ -237,7 +238,6 @@ WITHOUT_AN_ACTOR = {
     "searching.count_unindexed": "everybody: a number without names",
     "status.has_posts": "everybody: whether there are any",
     "status.status_of": "everybody: numbers without names",
-    "scoring.count_unscored": "everybody: a number without names",
 }
 
 
