@@ -34,7 +34,7 @@ def show_scoring(page: Page, version: ModelVersion) -> None:
     said = _("{version} has scored {scored} of the pool's {texts} different texts.")
     st.write(said.format(version=version.name, scored=f"{found.scored:,}", texts=f"{found.texts:,}"))
     if may(page.actor, Permission.manage_runs):
-        share = ask_share(page, version, found)
+        share = ask_share(page, version, found) or 1.0
         st.button(_("Score the pool"), on_click=_score, args=(version.name, share))
 
 
@@ -88,7 +88,7 @@ def duration_words(seconds: float) -> str:
     return ngettext("{count} minute", "{count} minutes", minutes).format(count=minutes)
 
 
-def _score(name: str, share: float | None) -> None:
+def _score(name: str, share: float) -> None:
     page = current_page()
     with errors_as_sentences():
         scoring.queue_scoring(page.engine, page.actor, version=name, share=share, now=utc_now())

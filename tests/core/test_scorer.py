@@ -176,9 +176,7 @@ def test_outlook_tells_what_is_left_and_how_long_it_takes_at_the_pace_that_was_m
     run = scoring.queue_scoring(engine, OPERATOR, version="v1", share=0.5, now=NOW)
     score(engine, version, classifier, share=0.5)
     with write(engine) as conn:
-        runs.finish_run(
-            conn, run.id, status=RunStatus.succeeded, now=NOW, result={"scored": 41, scoring.PACE: 4.0}
-        )
+        runs.finish_run(conn, run.id, status=RunStatus.succeeded, now=NOW, result={"scored": 41, scoring.PACE: 4.0})
     after = scoring.outlook(engine, analyst, "v1")
     assert (after.scored, after.share, after.pace) == (math.ceil(texts / 2), 0.5, 4.0)
     assert after.seconds() == pytest.approx((texts - math.ceil(texts / 2)) / 4)
