@@ -30,6 +30,7 @@ class DeviceFound:
     name: str
     memory_gb: float
     precision: str
+    count: int = 1
 
 
 def description(device: DeviceFound) -> str:
@@ -56,7 +57,7 @@ def _find_device() -> DeviceFound:
     except (subprocess.SubprocessError, ValueError):
         logger.exception("the device could not be found out")
         return DeviceFound("cpu", "unknown", 0.0, "fp32")
-    return DeviceFound(found["kind"], found["name"], found["memory_bytes"] / 1e9, found["precision"])
+    return DeviceFound(found["kind"], found["name"], found["memory_bytes"] / 1e9, found["precision"], found["count"])
 
 
 def minutes_estimate(device: DeviceFound, encoder: Encoder, *, labels: int, quick: bool) -> str:

@@ -7,6 +7,7 @@ from core.wording import N_, _, ngettext
 from ui.languages import language
 
 LABELS = {Label.normal: N_("normal"), Label.suspicious: N_("suspicious"), Label.violation: N_("violation")}
+LABEL_COLOURS = {Label.normal: "#2e7d4f", Label.suspicious: "#c98a00", Label.violation: "#b3261e"}
 ROLES = {Role.moderator: N_("moderator"), Role.lead: N_("lead"), Role.analyst: N_("analyst")}
 TRUSTS = {SourceTrust.trusted: N_("trusted"), SourceTrust.human: N_("human"), SourceTrust.suggestion: N_("suggestion")}
 STATUSES = {

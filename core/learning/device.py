@@ -56,4 +56,5 @@ def _cpu_name() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asdict(find_device())) + "\n")
+    found = find_devices()
+    sys.stdout.write(json.dumps(asdict(found[0]) | {"count": len(found)}) + "\n")

@@ -11,9 +11,8 @@ from core.metrics import Metrics
 from core.services import looking, models
 from core.wording import _
 from ui.page import Page, errors_as_sentences, open_page
-from ui.words import label_in_full, label_in_words, posts_in_words
+from ui.words import LABEL_COLOURS, label_in_full, label_in_words, posts_in_words
 
-COLOURS = {Label.normal: "#2e7d4f", Label.suspicious: "#c98a00", Label.violation: "#b3261e"}
 PAGE_SIZE = 20
 TITLES = {
     "confidence": _("Probability of the most likely label"),
@@ -51,7 +50,9 @@ def chart(bars: list[looking.Bar], of: str) -> alt.LayerChart:
             order="order:Q",
             color=alt.Color(
                 "predicted:N",
-                scale=alt.Scale(domain=[label_in_words(label) for label in COLOURS], range=list(COLOURS.values())),
+                scale=alt.Scale(
+                    domain=[label_in_words(label) for label in LABEL_COLOURS], range=list(LABEL_COLOURS.values())
+                ),
                 legend=alt.Legend(orient="top", title=_("predicted")),
             ),
         )

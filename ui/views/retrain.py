@@ -11,6 +11,7 @@ from core.encoders import Encoder, local_encoders
 from core.errors import Conflict
 from core.services import runs, training
 from core.wording import _, ngettext
+from ui.curves import how_in_words, show_curves
 from ui.device import DeviceFound, description, find_device, minutes_estimate
 from ui.languages import retell
 from ui.page import Page, current_page, errors_as_sentences, open_page
@@ -21,7 +22,9 @@ from ui.words import label_in_words, status_in_words
 def start() -> None:
     page = current_page()
     request = training.TrainingRequest(
-        quick=st.session_state["retrain-how"] == "quick", base=st.session_state["retrain-base"]
+        quick=st.session_state["retrain-how"] == "quick",
+        base=st.session_state["retrain-base"],
+        all_gpus=bool(st.session_state.get("retrain-all-gpus", False)),
     )
     with errors_as_sentences():
         training.queue_training(page.engine, page.actor, request, now=utc_now())
@@ -61,6 +64,8 @@ def choose(page: Page, encoders: list[Encoder], counts: training.LabelCounts, de
         format_func={"quick": _("quick"), "full": _("full")}.__getitem__,
         captions=[_("200 steps or one pass: a first look"), _("several passes, the best one kept: for work")],
     )
+    if device.count > 1:
+        st.toggle(_("On all {count} GPUs").format(count=device.count), value=True, key="retrain-all-gpus")
     chosen = next(encoder for encoder in encoders if encoder.name == st.session_state["retrain-base"])
     quick = st.session_state["retrain-how"] == "quick"
     labels = sum(counts.train.values())
@@ -88,7 +93,7 @@ def training_problem(counts: training.LabelCounts) -> str | None:
 
 def show_training(page: Page, run: Run) -> None:
     show_run(page, run.id)
-    show_curves(page, run.id, is_open=run.is_open)
+    follow(run.id, is_open=run.is_open)
     if not run.is_open and run.result:
         st.page_link(
             "views/models.py",
@@ -99,29 +104,22 @@ def show_training(page: Page, run: Run) -> None:
             st.warning(retell(str(warning)))
 
 
-def show_curves(page: Page, run_id: int, *, is_open: bool) -> None:
+def follow(run_id: int, *, is_open: bool) -> None:
+    """How the training is executed, its curves and its log; renewed while it runs."""
+
     @st.fragment(run_every=2.0 if is_open else None)
-    def curves() -> None:
+    def draw() -> None:
         looking = current_page()
-        points = pd.DataFrame(
-            [
-                (point.step, point.loss, point.macro_f1)
-                for point in runs.points_of(looking.engine, looking.actor, run_id)
-            ],
-            columns=["step", "loss", "macro-F1"],
-        ).set_index("step")
-        if len(points):
-            titles = {"loss": _("Loss by step"), "macro-F1": _("Macro-F1 by step, on posts kept aside")}
-            there = [name for name in titles if points[name].notna().any()]  # a quick training measures at its end only
-            for place, name in zip(st.columns(len(there)), there, strict=True):
-                place.caption(titles[name])
-                place.line_chart(points[name].dropna(), height=180)
+        run = runs.show_run(looking.engine, looking.actor, run_id)
+        if how := how_in_words(run):
+            st.caption(how)
+        show_curves(run, runs.points_of(looking.engine, looking.actor, run_id))
         log = log_tail(looking, run_id)
         if log:
             with st.expander(_("Log")):
                 st.code(log, language=None, wrap_lines=True)
 
-    curves()
+    draw()
 
 
 page = open_page(
