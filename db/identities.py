@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from core.domain import Claims, InvitedAddress, Role, User
 from db.accounts import user_by_id
@@ -56,6 +56,20 @@ def bind(conn: Connection, user_id: int, claims: Claims, *, email: str, now: dat
         "bound_at": now,
     }
     conn.execute(insert(identity).values(values))
+
+
+def bound_to(conn: Connection, email: str) -> str | None:
+    """The name of the account that signs in with this address; an account may have had several."""
+    query = select(user.c.name).join_from(identity, user, identity.c.user_id == user.c.id)
+    return conn.execute(query.where(identity.c.email == email).limit(1)).scalar()
+
+
+def untie(conn: Connection, user_id: int) -> list[str]:
+    """Forget whom at a provider the account belongs to; returns the addresses, oldest first."""
+    theirs = identity.c.user_id == user_id
+    emails = list(conn.execute(select(identity.c.email).where(theirs).order_by(identity.c.id)).scalars())
+    conn.execute(delete(identity).where(theirs))
+    return emails
 
 
 def addresses(conn: Connection) -> dict[int, str]:

@@ -32,7 +32,8 @@ def invite_address(
 ) -> InvitedAddress:
     """Let whoever signs in with this verified address have an account of that role, or the named existing account.
 
-    An earlier invitation of the same address ends.
+    An earlier invitation of the same address ends. Raises Conflict for one that an account signs in with already: nobody
+    else could ever use the invitation.
     """
     require(actor, Permission.manage_users)
     cleaned = clean_address(email)
@@ -40,8 +41,10 @@ def invite_address(
         owner = None if account is None else accounts.require_user(conn, account)
         if owner is not None and owner.disabled_at is not None:
             raise Conflict(_("{name} is disabled; enable the account first.").format(name=owner.name))
-        if account is None and cleaned in identities.addresses(conn).values():
-            raise Conflict(_("{email} signs in here already.").format(email=cleaned))
+        bound = identities.bound_to(conn, cleaned)
+        if bound is not None:
+            sentence = _("{email} signs in here already, as {name}; untie it from that account first.")
+            raise Conflict(sentence.format(email=cleaned, name=bound))
         identities.withdraw(conn, cleaned, now=now)
         accounts.add_invitation(
             conn,
@@ -83,6 +86,23 @@ def withdraw_address(engine: Engine, actor: Actor, *, email: str, now: datetime)
         if not identities.withdraw(conn, email, now=now):
             raise NotFound(_("{email} is not invited, or has signed in already.").format(email=email))
         audit.record_action(conn, actor, "withdraw address", details={"email": email}, now=now)
+
+
+def untie(engine: Engine, actor: Actor, *, account: str, now: datetime) -> int:
+    """Let nobody sign in to the account through the provider any more; returns how many of its sessions ended.
+
+    All end, for nobody knows which began there. The account stays, with its password if it has one. Raises NotFound
+    where nobody signs in to it so.
+    """
+    require(actor, Permission.manage_users)
+    with write(engine) as conn:
+        found = accounts.require_user(conn, account)
+        emails = identities.untie(conn, found.id)
+        if not emails:
+            raise NotFound(_("Nobody signs in to {name} through the provider.").format(name=found.name))
+        ended = accounts.end_sessions_of(conn, found.id, now=now)
+        audit.record_action(conn, actor, "untie address", details={"user": found.name, "email": emails[-1]}, now=now)
+        return ended
 
 
 def bound_addresses(engine: Engine, actor: Actor) -> dict[int, str]:

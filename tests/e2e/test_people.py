@@ -118,6 +118,18 @@ def test_invited_address_comes_in_through_the_teams_own_provider(
         expect(mo.page.locator(".account .who")).to_contain_text("mo.li moderator")
         mo.go("My account")
         expect(mo.page.get_by_text("You sign in without a password of ours.", exact=False)).to_be_visible()
+
+        lead.open("/users")
+        lead.page.get_by_test_id("stSelectbox").filter(has_text="Account").first.locator("input").click()
+        lead.page.get_by_role("option", name="mo.li").click()
+        expect(lead.page.get_by_text("Signs in as mo.li@forum.example")).to_be_visible()
+        lead.shoot("77-users-untie")
+        lead.page.get_by_role("button", name="Untie from the account").click()
+        expect(lead.page.get_by_text("Nobody signs in to mo.li through the provider any more.")).to_be_visible()
+        expect(lead.page.get_by_text("Signed in nowhere.")).to_be_visible()
+        mo.page.goto(served.url + "/signin")
+        mo.page.get_by_role("link", name="Sign in with Forum ID").click()
+        expect(mo.page.get_by_role("alert")).to_contain_text("Nobody has invited mo.li@forum.example")
         mo.assert_clean()
         lead.assert_clean()
     finally:

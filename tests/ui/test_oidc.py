@@ -218,6 +218,21 @@ def test_address_may_stand_beside_the_token_but_only_for_the_same_person(
     assert client.get("/").text == "mo.li moderator"
 
 
+def test_word_that_the_address_is_verified_may_stand_beside_the_token(
+    client: TestClient, engine: Engine, provider: Provider
+) -> None:
+    invite(engine)
+    provider.person["email_verified"] = None
+    provider.userinfo = {"sub": "person-2", "email_verified": True}
+    assert "did not work" in said(sign_in(client))
+    provider.userinfo = {"sub": "person-1", "email": "mo.wang@forum.example", "email_verified": True}
+    assert "Nobody has invited mo.wang@forum.example" in said(sign_in(client))  # that one is verified, and no other
+    assert nobody_came_in(client, engine)
+    provider.userinfo = {"sub": "person-1", "email_verified": True}
+    assert sign_in(client).status_code == 303
+    assert client.get("/").text == "mo.li moderator"
+
+
 def test_invitation_of_an_address_ends_after_thirty_days_or_when_it_is_withdrawn(
     client: TestClient, engine: Engine
 ) -> None:
@@ -406,11 +421,35 @@ def test_address_is_invited_once_at_a_time_and_the_last_role_counts(engine: Engi
     assert [(invited.email, invited.role) for invited in found] == [(EMAIL, Role.analyst)]
 
 
-def test_address_that_signs_in_already_is_not_invited_again(client: TestClient, engine: Engine) -> None:
+@pytest.mark.parametrize("account", [None, "mo.li", "other"])
+def test_address_that_signs_in_already_is_not_invited_again(
+    client: TestClient, engine: Engine, account: str | None
+) -> None:
+    add_user(engine, "other", Role.moderator)
     invite(engine)
     sign_in(client)
-    with pytest.raises(Conflict, match="already"):
-        invite(engine)
+    with pytest.raises(Conflict, match=r"already, as mo\.li"):
+        invite(engine, account=account)
+    assert identities.list_invited(engine, OPERATOR, now=utc_now()) == []
+
+
+def test_untied_account_is_signed_out_and_its_address_can_be_invited_for_another(
+    client: TestClient, engine: Engine
+) -> None:
+    invite(engine)
+    sign_in(client)
+    add_user(engine, "other", Role.analyst)
+    assert identities.untie(engine, OPERATOR, account="mo.li", now=utc_now()) == 1
+    assert client.get("/", headers={"accept": "text/html"}).status_code == 303
+    assert "Nobody has invited" in said(sign_in(client))
+    assert [row["name"] for row in rows(engine, user)] == ["mo.li", "other"]
+    invite(engine, account="other")
+    sign_in(client)
+    assert client.get("/").text == "other analyst"
+    logged = rows(engine, audit_log, action="untie address")
+    assert [entry["details"] for entry in logged] == [{"user": "mo.li", "email": EMAIL}]
+    with pytest.raises(NotFound, match=r"Nobody signs in to mo\.li"):
+        identities.untie(engine, OPERATOR, account="mo.li", now=utc_now())
 
 
 def test_provider_is_read_from_the_environment(tmp_path: Path) -> None:

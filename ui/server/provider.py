@@ -69,7 +69,7 @@ def claims_of(oidc: Oidc, asked: Asked, *, code: str) -> Claims:
         except (AuthlibBaseError, httpx2.HTTPError, ValueError) as err:
             raise _refused("the code was not exchanged", err) from err
         said = _checked(oidc, token, _get(client, _endpoint(oidc, published, "jwks_uri")), nonce=asked.nonce)
-        if "email" not in said and "userinfo_endpoint" in published:
+        if not {"email", "email_verified"} <= said.keys() and "userinfo_endpoint" in published:
             said |= _more(oidc, client, published, token, subject=said["sub"])
     email = said.get("email")
     return Claims(
@@ -101,7 +101,8 @@ def _discover(oidc: Oidc, client: Any) -> dict[str, Any]:
 
 
 def _more(oidc: Oidc, client: Any, published: dict[str, Any], token: dict[str, Any], *, subject: str) -> dict[str, Any]:
-    """What the provider says of the person beside the ID token: where some leave the address (OpenID Core 5.4)."""
+    """What the provider says of the person beside the ID token: where some leave the address, or that it is verified
+    (OpenID Core 5.4)."""
     headers = {"Authorization": f"Bearer {token.get('access_token')}"}
     found = _get(client, _endpoint(oidc, published, "userinfo_endpoint"), headers=headers)
     if found.get("sub") != subject:

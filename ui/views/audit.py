@@ -25,6 +25,7 @@ ACTIONS = {
     "invite address": N_("invite an e-mail address"),
     "invite back": N_("link for a new password"),
     "withdraw address": N_("withdraw an e-mail address"),
+    "untie address": N_("untie an e-mail address"),
     "accept invitation": N_("accept an invitation"),
     "set password": N_("set a password"),
     "change own password": N_("change their own password"),

@@ -89,6 +89,30 @@ def sign_out(name: str) -> None:
         st.toast(said.format(count=f"{ended:,}", name=name))
 
 
+def untie(name: str) -> None:
+    page = current_page()
+    with errors_as_sentences():
+        identities.untie(page.engine, page.actor, account=name, now=utc_now())
+        st.toast(_("Nobody signs in to {name} through the provider any more.").format(name=name))
+
+
+def show_bound(page: Page, name: str, email: str) -> None:
+    """Who signs in to the account through the provider, and the way to end that."""
+    left, right = st.columns([8, 4], vertical_alignment="center")
+    left.text(_("Signs in as {email}").format(email=email))
+    right.button(
+        _("Untie from the account"),
+        on_click=untie,
+        args=(name,),
+        key="users-untie",
+        width="stretch",
+        help=_(
+            "Whoever has this address at the provider does not come in any more, and the account is signed out. It "
+            "keeps role and decisions; pass on a link for a password, or invite another address for it."
+        ),
+    )
+
+
 def show_addresses(page: Page, people: list[User]) -> None:
     """Who may come in through the team's own provider."""
     st.subheader(_("Sign-in with {provider}").format(provider=provider_name()), anchor=False)
@@ -144,7 +168,7 @@ def show_people(people: list[User], seen: dict[int, datetime], addresses: dict[i
     st.dataframe(shown, hide_index=True, column_config=columns)
 
 
-def show_account(page: Page, people: list[User]) -> None:
+def show_account(page: Page, people: list[User], addresses: dict[int, str]) -> None:
     """One account: its role, a link for a new password, disabling it, and where it is signed in."""
     left, middle, right, last = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
     name = left.selectbox(_("Account"), [user.name for user in people], key="users-name")
@@ -163,6 +187,8 @@ def show_account(page: Page, people: list[User]) -> None:
         width="stretch",
         help=_("A disabled account is signed out at once and the posts it holds go back. Its decisions stay."),
     )
+    if user.id in addresses:
+        show_bound(page, name, addresses[user.id])
     found = sessions.sessions_of(page.engine, page.actor, name, now=utc_now())
     if not found:
         st.caption(_("Signed in nowhere."))
@@ -186,6 +212,6 @@ with errors_as_sentences():
     addresses = identities.bound_addresses(page.engine, page.actor)
     show_people(people, sessions.last_seen(page.engine, page.actor), addresses)
     st.subheader(_("One account"), anchor=False)
-    show_account(page, people)
+    show_account(page, people, addresses)
     if provider_name():
         show_addresses(page, people)
