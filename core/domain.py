@@ -80,6 +80,7 @@ class RunKind(StrEnum):
     training = "training"
     scoring = "scoring"
     pretraining = "pretraining"
+    export = "export"  # of a snapshot, to be trained on elsewhere
 
 
 class RunStatus(StrEnum):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +14,7 @@ from sqlalchemy import Engine
 from core.domain import Actor
 from core.encoders import Encoder, local_encoders, resolve_encoder, resolve_trained_on
 from core.errors import BadInput, Conflict
+from core.learning.folders import written_aside
 from core.loading import encoder_places, stay_offline
 from core.services import auditing, scoring
 from core.settings import Settings
@@ -168,18 +167,3 @@ def export_model(
 def refuse_filled(out: Path) -> None:
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise Conflict(_("{out} holds something already; name a new folder.").format(out=out))
-
-
-@contextmanager
-def written_aside(out: Path) -> Iterator[Path]:
-    """A folder that becomes `out` when all is well, and goes otherwise."""
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        if out.exists():
-            out.rmdir()  # it is empty
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,7 @@ from core.evaluation import Aside, Evaluation, evaluate
 from core.loading import checked, encoder_places, load_folder, read_training_mix, stay_offline
 from core.services import scoring, training
 from core.services.training import NewVersion
+from core.settings import Settings
 from core.wording import N_, _
 from db.doubts import Doubt
 
@@ -48,9 +50,13 @@ def train_version(context: Context) -> dict[str, object]:
     context.report(N_("preparing"), 0, None, _("base encoder: {encoder}").format(encoder=encoder.words))
     logger.info("base encoder %s in %s", encoder.name, encoder.path)
     examples = [TrainingExample(t.text, int(t.label), t.weight) for t in snapshot.on(Side.train)]
+
+    def evaluating() -> None:
+        context.report(N_("evaluating"), 0, None, N_("scoring what was kept aside"))
+
     name = training.next_version_name(context.engine)
     folder = context.settings.versions_dir / name
-    simple, tuned = _Measure(context, snapshot, seed=request.seed), _Measure(context, snapshot, seed=request.seed)
+    simple, tuned = (Measure(context.settings, snapshot, seed=request.seed, begin=evaluating) for _version in range(2))
     context.report(N_("preparing"), 0, None, N_("training the baseline"))
     simple_folder = folder.with_name(f"{name}-{baseline.NAME}")
     simple_manifest = baseline.make_baseline(
@@ -115,22 +121,24 @@ def look_for_doubts(context: Context, version: ModelVersion, snapshot: training.
     training.store_doubts(context.engine, version, doubts)
 
 
-class _Measure:
+class Measure:
     """Measures a new version on the texts that were kept aside, and remembers what it said of each; and its pace."""
 
-    def __init__(self, context: Context, snapshot: training.Snapshot, *, seed: int) -> None:
-        self._context, self._seed = context, seed
+    def __init__(
+        self, settings: Settings, snapshot: training.Snapshot, *, seed: int, begin: Callable[[], None] = lambda: None
+    ) -> None:
+        self._settings, self._seed, self._begin = settings, seed, begin
         self._texts = snapshot.on(Side.evaluation, Side.audit)
         self._sample = [text.text for text in snapshot.texts[:TEXTS_FOR_A_PACE]]
         self._proba = np.zeros((0, len(Label)))
         self.pace = 0.0  # texts/s
 
     def __call__(self, folder: Path) -> Evaluation:
-        self._context.report(N_("evaluating"), 0, None, N_("scoring what was kept aside"))
+        self._begin()
         mix = read_training_mix(folder)
-        classifier = load_folder(self._context.settings, folder)
+        classifier = load_folder(self._settings, folder)
         logits = classifier.logits([text.text for text in self._texts])
-        found = evaluate(logits, _aside(self._texts), trained=mix, seed=self._seed)
+        found = evaluate(logits, aside_of(self._texts), trained=mix, seed=self._seed)
         self._proba = found.proba
         begun = time.monotonic()
         classifier.logits(self._sample)
@@ -142,7 +150,7 @@ class _Measure:
         return [Prediction(0, text.text_id, (row[0], row[1], row[2])) for text, row in found]
 
 
-def _aside(texts: list[training.SnapshotText]) -> Aside:
+def aside_of(texts: list[training.SnapshotText]) -> Aside:
     return Aside(
         np.array([int(text.label) for text in texts], dtype=np.int64),
         np.array([text.text_id for text in texts], dtype=np.int64),  # one text stands for each family

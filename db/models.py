@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cache
+from itertools import count
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Float, Insert, Integer, Row, bindparam, exists, func, insert, select
@@ -47,9 +48,10 @@ def add_version(
 
 
 def next_version_name(conn: Connection) -> str:
-    """v1, v2, …; a baseline has the name of its version with an ending."""
+    """v1, v2, …; a baseline has the name of its version with an ending. Imported versions may have taken one."""
     made = conn.execute(select(func.count()).where(model_version.c.baseline_of.is_(None))).scalar_one()
-    return f"v{made + 1}"
+    taken = set(conn.execute(select(model_version.c.name)).scalars())
+    return next(name for number in count(made + 1) if (name := f"v{number}") not in taken)
 
 
 def baseline_of(conn: Connection, version_id: int) -> ModelVersion | None:

@@ -71,6 +71,13 @@ def newest_run(conn: Connection, *, kind: RunKind, of: str, value: str, ended: b
     return None if row is None else _to_run(row)
 
 
+def newest_with_result(conn: Connection, *, kind: RunKind, of: str, value: str) -> Run | None:
+    """The latest run of this kind whose result says this."""
+    query = select(run).where(run.c.kind == kind, run.c.result[of].as_string() == value)
+    row = conn.execute(query.order_by(run.c.id.desc()).limit(1)).one_or_none()
+    return None if row is None else _to_run(row)
+
+
 def claim_run(conn: Connection, run_id: int, *, pid: int, process_started: float, now: datetime) -> Run | None:
     """Mark a queued run as running in this process; None if it is not queued or another of its kind is running."""
     kind = select(run.c.kind).where(run.c.id == run_id).scalar_subquery()

@@ -186,7 +186,7 @@ run = Table(
     Column("published_at", UtcTime),  # imports: what it brought is visible from here on
     Column("taken_back_at", UtcTime),  # imports: what it alone brought is gone, but for decided posts
     Column("swept_at", UtcTime),  # imports that were taken back: nothing of it is left to remove
-    _one_of("kind", "import", "training", "scoring", "pretraining"),
+    _one_of("kind", "import", "training", "scoring", "pretraining", "export"),
     _one_of("status", "queued", "running", "succeeded", "failed", "cancelled"),
     Index("uq_run_one_running_per_kind", "kind", unique=True, sqlite_where=text("status = 'running'")),
 )

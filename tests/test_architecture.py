@@ -13,7 +13,7 @@ MODEL_LIBRARIES = {"torch", "transformers", "peft", "accelerate", "datasets", "e
 PURE = (
     *("selection", "families", "lookalikes", "minhash", "buckets", "differences", "splits", "metrics", "agreement"),
     *("tsv", "text", "markup", "labels", "labelled", "json_arrays", "exchange", "gold", "overlaps", "drafts", "blocks"),
-    *("people", "forum", "guidelines", "anchoring", "batches"),
+    *("people", "forum", "guidelines", "anchoring", "batches", "training_files"),
     *("calibration", "resampling", "comparison", "evaluation"),
 )
 ENTRANCES = ("core.learning", "core.worker", "core.trainer", "core.context", "core.loading")

@@ -34,13 +34,15 @@ app.command("score")(models.score)
 app.command("predict")(predicting.predict)
 app.command("pretrain")(training.pretrain)
 
-models_app = typer.Typer(help="Model versions: list, promote.", no_args_is_help=True)
+models_app = typer.Typer(help="Model versions: list, promote, take in.", no_args_is_help=True)
 models_app.command("list")(models.list_models)
 models_app.command("promote")(models.promote_model)
+models_app.command("import")(models.import_model)
 app.add_typer(models_app, name="models")
 
 export_app = typer.Typer(help="Models and examples for other programs and machines.", no_args_is_help=True)
 export_app.command("model")(exporting.export_one_model)
+export_app.command("snapshot")(exporting.export_one_snapshot)
 app.add_typer(export_app, name="export")
 
 base_app = typer.Typer(help="Base encoders: list, pull from a hub.", no_args_is_help=True)

@@ -64,6 +64,7 @@ def _title(run: Run) -> str:
         RunKind.training: _("Training run {run}"),
         RunKind.scoring: _("Scoring run {run}"),
         RunKind.pretraining: _("Pretraining run {run}"),
+        RunKind.export: _("Export run {run}"),
     }
     return titles[run.kind].format(run=run.id)
 

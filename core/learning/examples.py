@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,11 +39,15 @@ def refuse_too_few(training: Sequence[TrainingExample]) -> None:
 
 
 def missing_classes(training: Sequence[TrainingExample]) -> list[str]:
-    seen = {example.label for example in training}
+    return unseen(by_label(training))
+
+
+def unseen(counts: Mapping[str, int]) -> list[str]:
+    """A warning for each label without examples. counts: of each label by name."""
     return [
         _("No label of class {name!r} was seen in training: the model will hardly ever predict it.").format(name=name)
-        for index, name in enumerate(LABEL_NAMES)
-        if index not in seen
+        for name in LABEL_NAMES
+        if not counts[name]
     ]
 
 

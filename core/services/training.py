@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,8 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from core.domain import LABEL_NAMES, Actor, FamilyWeight, Label, ModelVersion, Prediction, Run, RunKind, RunStatus, Side
-from core.errors import Conflict
+from core.errors import BadInput, Conflict
 from core.permissions import Permission, require
+from core.services import scoring
 from core.wording import _
 from db import audit, doubts, families, golds, models, policies, runs, snapshots
 from db.doubts import Doubt
@@ -22,6 +24,7 @@ from db.engine import read, write
 from db.golds import GoldPost
 
 HEAVIEST_FAMILY = 3.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 LABELS_A_CLASS = 8  # below this a class cannot be learned, nor its absence noticed
 
 
@@ -62,8 +65,11 @@ class SnapshotText:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
+    """decisions: (id, side) of each that the texts have their labels from."""
+
     texts: tuple[SnapshotText, ...]
     hash: str
+    decisions: tuple[tuple[int, Side], ...]
 
     def on(self, *sides: Side) -> list[SnapshotText]:
         return [text for text in self.texts if text.side in sides]
@@ -126,17 +132,29 @@ def refuse_too_few(train: dict[str, int]) -> None:
 def take_snapshot(engine: Engine, run_id: int) -> Snapshot:
     """Fix what a run learns from and is measured on, and store which decisions these are."""
     with write(engine) as conn:
-        found = list(golds.gold_posts(conn))
-        chosen = [(decision_id, gold.side) for gold in found for decision_id in gold.decision_ids]
-        snapshots.add_snapshot(conn, run_id, chosen)
-        found_families = golds.gold_families(found)
-        sizes = families.sizes_of(conn, [gold.family for gold in found_families])
-        counts_as = policies.current_policy(conn).family_weight
+        snapshot = _snapshot(conn)
+        snapshots.add_snapshot(conn, run_id, snapshot.decisions)
+        return snapshot
+
+
+def read_snapshot(engine: Engine, actor: Actor) -> Snapshot:
+    """What a run started now would learn from and be measured on; nothing is stored."""
+    require(actor, Permission.manage_runs)
+    with read(engine) as conn:
+        return _snapshot(conn)
+
+
+def _snapshot(conn: Connection) -> Snapshot:
+    found = list(golds.gold_posts(conn))
+    chosen = tuple((decision_id, gold.side) for gold in found for decision_id in gold.decision_ids)
+    found_families = golds.gold_families(found)
+    sizes = families.sizes_of(conn, [gold.family for gold in found_families])
+    counts_as = policies.current_policy(conn).family_weight
     texts = tuple(_snapshot_text(gold, sizes[gold.family], counts_as) for gold in found_families)
     digest = hashlib.sha256()
     for text in texts:
         digest.update(f"{text.text_id}\t{int(text.label)}\t{text.side}\t{text.weight:.6g}\n".encode())
-    return Snapshot(texts, digest.hexdigest())
+    return Snapshot(texts, digest.hexdigest(), chosen)
 
 
 def _snapshot_text(gold: GoldPost, size: int, counts_as: FamilyWeight) -> SnapshotText:
@@ -189,3 +207,79 @@ def store_doubts(engine: Engine, version: ModelVersion, found: Sequence[Doubt]) 
 def next_version_name(engine: Engine) -> str:
     with read(engine) as conn:
         return models.next_version_name(conn)
+
+
+# --- trained elsewhere ----------------------------------------------------------------------------------------------
+
+OUT = (Side.train, Side.evaluation)  # the audit slice stays: whoever has it could choose a version by it
+
+
+def record_export(engine: Engine, actor: Actor, snapshot: Snapshot, *, files_hash: str, now: datetime) -> Run:
+    """Note which decisions have left to be trained on elsewhere. files_hash: what a version made of them will name."""
+    require(actor, Permission.manage_runs)
+    with write(engine) as conn:
+        added = runs.add_run(conn, kind=RunKind.export, config={}, created_by=actor.name, now=now)
+        result: dict[str, object] = {"snapshot": files_hash, **{str(side): len(snapshot.on(side)) for side in OUT}}
+        runs.finish_run(conn, added.id, status=RunStatus.succeeded, now=now, result=result)
+        snapshots.add_snapshot(conn, added.id, [found for found in snapshot.decisions if found[1] in OUT])
+        audit.record_action(conn, actor, "export", details={"what": "snapshot", "run": added.id}, now=now)
+        return runs.require_run(conn, added.id)
+
+
+def was_exported(engine: Engine, actor: Actor, files_hash: str) -> bool:
+    """Whether that snapshot was exported here: only then is it known what a version made of it has learned."""
+    require(actor, Permission.manage_runs)
+    with read(engine) as conn:
+        return _export_of(conn, files_hash) is not None
+
+
+def _export_of(conn: Connection, files_hash: str) -> Run | None:
+    return runs.newest_with_result(conn, kind=RunKind.export, of="snapshot", value=files_hash)
+
+
+def refuse_taken_name(engine: Engine, actor: Actor, name: str) -> None:
+    """Raise Conflict when a version has that name, BadInput for one that could be none of a folder."""
+    require(actor, Permission.manage_runs)
+    if not _NAME.fullmatch(name):
+        raise BadInput(
+            _("{name!r} is no name for a version: letters, digits, dots, dashes and underscores, 40 at most.").format(
+                name=name[:60]
+            )
+        )
+    with read(engine) as conn:
+        if name in (version.name for version in models.list_versions(conn)):
+            raise Conflict(_("There is a version {name} already; choose another with --name.").format(name=name))
+
+
+def store_imported(
+    engine: Engine,
+    actor: Actor,
+    new: NewVersion,
+    *,
+    measured: Sequence[tuple[int, Side]],
+    pace: float,
+    now: datetime,
+) -> ModelVersion:
+    """Record a version that was trained elsewhere, as a training run that has ended; returns it.
+
+    measured: the decisions that it was measured by here; pace: texts/s meanwhile. What it has learned is known where
+    its snapshot was exported here.
+    """
+    require(actor, Permission.manage_runs)
+    with write(engine) as conn:
+        exported = _export_of(conn, str(new.manifest["snapshot"]))
+        config: dict[str, object] = {"imported": new.name}
+        added = runs.add_run(conn, kind=RunKind.training, config=config, created_by=actor.name, now=now)
+        result = {
+            "version": new.name,
+            "metrics": new.manifest["metrics"],
+            "warnings": new.manifest["warnings"],
+            scoring.PACE: pace,
+        }
+        runs.finish_run(conn, added.id, status=RunStatus.succeeded, now=now, result=result)
+        learned = [] if exported is None else snapshots.decisions_of_snapshot(conn, exported.id)
+        snapshots.add_snapshot(conn, added.id, list((dict(measured) | dict(learned)).items()))
+        version = _store_version(conn, new, run_id=added.id, baseline_of=None, now=now)
+        details = {"version": new.name, "snapshot": new.manifest["snapshot"]}
+        audit.record_action(conn, actor, "import model", details=details, now=now)
+        return version

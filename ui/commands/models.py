@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from core.clock import utc_now
 from ui.commands.console import Json, open_installation, run_follow_ups, run_in_foreground, show
+from ui.commands.training import version_lines
 
 Share = Annotated[
     float | None,
@@ -69,3 +71,29 @@ def promote_model(
     run = promote(installation.engine, installation.actor, version, reason=reason, share=share, now=utc_now())
     run_follow_ups(installation)
     show({"active": version, "scoring_run": run.id}, as_json=as_json, text=lambda: [f"Version {version} is active."])
+
+
+def import_model(
+    folder: Annotated[Path, typer.Argument(help="Folder of a version that was trained on another machine.")],
+    name: Annotated[str | None, typer.Option(help="What it is called here (default: the next number).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Take in a version that `tiebreak train` made elsewhere, measured here on the posts kept aside.
+
+    Its base encoder has to be on this machine, with the same weights; labels and the hashes of its files are checked.
+    Only safetensors and JSON are read. It becomes active only by `tiebreak models promote`.
+    """
+    from core.remote import import_version
+
+    installation = open_installation()
+    made = import_version(
+        installation.settings, installation.engine, installation.actor, folder, name=name, now=utc_now()
+    )
+    value = {
+        "version": made.name,
+        "base": made.base,
+        "run": made.run_id,
+        "metrics": made.metrics,
+        "warnings": made.manifest["warnings"],
+    }
+    show(value, as_json=as_json, text=lambda: version_lines(value))

@@ -49,10 +49,10 @@ def retrain(
     )
     ended = run_in_foreground(installation, run)
     result = {"run": ended.id, "status": ended.status, **ended.result}
-    show(result, as_json=as_json, text=lambda: _retrain_lines(result))
+    show(result, as_json=as_json, text=lambda: version_lines(result))
 
 
-def _retrain_lines(result: dict[str, Any]) -> Iterable[str]:
+def version_lines(result: dict[str, Any]) -> Iterable[str]:
     yield f"Version {result['version']} is ready (run {result['run']}); base encoder: {result['base']}."
     metrics = result["metrics"]
     if metrics:

@@ -23,7 +23,7 @@ from core.services.cases import Case, Pile
 from core.services.forgetting import Target
 from core.services.importing import ImportRequest
 from core.services.searching import Query
-from core.services.training import TrainingRequest
+from core.services.training import NewVersion, Snapshot, TrainingRequest
 from core.settings import PROJECT_DIR, read_settings
 from db.tables import audit_log, decision, invitation, run
 from tests.conftest import NOW, add_user, rows
@@ -126,6 +126,11 @@ NEEDS = {
     "team.walk_team": Permission.review,
     "training.count_labels": Permission.look,
     "training.queue_training": Permission.manage_runs,
+    "training.read_snapshot": Permission.manage_runs,
+    "training.record_export": Permission.manage_runs,
+    "training.refuse_taken_name": Permission.manage_runs,
+    "training.store_imported": Permission.manage_runs,
+    "training.was_exported": Permission.manage_runs,
 }
 VALUES: dict[str, Any] = {
     "name": "nobody",
@@ -182,6 +187,11 @@ VALUES: dict[str, Any] = {
     "path": "a.db",
     "target": Target("author", "nobody"),
     "settings": read_settings({"TIEBREAK_HOME": "/nowhere"}),
+    "snapshot": Snapshot((), "", ()),
+    "files_hash": "",
+    "new": NewVersion("v9", "b", {"metrics": {}, "warnings": [], "snapshot": ""}, []),
+    "measured": [],
+    "pace": 1.0,
 }
 
 
