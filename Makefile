@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 LONG := training or browser or slow
 
-.PHONY: setup run quick test lint words bench bench-import bench-label lock clean
+.PHONY: setup run quick test lint words bench bench-import bench-label bench-model lock clean
 
 setup: $(READY)
 
@@ -48,6 +48,11 @@ bench-import: setup
 # A moderator's day: key to paint, a team at work, searches. The forum behind it is made once and kept in build/.
 bench-label: setup
 	$(BIN)/python -m tests.benchmarks desk team search --markdown $(ARGS)
+
+# Training and scoring by the note's way, by the Hugging Face pipeline and by ours; and scoring a forum's pool while
+# moderators decide. Needs COLD_DIR.
+bench-model: setup
+	$(BIN)/python -m tests.benchmarks training scoring score-and-decide --markdown $(ARGS)
 
 # Resolve anew: the newest versions that pyproject.toml allows.
 lock:

@@ -17,7 +17,6 @@ from core.domain import Reason
 
 Probabilities = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.intp]
-HITS_AT_ONCE = 500_000
 NEVER = np.iinfo(np.int64).max
 
 
@@ -79,13 +78,13 @@ def _ascending(values: npt.NDArray[np.floating], *, rng: np.random.Generator) ->
 
 @dataclass(frozen=True, slots=True)
 class WordHits:
-    """Which post has which hit word: positions into the pool, and words as numbers from 0, both (n_hits,).
+    """Which post has which hit word, each pair once and in order, (n_hits,).
 
-    int32, and what is made of them in pieces: there are several times as many hits as posts.
+    packed: word << 32 | post, words as numbers from 0 and posts as positions into the pool. One number a pair: there
+    are several times as many as posts.
     """
 
-    positions: npt.NDArray[np.int32]
-    words: npt.NDArray[np.int32]
+    packed: npt.NDArray[np.int64]
 
 
 def rank_by_hit_words(hits: WordHits, *, rng: np.random.Generator) -> IntArray:
@@ -94,27 +93,22 @@ def rank_by_hit_words(hits: WordHits, *, rng: np.random.Generator) -> IntArray:
     Within a word the order is random. Returns positions, each once.
     Cold start: with 3 % to 8 % of posts not normal, a plain random order shows few of them.
     """
-    if not len(hits.positions):
+    if not len(hits.packed):
         return np.empty(0, dtype=np.intp)
-    chance = rng.permutation(int(hits.positions.max()) + 1).astype(np.int32)
-    position_of = np.empty_like(chance)
-    position_of[chance] = np.arange(len(chance), dtype=np.int32)
-    by_word = hits.words.astype(np.int64)  # word and chance in one number, to be sorted in place
-    by_word <<= 32
-    by_word |= chance[hits.positions]
-    by_word.sort()  # within each word in random order
-    bounds = np.searchsorted(by_word, np.arange((by_word[-1] >> 32) + 2) << 32)
-    begins, counts = bounds[:-1], np.diff(bounds)
-    rarity = np.empty_like(counts)
-    rarity[np.argsort(counts, kind="stable")] = np.arange(len(counts))
-    due = np.full(len(chance), NEVER)  # of each post, the first turn of its words
-    for start in range(0, len(by_word), HITS_AT_ONCE):
-        part = by_word[start : start + HITS_AT_ONCE]
-        words = part >> 32
-        turns = np.arange(start, start + len(part)) - begins[words]
-        np.minimum.at(due, position_of[part & 0xFFFFFFFF], turns * len(counts) + rarity[words])
+    bounds = np.searchsorted(hits.packed, np.arange((hits.packed[-1] >> 32) + 2) << 32)
+    counts = np.diff(bounds)
+    newest = max(int(_positions(hits, end - 1, end)[0]) for end in bounds[1:][counts > 0])
+    due = np.full(newest + 1, NEVER)  # of each post, the first turn of its words
+    for rarity, word in enumerate(np.argsort(counts, kind="stable")):
+        positions = _positions(hits, bounds[word], bounds[word + 1])
+        turns = rng.permutation(len(positions)) * len(counts) + rarity
+        due[positions] = np.minimum(due[positions], turns)
     order: IntArray = np.argsort(due)[: np.count_nonzero(due != NEVER)]
     return order
+
+
+def _positions(hits: WordHits, begin: int, end: int) -> npt.NDArray[np.int64]:
+    return hits.packed[begin:end] & 0xFFFFFFFF
 
 
 def interleave(streams: Sequence[Stream]) -> Iterator[Pick]:

@@ -14,13 +14,14 @@ from sqlalchemy import Connection, Engine
 
 from core.domain import Actor, Label, Post, QueueEntry, Reason, RunKind
 from core.permissions import Permission, may, require
-from core.selection import HITS_AT_ONCE, Pick, WordHits, order_pool
+from core.selection import Pick, WordHits, order_pool
 from db import decisions, families, models, policies, posts, queue, runs, texts
 from db.engine import in_turns, read, write, write_unseen
 from db.queue import QueueRow
 
 ENTRIES_PER_TRANSACTION = 5_000  # some 20 ms of writing: deciding never waits longer for a new round
 POSTS_AT_ONCE = 50_000
+HITS_AT_ONCE = 500_000
 _POOL_ROW = np.dtype(
     [
         ("id", np.int64),
@@ -146,7 +147,7 @@ def _load_pool(conn: Connection, *, version_id: int | None) -> _Pool:
 
 
 def _no_hits() -> WordHits:
-    return WordHits(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32))
+    return WordHits(np.empty(0, dtype=np.int64))
 
 
 def _word_hits(conn: Connection, post_ids: npt.NDArray[np.int64]) -> WordHits:
@@ -155,19 +156,29 @@ def _word_hits(conn: Connection, post_ids: npt.NDArray[np.int64]) -> WordHits:
         return _no_hits()
     numbers: dict[str, int] = {}
     pairs = ((post_id, numbers.setdefault(word, len(numbers))) for post_id, word in posts.hits_with_words(conn))
-    packed = array("q")  # post and word in one number each, to be sorted in place
+    packed = array("q")  # to be sorted in place
     while len(piece := np.fromiter(islice(pairs, HITS_AT_ONCE), dtype=_HIT)):
         places = np.searchsorted(post_ids, piece["post"])
         places[places == len(post_ids)] = 0
         is_shown = post_ids[places] == piece["post"]
-        packed.frombytes((places[is_shown] << 32 | piece["word"][is_shown]).tobytes())
+        packed.frombytes((piece["word"][is_shown] << 32 | places[is_shown]).tobytes())
     if not packed:
         return _no_hits()
     found = np.frombuffer(packed, dtype=np.int64)
     found.sort()
-    is_new = np.concatenate(([True], found[1:] != found[:-1]))
-    words, places = found.astype("<i8", copy=False).view("<i4").reshape(-1, 2).T  # the lower half comes first
-    return WordHits(places[is_new].astype(np.int32, copy=False), words[is_new].astype(np.int32, copy=False))
+    return WordHits(found[: _drop_repeated(found)])
+
+
+def _drop_repeated(values: npt.NDArray[np.int64]) -> int:
+    """Move what differs from the one before it to the front, in pieces and in place; returns how many there are."""
+    kept, last = 0, -1
+    for start in range(0, len(values), HITS_AT_ONCE):
+        piece = values[start : start + HITS_AT_ONCE]
+        new = piece[np.diff(piece, prepend=last) != 0]
+        last = int(piece[-1])
+        values[kept : kept + len(new)] = new
+        kept += len(new)
+    return kept
 
 
 def _entries(picks: Iterable[Pick], pool: _Pool) -> npt.NDArray[np.void]:

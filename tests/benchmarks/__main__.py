@@ -23,9 +23,11 @@ from tests.benchmarks import (
     loop,
     machine,
     queueing,
+    rescoring,
     scoring,
     searches,
     team,
+    training,
 )
 from tests.benchmarks.figures import Figure, Outcome, Skipped, markdown, table
 from tests.benchmarks.workshop import Options, Workshop
@@ -41,7 +43,9 @@ BENCHMARKS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "desk": desk.measure,
     "team": team.measure,
     "search": searches.measure,
+    "training": training.measure,
     "scoring": scoring.measure,
+    "score-and-decide": rescoring.measure,
     "cold": cold.measure,
 }
 BUILD = PROJECT_DIR / "build"
@@ -84,7 +88,9 @@ def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], Options, bool]
         "--rows", type=int, default=100_000, help="rows behind queue and labelling, texts for families (%(default)s)"
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=[63_000, 630_000], help="rows for import (%(default)s)")
-    parser.add_argument("--import-rows", type=int, default=630_000, help="rows for import-and-decide (%(default)s)")
+    parser.add_argument(
+        "--import-rows", type=int, default=630_000, help="rows for import-and-decide and score-and-decide (%(default)s)"
+    )
     parser.add_argument("--labels", type=int, nargs="+", default=[300, 1_000], help="sizes for cold (%(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="samples for cold (%(default)s)")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""`tiebreak import` as a person starts it, watched from outside: seconds, stages, memory."""
+"""Commands as a person starts them, watched from outside: seconds, stages of their run, memory."""
 
 from __future__ import annotations
 
@@ -69,11 +69,16 @@ class Watched:
 
 def import_by_command(settings: Settings, export: Path) -> Watched:
     """Import into the home of the settings; raises BenchmarkFailed when the command does."""
+    return watch_command(settings, "import", str(export))
+
+
+def watch_command(settings: Settings, *arguments: str) -> Watched:
+    """Run a command that executes a run, in the home of the settings; raises BenchmarkFailed when it fails."""
     # Output goes to a file: a pipe that nobody empties would stop the command.
     with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         clock, begun = _Clock(settings.database_path), time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, "-m", "ui.cli", "import", str(export), "--json"],
+            [sys.executable, "-m", "ui.cli", *arguments, "--json"],
             cwd=PROJECT_DIR,
             env=os.environ | {"TIEBREAK_HOME": str(settings.home), "TIEBREAK_DATABASE_URL": settings.database_url},
             stdout=out,
@@ -87,7 +92,8 @@ def import_by_command(settings: Settings, export: Path) -> Watched:
         out.seek(0)
         log.seek(0)
         if process.returncode != 0:
-            raise BenchmarkFailed(f"The import ended with exit code {process.returncode}: {log.read()[-2_000:]}")
+            said = f"`tiebreak {arguments[0]}` ended with exit code {process.returncode}"
+            raise BenchmarkFailed(f"{said}: {log.read()[-2_000:]}")
         return Watched(json.loads(out.read()), spans, peak_mib)
 
 

@@ -62,7 +62,7 @@ def measure(workshop: Workshop) -> list[Figure]:
     renew_queue(engine, now=utc_now(), seed=SEED)
     people = [add_user(engine, f"mo{number}", Role.moderator) for number in range(MODERATORS)]
     engine.dispose()
-    with _at_work(settings, people) as shift:
+    with at_work(settings, people) as shift:
         calm_from = time.monotonic()
         time.sleep(CALM_S)
         new = import_by_command(settings, export.path)
@@ -74,7 +74,7 @@ def measure(workshop: Workshop) -> list[Figure]:
         path.unlink()
     calm = [saving for saving in savings if calm_from <= saving.begun < new.begun]
     return [
-        *_figures("no import", calm),
+        *figures_of("no import", calm),
         *_meanwhile("import of new posts", new, rows, savings),
         *_meanwhile("import of a longer export", again, rows, savings),
     ]
@@ -92,14 +92,14 @@ def _meanwhile(when: str, imported: Watched, rows: int, savings: Sequence[Saving
     return [
         Figure(when, imported.seconds, "s", f"{rows:,} rows, {changed:,} posts changed, {MODERATORS} moderators"),
         Figure(f"{when}, speed", rows / imported.seconds, "rows/s"),
-        *_figures(f"during the {when}", meanwhile, most_ms=MOST_MS),
-        *_longest_by_stage(when, meanwhile, imported),
+        *figures_of(f"during the {when}", meanwhile, most_ms=MOST_MS),
+        *longest_by_stage(when, meanwhile, imported),
     ]
 
 
-def _figures(when: str, savings: Sequence[Saving], *, most_ms: int | None = None) -> list[Figure]:
+def figures_of(when: str, savings: Sequence[Saving], *, most_ms: int | None = None) -> list[Figure]:
     if len(savings) < 2:
-        raise BenchmarkFailed(f"Only {len(savings)} decisions fell into the time of {when!r}; import more rows.")
+        raise BenchmarkFailed(f"Only {len(savings)} decisions fell into the time of {when!r}; give more rows.")
     syncs, inserts = [saving.sync_s for saving in savings], [saving.insert_s for saving in savings]
     p99 = percentile_ms(syncs, 99)
     note = "" if most_ms is None else target(p99 < most_ms, f"under {most_ms} ms")
@@ -114,11 +114,11 @@ def _figures(when: str, savings: Sequence[Saving], *, most_ms: int | None = None
     ]
 
 
-def _longest_by_stage(when: str, savings: Sequence[Saving], imported: Watched) -> list[Figure]:
-    """Where in the import the longest waits began: a stage that holds the writer shows here."""
-    by_stage: dict[str, list[float]] = {stage: [] for stage in imported.stages}
+def longest_by_stage(when: str, savings: Sequence[Saving], watched: Watched) -> list[Figure]:
+    """Where in the run the longest waits began: a stage that holds the writer shows here."""
+    by_stage: dict[str, list[float]] = {stage: [] for stage in watched.stages}
     for saving in savings:
-        stage = next(span.stage for span in imported.spans if saving.begun < span.ended)
+        stage = next(span.stage for span in watched.spans if saving.begun < span.ended)
         by_stage[stage].append(saving.sync_s)
     return [
         Figure(f"{when}, during stage {stage}: longest", max(syncs) * 1_000, "ms", f"of {len(syncs)} decisions")
@@ -157,7 +157,7 @@ class _Shift:
 
 
 @contextmanager
-def _at_work(settings: Settings, people: Sequence[Actor]) -> Iterator[_Shift]:
+def at_work(settings: Settings, people: Sequence[Actor]) -> Iterator[_Shift]:
     """Moderators who hold their first cards and have begun to decide."""
     spawning = get_context("spawn")
     closing_time = spawning.Event()

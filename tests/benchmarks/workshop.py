@@ -19,8 +19,8 @@ from tests.core.services.conftest import import_file
 class Options:
     """rows: of the export behind queue and labelling, and texts for families. sizes: of exports to import, in rows.
 
-    import_rows: of the export that is imported while moderators decide. labels and seeds: of the comparison on COLD.
-    posts: in the forum that is kept for desk, team and search.
+    import_rows: of the export that is imported, or whose posts are scored, while moderators decide. labels and seeds:
+    of the comparison on COLD. posts: in the forum that is kept for desk, team and search.
     """
 
     rows: int

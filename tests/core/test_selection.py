@@ -31,11 +31,8 @@ def proba(n: int, seed: int = 0) -> np.ndarray:
 
 def hits(*words: list[int]) -> WordHits:
     """words: for each post its hit words, as numbers."""
-    pairs = [(position, word) for position, of_post in enumerate(words) for word in of_post]
-    return WordHits(
-        np.array([position for position, _ in pairs], dtype=np.int32),
-        np.array([word for _, word in pairs], dtype=np.int32),
-    )
+    packed = {word << 32 | position for position, of_post in enumerate(words) for word in of_post}
+    return WordHits(np.array(sorted(packed), dtype=np.int64))
 
 
 def five_words(n: int) -> WordHits:

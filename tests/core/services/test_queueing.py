@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
 
 from core.domain import Actor, Label, Reason
@@ -111,3 +114,12 @@ def test_author_is_not_in_the_head_of_the_queue_for_moderators(
     pool(2)
     assert queueing.head_of_queue(engine, moderator, limit=1)[0].post.author is None
     assert queueing.head_of_queue(engine, lead, limit=1)[0].post.author is not None
+
+
+@given(st.lists(st.integers(0, 9)), st.integers(1, 5))
+def test_numbers_that_are_repeated_are_dropped_in_place(values: list[int], at_once: int) -> None:
+    numbers = np.array(sorted(values), dtype=np.int64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(queueing, "HITS_AT_ONCE", at_once)
+        kept = queueing._drop_repeated(numbers)
+    assert numbers[:kept].tolist() == sorted(set(values))
