@@ -63,10 +63,11 @@ def pull_base(settings: Settings, offer: Offer, report: Callable[[int, int], Non
 
 
 def load_model(
-    settings: Settings, engine: Engine, model: str, *, base: str | None = None, order: Sequence[str] = ()
+    settings: Settings, engine: Engine | None, model: str, *, base: str | None = None, order: Sequence[str] = ()
 ) -> Found:
     """Load a version, by name or by folder, or an adapter that plain PEFT saved, by folder.
 
+    engine: None where there is no database, so that only folders can be meant.
     base, order: for such an adapter, the encoder and the labels of its head where it does not say them. What it names
     as its base is looked for among the encoders here by its last part: never opened as a path, never downloaded.
     """
@@ -85,10 +86,16 @@ def load_model(
     return _load_version(settings, folder)
 
 
-def _folder_of(settings: Settings, engine: Engine, version: str) -> Path:
+def _folder_of(settings: Settings, engine: Engine | None, version: str) -> Path:
     """Of a version by its name, or the folder itself."""
     if (Path(version) / MANIFEST).is_file():
         return Path(version)
+    if engine is None:
+        raise BadInput(
+            _("{folder} holds neither a version (manifest.json) nor an adapter (adapter_config.json).").format(
+                folder=version
+            )
+        )
     return settings.versions_dir / scoring.version_to_score(engine, version).folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from core.domain import LABEL_NAMES, Label
 from core.errors import BadInput
 from core.labels import parse_order
 from core.markup import read_markup
+from core.settings import read_settings
 from core.text import model_text
 from ui.commands.console import Json, open_installation, say, show, wrong_use
 
@@ -85,8 +87,9 @@ class _Judge:
     def __init__(self, model: str, base: str | None, order: Sequence[str]) -> None:
         from core.shipping import load_model
 
-        installation = open_installation()
-        self._found: Found = load_model(installation.settings, installation.engine, model, base=base, order=order)
+        settings = read_settings(os.environ)
+        engine = None if Path(model).is_dir() else open_installation().engine  # a folder needs no database
+        self._found: Found = load_model(settings, engine, model, base=base, order=order)
         self.base = None if self._found.base is None else self._found.base.words
         if self._found.base is not None:
             say(f"Base encoder: {self.base}, {self._found.base.path}")

@@ -33,8 +33,8 @@ class Hub:
     asked: (file, Range) of each request for a file. breaks_after: bytes of a file after which the line breaks, once.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.commit, self.licence = folder, COMMIT, "apache-2.0"
+    def __init__(self, folder: Path, name: str = NAME) -> None:
+        self.name, self.folder, self.commit, self.licence = name, folder, COMMIT, "apache-2.0"
         self.asked: list[tuple[str, str | None]] = []
         self.breaks_after: int | None = None
         self.lies = False
@@ -57,9 +57,9 @@ class Hub:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         path = unquote(urlsplit(request.path).path)
         file = self.folder / path.rpartition("/")[2]
-        if path == f"/api/models/{NAME}":
+        if path == f"/api/models/{self.name}":
             self.send(request, 200, json.dumps(self.listing()).encode())
-        elif path.startswith(f"/{NAME}/resolve/{self.commit}/") and file.is_file():
+        elif path.startswith(f"/{self.name}/resolve/{self.commit}/") and file.is_file():
             self.send_file(request, file)
         else:
             request.send_response(404)
@@ -70,7 +70,7 @@ class Hub:
     def listing(self) -> dict[str, object]:
         siblings = [self.entry(path) for path in self.folder.iterdir() if path.is_file()]
         tags = [f"license:{self.licence}"] if self.licence else []
-        return {"id": NAME, "sha": self.commit, "siblings": siblings, "tags": tags}
+        return {"id": self.name, "sha": self.commit, "siblings": siblings, "tags": tags}
 
     def entry(self, path: Path) -> dict[str, object]:
         known: dict[str, object] = {"rfilename": path.name, "size": path.stat().st_size}
