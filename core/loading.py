@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,12 +41,34 @@ def load_folder(settings: Settings, folder: Path) -> Classifier:
     """The version in that folder, with its encoder from wherever it lies on this machine."""
     from core.learning.versions import load_version
 
-    def base_path(name: str, sha256: str) -> Path:
-        found = encoders.resolve_trained_on(name, sha256, **encoder_places(settings))
-        logger.info("base encoder %s in %s", found.words, found.path)
-        return found.path
+    return load_version(folder, base_path=lambda name, sha256: _base_path(settings, name, sha256))
 
-    return load_version(folder, base_path=base_path)
+
+def _base_path(settings: Settings, name: str, sha256: str) -> Path:
+    found = encoders.resolve_trained_on(name, sha256, **encoder_places(settings))
+    logger.info("base encoder %s in %s", found.words, found.path)
+    return found.path
+
+
+@contextmanager
+def load_on_all_devices(settings: Settings, folder: Path) -> Iterator[Classifier]:
+    """The version in that folder, with a process for each GPU where there are several."""
+    from core.learning import baseline
+    from core.learning.manifests import read_manifest
+
+    base = read_manifest(folder)["base"]
+    if base["name"] != baseline.NAME:
+        from core.learning.device import find_devices
+
+        devices = find_devices()
+        if len(devices) > 1:
+            from core.learning.fleet import Fleet
+
+            base_path = _base_path(settings, str(base["name"]), str(base["sha256"]))
+            with Fleet(folder, base_path=base_path, devices=devices) as fleet:
+                yield fleet
+            return
+    yield load_folder(settings, folder)
 
 
 def read_training_mix(folder: Path) -> npt.NDArray[np.float64]:

@@ -19,7 +19,7 @@ from core.clock import utc_now
 from core.context import Context
 from core.domain import ModelVersion
 from core.learning.tokens import TokenCache, key_of
-from core.loading import checked, load_folder, stay_offline
+from core.loading import checked, load_on_all_devices, stay_offline
 from core.services import queueing, scoring
 from core.services.scoring import Score
 from core.wording import N_, _
@@ -56,9 +56,11 @@ def score_pool(context: Context) -> dict[str, object]:
     rng = np.random.default_rng(context.run.id)
     text_ids = scoring.texts_to_score(context.engine, version, share=share, rng=rng)
     context.report(N_("preparing"), 0, len(text_ids), _("loading {version}").format(version=version.name))
-    classifier = load_folder(context.settings, context.settings.versions_dir / version.folder)
-    begun = time.monotonic()
-    with _Renewing(context, total=len(text_ids)) as renewing:
+    with (
+        load_on_all_devices(context.settings, context.settings.versions_dir / version.folder) as classifier,
+        _Renewing(context, total=len(text_ids)) as renewing,
+    ):
+        begun = time.monotonic()
         done = score_texts(
             context.engine,
             version,

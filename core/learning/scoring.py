@@ -30,11 +30,21 @@ TOKENS_AT_ONCE = {"cpu": 1_024, "cuda": 32_768}
 Encoded = list[int] | Ids  # token ids of a text
 
 
-def load_classifier(version_dir: Path, *, base_path: Path) -> Classifier:
-    """Load adapter and head onto the base they were trained on.
+def load_classifier(version_dir: Path, *, base_path: Path, device: Device | None = None) -> Classifier:
+    """Load adapter and head onto the base they were trained on, and that onto the device (the best one by default).
 
     Raises BadInput when the base in base_path is another one: the adapter would turn it into noise.
     """
+    refuse_other_base(version_dir, base_path)
+    return Classifier(
+        load_merged(version_dir, base_path=base_path),
+        load_tokenizer(version_dir),
+        device or find_device(),
+        **reading_of(version_dir),
+    )
+
+
+def refuse_other_base(version_dir: Path, base_path: Path) -> None:
     manifest = read_manifest(version_dir)
     expected, found = manifest["base"]["sha256"], weights_hash(base_path)
     if found != expected:
@@ -50,41 +60,22 @@ def load_classifier(version_dir: Path, *, base_path: Path) -> Classifier:
                 found=found[:12],
             )
         )
-    return Classifier(
-        load_merged(version_dir, base_path=base_path),
-        load_tokenizer(version_dir),
-        find_device(),
-        max_tokens=_max_tokens(manifest),
-        correction=correction_of(manifest),
-    )
 
 
-def _max_tokens(manifest: dict[str, Any]) -> int:
-    return int(manifest["hyper_parameters"]["max_tokens"])
+def reading_of(version_dir: Path) -> dict[str, Any]:
+    """How the version reads texts, and what its logits mean: max_tokens and correction."""
+    manifest = read_manifest(version_dir)
+    return {
+        "max_tokens": int(manifest["hyper_parameters"]["max_tokens"]),
+        "correction": correction_of(manifest),
+    }
 
 
-class Classifier:
-    """A model ready to score, in the device's fastest precision but for the head; holds no texts.
+class Reader:
+    """What a version does to texts before its model, and to logits after it; holds no texts."""
 
-    The head stays in float32: rounded to 8 bits, logits of many posts would be the same, and their order chance.
-    """
-
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: PreTrainedTokenizerBase,
-        device: Device,
-        *,
-        max_tokens: int,
-        correction: Correction,
-    ) -> None:
-        self._model = model.eval().to(device.kind, device.autocast or torch.float32)
-        self._model.classifier.float().register_forward_pre_hook(lambda head, given: (given[0].float(), *given[1:]))
-        self._tokenizer = tokenizer
-        self._device = device
-        self._max_tokens = max_tokens
-        self._correction = correction
-        self._tokens_at_once = TOKENS_AT_ONCE[device.kind]
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, max_tokens: int, correction: Correction) -> None:
+        self._tokenizer, self._max_tokens, self._correction = tokenizer, max_tokens, correction
 
     def probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return probabilities in Label order, (n_texts, 3), rows sum to 1, in the order of the texts."""
@@ -119,6 +110,32 @@ class Classifier:
         name = hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()[:16]
         return TokenCache(folder / name, vocabulary=len(self._tokenizer))
 
+    def stream(self, encoded: Sequence[Encoded]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """Yield (places, logits) of some texts after the other, each once: (n,) into encoded, and (n, 3)."""
+        raise NotImplementedError
+
+
+class Classifier(Reader):
+    """A model ready to score, in the device's fastest precision but for the head.
+
+    The head stays in float32: rounded to 8 bits, logits of many posts would be the same, and their order chance.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: PreTrainedTokenizerBase,
+        device: Device,
+        *,
+        max_tokens: int,
+        correction: Correction,
+    ) -> None:
+        super().__init__(tokenizer, max_tokens=max_tokens, correction=correction)
+        self._model = model.eval().to(device.place, device.autocast or torch.float32)
+        self._model.classifier.float().register_forward_pre_hook(lambda head, given: (given[0].float(), *given[1:]))
+        self._device = device
+        self._tokens_at_once = TOKENS_AT_ONCE[device.kind]
+
     @torch.inference_mode()
     def stream(self, encoded: Sequence[Encoded]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
         """Yield (places, logits) of some texts after the other, each once: (n,) into encoded, and (n, 3).
@@ -147,8 +164,8 @@ class Classifier:
         for place, row in enumerate(rows):
             ids[place, : len(row)] = row
             is_text[place, : len(row)] = 1
-        batch = {"input_ids": torch.from_numpy(ids).to(self._device.kind, non_blocking=True)}
+        batch = {"input_ids": torch.from_numpy(ids).to(self._device.place, non_blocking=True)}
         if not is_text.all():  # attention is faster without a mask
-            batch["attention_mask"] = torch.from_numpy(is_text).to(self._device.kind, non_blocking=True)
+            batch["attention_mask"] = torch.from_numpy(is_text).to(self._device.place, non_blocking=True)
         found: npt.NDArray[np.float32] = self._model(**batch).logits.float().cpu().numpy()  # (batch, n_labels)
         return found

@@ -230,6 +230,29 @@ def test_texts_are_tokenised_once_for_all_versions_of_a_tokenizer(
 
 
 @pytest.mark.training
+def test_several_devices_score_each_text_once_and_say_the_same_as_one(
+    engine: Engine, version: ModelVersion, tiny_base: Path, tmp_path: Path
+) -> None:
+    from core.learning.device import find_device
+    from core.learning.fleet import Fleet
+    from core.learning.schedules import Schedule
+    from core.learning.scoring import load_classifier
+    from core.learning.training import TrainingConfig, TrainingExample, train
+
+    config = TrainingConfig(base_path=tiny_base, base_name="tiny", quick=True, seed=1, snapshot_hash="x")
+    examples = [TrainingExample(marked_text(n % 3, n), n % 3) for n in range(48)]
+    few = Schedule(16, 9, evaluates=False, chooses_best=False)
+    train(examples, [], config=config, schedule=few, out_dir=tmp_path / "v")
+    with Fleet(tmp_path / "v", base_path=tiny_base, devices=[find_device()] * 2) as fleet:
+        assert score(engine, version, fleet) == POSTS - POSTS // 10
+    bodies = {row["id"]: row["body"] for row in rows(engine, distinct_text)}
+    alone = load_classifier(tmp_path / "v", base_path=tiny_base).probabilities(list(bodies.values()))
+    found = scored(engine)
+    assert set(found) == set(bodies)
+    np.testing.assert_allclose([found[text_id] for text_id in bodies], alone, atol=2e-2)
+
+
+@pytest.mark.training
 def test_batch_that_does_not_fit_is_halved_and_each_text_scored_all_the_same(
     tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
