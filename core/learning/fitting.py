@@ -101,9 +101,13 @@ class Place:
     rank: int = 0
     count: int = 1
 
+    @property
+    def kind(self) -> torch.dtype | None:
+        """What is computed in; None where everything stays in float32."""
+        return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
+
     def autocast(self) -> AbstractContextManager[Any]:
-        kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
-        return torch.autocast(self.device.type, kind, enabled=kind is not None)
+        return torch.autocast(self.device.type, self.kind, enabled=self.kind is not None)
 
 
 @dataclass(frozen=True, slots=True)

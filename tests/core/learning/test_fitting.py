@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,16 @@ def test_other_errors_of_the_libraries_are_not_taken_for_a_lack_of_memory(
     with pytest.raises(RuntimeError, match="shapes do not match"):
         train(learning, steady_base, tmp_path / "v", devices=[cpu])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_frozen_weights_in_half_precision_change_no_loss(
+    learning, cpu, steady_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = replace(cpu, precision="bf16")
+    held = train(learning, steady_base, tmp_path / "held", devices=[device])
+    monkeypatch.setattr(learning, "hold_frozen", lambda model, kind: model)
+    monkeypatch.setattr(learning, "disable_input_dtype_casting", nullcontext)
+    np.testing.assert_allclose(train(learning, steady_base, tmp_path / "whole", devices=[device]), held, atol=1e-3)
 
 
 def test_two_processes_learn_what_one_does(learning, cpu, steady_base: Path, tmp_path: Path) -> None:
