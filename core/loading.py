@@ -33,8 +33,12 @@ def encoder_places(settings: Settings) -> dict[str, Path]:
 
 
 def stay_offline() -> None:
-    """Before the model libraries are imported: peft looks names of base encoders up on the hub otherwise."""
+    """Before the model libraries are imported: peft looks names of base encoders up on the hub otherwise.
+
+    Where bitsandbytes is installed, peft imports it, and it would tell whoever runs a command what it did not find.
+    """
     os.environ["HF_HUB_OFFLINE"] = "1"
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def load_folder(settings: Settings, folder: Path) -> Classifier:

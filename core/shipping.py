@@ -63,7 +63,13 @@ def pull_base(settings: Settings, offer: Offer, report: Callable[[int, int], Non
 
 
 def load_model(
-    settings: Settings, engine: Engine | None, model: str, *, base: str | None = None, order: Sequence[str] = ()
+    settings: Settings,
+    engine: Engine | None,
+    model: str,
+    *,
+    base: str | None = None,
+    order: Sequence[str] = (),
+    in_8bit: bool = False,
 ) -> Found:
     """Load a version, by name or by folder, or an adapter that plain PEFT saved, by folder.
 
@@ -74,7 +80,7 @@ def load_model(
     folder = Path(model)
     if not (folder / MANIFEST).is_file() and (folder / "adapter_config.json").is_file():
         stay_offline()
-        return _load_adapter(settings, folder, base, order)
+        return _load_adapter(settings, folder, base, order, in_8bit)
     if base or order:
         raise BadInput(
             _("{model} is a version and knows its base encoder and labels; leave --base and --label-order out.").format(
@@ -83,7 +89,7 @@ def load_model(
         )
     folder = _folder_of(settings, engine, model)
     stay_offline()
-    return _load_version(settings, folder)
+    return _load_version(settings, folder, in_8bit)
 
 
 def _folder_of(settings: Settings, engine: Engine | None, version: str) -> Path:
@@ -99,7 +105,7 @@ def _folder_of(settings: Settings, engine: Engine | None, version: str) -> Path:
     return settings.versions_dir / scoring.version_to_score(engine, version).folder
 
 
-def _load_version(settings: Settings, folder: Path) -> Found:
+def _load_version(settings: Settings, folder: Path, in_8bit: bool) -> Found:
     from core.learning.versions import load_version
 
     found: list[Encoder] = []
@@ -108,15 +114,15 @@ def _load_version(settings: Settings, folder: Path) -> Found:
         found.append(resolve_trained_on(name, sha256, **encoder_places(settings)))
         return found[-1].path
 
-    classifier = load_version(folder, base_path=base_path)
+    classifier = load_version(folder, base_path=base_path, in_8bit=in_8bit)
     return Found(classifier, found[0] if found else None)
 
 
-def _load_adapter(settings: Settings, folder: Path, base: str | None, order: Sequence[str]) -> Found:
+def _load_adapter(settings: Settings, folder: Path, base: str | None, order: Sequence[str], in_8bit: bool) -> Found:
     from core.learning import foreign
 
     encoder = _base_of_adapter(settings, folder, foreign.base_name(folder), base)
-    return Found(foreign.load_adapter(folder, base_path=encoder.path, order=order), encoder)
+    return Found(foreign.load_adapter(folder, base_path=encoder.path, order=order, in_8bit=in_8bit), encoder)
 
 
 def _base_of_adapter(settings: Settings, folder: Path, said: str, chosen: str | None) -> Encoder:

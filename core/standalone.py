@@ -42,6 +42,7 @@ class FileTraining:
     all_gpus: bool = False
     label_order: tuple[str, ...] = ()
     replaces: bool = False
+    load_in_8bit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ def _train(
                 quick=asked.quick,
                 seed=asked.seed,
                 snapshot_hash=snapshot,
+                load_in_8bit=asked.load_in_8bit,
             ),
             out_dir=asked.out,
             schedule=plan_of_files(examples, aside, quick=asked.quick),

@@ -100,14 +100,16 @@ def read_config(folder: Path) -> LoraConfig:
         ) from err
 
 
-def load_merged(folder: Path, *, base_path: Path) -> Any:
+def load_merged(folder: Path, *, base_path: Path, in_8bit_on: str | None = None) -> Any:
     """The encoder in base_path with the adapter and head of the folder merged into it.
+
+    in_8bit_on: the encoder in 8 bits on that device. The adapter stays beside it then: merged, it would be rounded too.
 
     Raises BadInput when they do not belong together, or when a layer is left that neither of them brings: random
     weights would answer.
     """
     config, tensors = read_config(folder), read_tensors(folder)
-    model, gaps = load_base_and_gaps(base_path)
+    model, gaps = load_base_and_gaps(base_path, in_8bit_on=in_8bit_on)
     missing = [name for name in gaps if PREFIX + name not in tensors]
     if missing:
         raise BadInput(
@@ -124,7 +126,7 @@ def load_merged(folder: Path, *, base_path: Path) -> Any:
         raise BadInput(_misfit(folder, base_path, err)) from err
     if lost or result.unexpected_keys:
         raise BadInput(_misfit(folder, base_path, ", ".join([*lost, *result.unexpected_keys][:4])))
-    return tuned.merge_and_unload()
+    return tuned.merge_and_unload() if in_8bit_on is None else tuned
 
 
 def _misfit(folder: Path, base_path: Path, reason: object) -> str:

@@ -13,6 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from core.domain import LABEL_NAMES
 from core.errors import BadInput
+from core.learning import quantising
 from core.wording import _
 
 COUNTS_BEHIND_PADDING = ("roberta", "xlm-roberta", "camembert")
@@ -26,17 +27,18 @@ def quieten_libraries() -> None:
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
 
 
-def load_base(path: Path) -> Any:
-    """Load an encoder with a fresh three-class head in float32.
+def load_base(path: Path, *, in_8bit_on: str | None = None) -> Any:
+    """Load an encoder with a fresh three-class head in float32; in_8bit_on: its other weights in 8 bits, there.
 
     Weights come from safetensors, or from a .bin read with weights only. Raises BadInput when they cannot be read.
     """
-    return load_base_and_gaps(path)[0]
+    return load_base_and_gaps(path, in_8bit_on=in_8bit_on)[0]
 
 
-def load_base_and_gaps(path: Path) -> tuple[Any, list[str]]:
+def load_base_and_gaps(path: Path, *, in_8bit_on: str | None = None) -> tuple[Any, list[str]]:
     """(as load_base returns it, names of the weights that it did not bring and that are random therefore)."""
     quieten_libraries()
+    in_8bit = {} if in_8bit_on is None else quantising.options(in_8bit_on)
     try:
         model, info = AutoModelForSequenceClassification.from_pretrained(
             path,
@@ -48,6 +50,7 @@ def load_base_and_gaps(path: Path) -> tuple[Any, list[str]]:
             local_files_only=True,
             trust_remote_code=False,
             dtype=torch.float32,
+            **in_8bit,
         )
     except (OSError, ValueError, RuntimeError, pickle.UnpicklingError) as err:
         raise BadInput(_("The base encoder in {path} cannot be loaded: {err}").format(path=path, err=err)) from err

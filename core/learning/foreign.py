@@ -26,7 +26,7 @@ def base_name(folder: Path) -> str:
     return str(adapters.read_json(folder, adapters.CONFIG).get("base_model_name_or_path") or "")
 
 
-def load_adapter(folder: Path, *, base_path: Path, order: Sequence[str] = ()) -> Classifier:
+def load_adapter(folder: Path, *, base_path: Path, order: Sequence[str] = (), in_8bit: bool = False) -> Classifier:
     """A classifier in Label order, without correction: nothing is known of what the adapter was measured on.
 
     order: the labels of its head; without it its id2label says them. The tokenizer is the base's own. Raises BadInput
@@ -40,8 +40,9 @@ def load_adapter(folder: Path, *, base_path: Path, order: Sequence[str] = ()) ->
                 "normal,suspicious,violation."
             ).format(folder=folder)
         )
-    model = adapters.load_merged(folder, base_path=base_path)
+    device = find_device()
+    model = adapters.load_merged(folder, base_path=base_path, in_8bit_on=device.place if in_8bit else None)
     reorder(model, named)
     tokenizer = load_tokenizer(base_path)
     tokens = min(MAX_TOKENS, longest_input(model, tokenizer))
-    return Classifier(model, tokenizer, find_device(), max_tokens=tokens, correction=NO_CORRECTION)
+    return Classifier(model, tokenizer, device, max_tokens=tokens, correction=NO_CORRECTION)

@@ -21,6 +21,7 @@ from core.learning.adapters import load_merged
 from core.learning.classifiers import load_tokenizer
 from core.learning.device import Device, find_device
 from core.learning.manifests import correction_of, read_manifest
+from core.learning.quantising import is_in_8bit
 from core.learning.tokens import Ids, TokenCache
 from core.wording import _
 
@@ -30,16 +31,20 @@ TOKENS_AT_ONCE = {"cpu": 1_024, "cuda": 32_768}
 Encoded = list[int] | Ids  # token ids of a text
 
 
-def load_classifier(version_dir: Path, *, base_path: Path, device: Device | None = None) -> Classifier:
+def load_classifier(
+    version_dir: Path, *, base_path: Path, device: Device | None = None, in_8bit: bool = False
+) -> Classifier:
     """Load adapter and head onto the base they were trained on, and that onto the device (the best one by default).
 
-    Raises BadInput when the base in base_path is another one: the adapter would turn it into noise.
+    in_8bit: the base's weights in 8 bits. Raises BadInput when the base in base_path is another one: the adapter would
+    turn it into noise.
     """
     refuse_other_base(version_dir, base_path)
+    device = device or find_device()
     return Classifier(
-        load_merged(version_dir, base_path=base_path),
+        load_merged(version_dir, base_path=base_path, in_8bit_on=device.place if in_8bit else None),
         load_tokenizer(version_dir),
-        device or find_device(),
+        device,
         **reading_of(version_dir),
     )
 
@@ -131,7 +136,9 @@ class Classifier(Reader):
         correction: Correction,
     ) -> None:
         super().__init__(tokenizer, max_tokens=max_tokens, correction=correction)
-        self._model = model.eval().to(device.place, device.autocast or torch.float32)
+        self._model = model.eval()
+        if not is_in_8bit(model):  # which lies there already
+            self._model.to(device.place, device.autocast or torch.float32)
         self._model.classifier.float().register_forward_pre_hook(lambda head, given: (given[0].float(), *given[1:]))
         self._device = device
         self._tokens_at_once = TOKENS_AT_ONCE[device.kind]

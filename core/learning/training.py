@@ -26,6 +26,7 @@ from core.domain import LABEL_NAMES
 from core.encoders import weights_hash
 from core.errors import Cancelled
 from core.evaluation import NOTHING, Evaluation
+from core.learning import quantising
 from core.learning.classifiers import load_base, load_tokenizer, longest_input
 from core.learning.device import Device, find_device
 from core.learning.examples import (
@@ -60,6 +61,7 @@ class TrainingConfig:
     seed: int
     snapshot_hash: str
     base_origin: str = "folder"  # where it was found, by a name of core.encoders.ORIGINS
+    load_in_8bit: bool = False
     rank: int = 16
     alpha: int = 32
     dropout: float = 0.1
@@ -108,6 +110,8 @@ def train(
     schedule = schedule or plan(training, evaluation, quick=config.quick)
     warnings = [*warnings, *missing_classes(training), *_cannot_choose(schedule)]
     devices = devices or [find_device()]
+    if config.load_in_8bit:
+        quantising.options(devices[0].place)  # refused before anything begins
     setup = _set_up(schedule, devices, class_weights(training))
     report(
         TrainingProgress(
@@ -268,9 +272,12 @@ def _learn(
     """Train, and save what came out (the first process does); returns the config with what the encoder allows."""
     set_seed(order.config.seed)
     tokenizer = load_tokenizer(order.config.base_path)
-    base = load_base(order.config.base_path)
+    base = load_base(order.config.base_path, in_8bit_on=str(place.device) if order.config.load_in_8bit else None)
     config = replace(order.config, max_tokens=min(order.config.max_tokens, longest_input(base, tokenizer)))
-    model = hold_frozen(add_lora(base, config), place.kind).to(place.device)
+    model = add_lora(base, config)
+    if not config.load_in_8bit:  # whose frozen weights lie there as they are
+        model = hold_frozen(model, place.kind)
+    model.to(place.device)
     set_seed(config.seed + place.rank)  # what is dropped out differs between processes
     weights = list(order.setup.class_weights.values())
     training = encode(order.training, tokenizer, max_tokens=config.max_tokens, class_weights=weights)

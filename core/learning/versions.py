@@ -9,9 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from core.errors import BadInput
 from core.learning import baseline
 from core.learning.manifests import read_manifest
 from core.learning.tokens import TokenCache
+from core.wording import _
 
 
 class Classifier(Protocol):
@@ -40,15 +42,18 @@ class Classifier(Protocol):
         ...
 
 
-def load_version(folder: Path, *, base_path: Callable[[str, str], Path]) -> Classifier:
+def load_version(folder: Path, *, base_path: Callable[[str, str], Path], in_8bit: bool = False) -> Classifier:
     """Load the version in a folder.
 
     base_path: (name, SHA-256 of its weights) → where that encoder lies; the baseline needs none.
-    Raises BadInput when the folder holds no version that can be read, or not with that encoder.
+    in_8bit: its weights in 8 bits. Raises BadInput when the folder holds no version that can be read, or not with that
+    encoder.
     """
     base = read_manifest(folder)["base"]
+    if base["name"] == baseline.NAME and in_8bit:
+        raise BadInput(_("The baseline has no encoder to be loaded in 8 bits; leave --load-in-8bit out."))
     if base["name"] == baseline.NAME:
         return baseline.load_classifier(folder)
     from core.learning.scoring import load_classifier  # torch, which the baseline can do without
 
-    return load_classifier(folder, base_path=base_path(str(base["name"]), str(base["sha256"])))
+    return load_classifier(folder, base_path=base_path(str(base["name"]), str(base["sha256"])), in_8bit=in_8bit)

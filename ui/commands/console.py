@@ -23,6 +23,9 @@ from core.errors import BadInput
 from core.settings import Settings, read_settings
 from db.engine import migrate, open_engine
 
+In8Bit = Annotated[
+    bool, typer.Option("--load-in-8bit", help="The base encoder in 8 bits, to save memory (needs tiebreak[quant]).")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout; messages go to stderr.")]
 
 

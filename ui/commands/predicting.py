@@ -21,7 +21,7 @@ from core.labels import parse_order
 from core.markup import read_markup
 from core.settings import read_settings
 from core.text import model_text
-from ui.commands.console import Json, open_installation, say, show, wrong_use
+from ui.commands.console import In8Bit, Json, open_installation, say, show, wrong_use
 
 if TYPE_CHECKING:
     from core.shipping import Found
@@ -53,6 +53,7 @@ def predict(
     label_order: Annotated[
         str | None, typer.Option(help="For an adapter without id2label: its labels in order, comma-separated.")
     ] = None,
+    load_in_8bit: In8Bit = False,
     as_json: Json = False,
 ) -> None:
     """Predict label, confidence and all probabilities for texts.
@@ -70,7 +71,7 @@ def predict(
     looked_at = None if batch is None else look_through(batch, text_column=column)
     written_as = None if looked_at is None else form_for(out, asked=form, batch=looked_at)
     given = None if text is None else _checked(text)
-    judge = _Judge(model, base, order)
+    judge = _Judge(model, base, order, load_in_8bit)
     if given is not None:
         found = _as_dict(judge([given])[0])
         show(found, as_json=as_json, text=lambda: [_line(found)])
@@ -84,12 +85,12 @@ def predict(
 class _Judge:
     """Texts → probabilities, (n, 3), as tuples. Texts are read the way an import reads them."""
 
-    def __init__(self, model: str, base: str | None, order: Sequence[str]) -> None:
+    def __init__(self, model: str, base: str | None, order: Sequence[str], in_8bit: bool) -> None:
         from core.shipping import load_model
 
         settings = read_settings(os.environ)
         engine = None if Path(model).is_dir() else open_installation().engine  # a folder needs no database
-        self._found: Found = load_model(settings, engine, model, base=base, order=order)
+        self._found: Found = load_model(settings, engine, model, base=base, order=order, in_8bit=in_8bit)
         self.base = None if self._found.base is None else self._found.base.words
         if self._found.base is not None:
             say(f"Base encoder: {self.base}, {self._found.base.path}")

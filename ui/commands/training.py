@@ -12,7 +12,7 @@ import typer
 from core.clock import utc_now
 from core.settings import read_settings
 from core.wording import _
-from ui.commands.console import Json, ProgressLine, open_installation, run_in_foreground, say, show
+from ui.commands.console import In8Bit, Json, ProgressLine, open_installation, run_in_foreground, say, show
 
 if TYPE_CHECKING:
     from core.learning.fitting import TrainingProgress
@@ -85,6 +85,7 @@ def train(
         str, typer.Option(help="What integers mean as labels, from 0 on: normal,suspicious,violation for example.")
     ] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace the version that the folder holds.")] = False,
+    load_in_8bit: In8Bit = False,
     as_json: Json = False,
 ) -> None:
     """Train a version from files, without a database. `tiebreak predict --model OUT` uses it.
@@ -96,8 +97,9 @@ def train(
     settings = read_settings(os.environ)
     order = tuple(name.strip() for name in label_order.split(",") if name.strip())
     asked = FileTraining(
-        train, eval, out, quick=quick, base=base, seed=seed, all_gpus=wants_all(gpus), label_order=order, replaces=force
-    )
+        train, eval, out, quick=quick, base=base, seed=seed, all_gpus=wants_all(gpus), label_order=order,
+        replaces=force, load_in_8bit=load_in_8bit,
+    )  # fmt: skip
     encoder = base_for(settings, base)
     say(_("Base encoder: {encoder}").format(encoder=encoder.words))
     made = train_files(settings, asked, report=_TrainingLines())
