@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
+from core import thresholds
 from core.calibration import (
     Correction,
     Floats,
@@ -28,6 +29,7 @@ from core.calibration import (
 from core.comparison import estimates
 from core.domain import LABEL_NAMES, Side
 from core.metrics import measure
+from core.thresholds import choose, verdicts_out_of_fold
 
 ENOUGH = 300  # random labelled texts: with fewer, neither a temperature nor a share of violations can be told
 SMOOTHING = 0.5  # posts added to each label: one that a sample has not met is rare, not impossible
@@ -51,7 +53,8 @@ class Aside:
 class Evaluation:
     """correction: None while too few random texts are labelled. proba: (n, 3), what the version says of each text.
 
-    figures: as `core.metrics.Metrics.to_dict`, with intervals and calibration; {} where nothing was kept aside.
+    figures: as `core.metrics.Metrics.to_dict`, with intervals and calibration; {} where nothing was kept aside. With
+    enough random texts also thresholds, and what they do (see core.thresholds).
     """
 
     correction: Correction | None
@@ -77,13 +80,20 @@ def evaluate(logits: npt.NDArray[np.floating], aside: Aside, *, trained: Floats,
         return Evaluation(None, proba, _figures(proba, aside, measured_on=Side.evaluation, rng=rng))
     random = _only(aside, aside.is_random)
     correction = _fit(raw[aside.is_random], random, trained)
+    fold_of = folds_by_family(random.families, rng=rng)
     out_of_fold = cross_fitted(
         raw[aside.is_random],
-        folds_by_family(random.families, rng=rng),
+        fold_of,
         fit=lambda chosen: _fit(raw[aside.is_random][chosen], _only(random, chosen), trained),
     )
     figures = _figures(out_of_fold, random, measured_on=Side.audit, rng=rng)
-    return Evaluation(correction, correction.probabilities(raw), figures)
+    proba = correction.probabilities(raw)
+    chosen = choose(proba[aside.is_random], random.truth, random.sizes)
+    tried = verdicts_out_of_fold(out_of_fold, random.truth, random.sizes, fold_of)
+    figures["thresholds"] = asdict(chosen) | thresholds.figures(
+        tried, random.truth, random.sizes, families=random.families, rng=rng
+    )
+    return Evaluation(correction, proba, figures)
 
 
 def _only(aside: Aside, chosen: Selection) -> Aside:

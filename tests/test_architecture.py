@@ -14,7 +14,7 @@ PURE = (
     *("selection", "families", "lookalikes", "minhash", "buckets", "differences", "splits", "metrics", "agreement"),
     *("tsv", "text", "markup", "labels", "labelled", "json_arrays", "exchange", "gold", "overlaps", "drafts", "blocks"),
     *("people", "forum", "guidelines", "anchoring", "batches", "training_files"),
-    *("calibration", "resampling", "comparison", "evaluation"),
+    *("calibration", "resampling", "comparison", "evaluation", "thresholds"),
 )
 ENTRANCES = ("core.learning", "core.worker", "core.trainer", "core.context", "core.loading")
 FOUNDATION = ("domain", "errors", "settings", "wording")

@@ -14,6 +14,7 @@ from core.calibration import Correction
 from core.domain import LABEL_NAMES
 from core.errors import BadInput
 from core.evaluation import ENOUGH, Evaluation
+from core.thresholds import MISSED, PRECISION
 from core.wording import _
 
 MANIFEST, CARD = "manifest.json", "README.md"
@@ -133,13 +134,43 @@ def _folded(manifest: dict[str, Any]) -> str:
 
 
 def _thresholds(manifest: dict[str, Any]) -> str:
-    found = manifest.get("thresholds")
+    found = manifest["metrics"].get("thresholds")
     if not found:
         return (
-            "None have been set. The most likely label counts; what is hidden or sent to review by itself is for "
-            "whoever uses the model to choose, by the precision and the recall that they need."
+            f"None have been set: that takes {ENOUGH} labelled texts that were drawn at random. The most likely label "
+            "counts; what is hidden or sent to review by itself is for whoever uses the model to choose, by the "
+            "precision and the recall that they need."
         )
-    return "\n".join(f"- {name}: {value}" for name, value in found.items())
+    removes = _threshold(
+        found["removes"],
+        "Remove where the probability of a violation is {at:.3f} or more: {removed} of the posts, of which {precision} "
+        "are violations.",
+        f"None removes posts with a precision of {PRECISION:.0%}.",
+        found,
+    )
+    passes = _threshold(
+        found["passes"],
+        "Pass where the probability of normal is {at:.3f} or more: {passed} of the posts; {missed} of the violations "
+        "are among them.",
+        f"None passes posts and lets through {MISSED:.0%} of the violations at most.",
+        found,
+    )
+    left = f"Left for moderators: {_share(found['moderators'])} of the posts."
+    told = "Shares with 95 % intervals, out of fold: chosen on some families, tried on others."
+    return f"- {removes}\n- {passes}\n- {left}\n\n{told}"
+
+
+def _threshold(at: float | None, words: str, otherwise: str, found: dict[str, Any]) -> str:
+    shares = {name: _share(each) for name, each in found.items() if isinstance(each, dict)}
+    return otherwise if at is None else words.format(at=at, **shares)
+
+
+def _share(figure: dict[str, Any]) -> str:
+    if figure["value"] is None:
+        return "an unknown share"
+    interval = figure["interval"]
+    said = f"{figure['value']:.1%}"
+    return f"{said} ({interval[0]:.1%} to {interval[1]:.1%})" if interval else said
 
 
 def _kind(manifest: dict[str, Any]) -> str:

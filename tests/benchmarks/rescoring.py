@@ -53,9 +53,7 @@ def measure(workshop: Workshop) -> list[Figure]:
     return [
         Figure("scoring the pool", watched.seconds, "s", f"{scored:,} texts of {rows:,} rows, the starter encoder"),
         Figure("scoring the pool, from and to the database", speed, "texts/s", "the queue renewed meanwhile"),
-        Figure(
-            "the model alone", alone.value, "texts/s", f"{TEXTS_ALONE:,} of these texts, before it, on a quiet machine"
-        ),
+        Figure("the model alone", alone.value, "texts/s", f"{TEXTS_ALONE:,} of these texts, just before it"),
         Figure(
             "peak memory",
             watched.peak_mib,

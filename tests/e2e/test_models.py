@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from playwright.sync_api import expect
 
 from core.clock import utc_now
 from core.domain import LABEL_NAMES, Role, RunKind, RunStatus
-from core.evaluation import NOTHING
+from core.evaluation import NOTHING, Aside, evaluate
 from core.learning import baseline
 from core.learning.examples import TrainingExample
 from core.loading import load_folder
@@ -39,6 +40,16 @@ def bring_in(served: Served, folder: Path) -> None:
         served.run("import", str(path))
 
 
+def measured_figures() -> dict[str, object]:
+    """Of 2,000 texts drawn at random, by a model that is often sure."""
+    rng = np.random.default_rng(1)
+    proba = rng.dirichlet((0.5, 0.06, 0.12), size=2_000)
+    truth = np.array([rng.choice(3, p=row) for row in proba])
+    aside = Aside(truth, np.arange(2_000), np.ones(2_000), np.ones(2_000, dtype=bool))
+    shares = np.bincount(truth, minlength=3) / 2_000
+    return evaluate(np.log(proba + 1e-9), aside, trained=shares, seed=1).figures
+
+
 def add_version(served: Served, name: str, *, learned: Callable[[int], int], texts: int, pace: float) -> None:
     """A version that a training brought, has scored so many texts, and was so fast."""
     settings, engine = read_settings({"TIEBREAK_HOME": str(served.home)}), served.engine
@@ -50,8 +61,16 @@ def add_version(served: Served, name: str, *, learned: Callable[[int], int], tex
         made = runs.add_run(conn, kind=RunKind.training, config={}, created_by="lea", now=utc_now())
         result = {"version": name, scoring.PACE: pace}
         runs.finish_run(conn, made.id, status=RunStatus.succeeded, now=utc_now(), result=result)
+        metrics = measured_figures()
         version = models.add_version(
-            conn, name=name, run_id=made.id, base="tfidf", folder=name, manifest=manifest, metrics={}, now=utc_now()
+            conn,
+            name=name,
+            run_id=made.id,
+            base="tfidf",
+            folder=name,
+            manifest=manifest,
+            metrics=metrics,
+            now=utc_now(),
         )
     rng = np.random.default_rng(1)
     ids = scoring.texts_to_score(engine, version, share=1.0, rng=rng)
@@ -86,6 +105,10 @@ def test_worse_version_becomes_active_for_a_reason_and_scores_the_part_that_was_
     why.press("Enter")
     expect(button).to_be_enabled()
     lead.shoot("82-worse-version")
+    page.get_by_text("What it could decide by itself").click()
+    expect(page.get_by_text(re.compile(r"Removing where a violation is at least 0\.\d{3} likely: "))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Left for moderators: \d+\.\d% \(\d+\.\d% to "))).to_be_visible()
+    lead.shoot("84-thresholds")
     button.click()
     expect(page.get_by_text("v2 is active.", exact=False)).to_be_visible()
     wait_until(lambda: rows(served.engine, run)[-1]["status"] == "succeeded", seconds=90)

@@ -188,6 +188,42 @@ def figure_name(figure: str) -> str:
     return kinds[kind].format(label=label_in_words(Label[label]))
 
 
+def show_thresholds(version: ModelVersion) -> None:
+    """What it could decide by itself, out of fold; nothing before there are enough random posts to tell."""
+    found = version.metrics.get("thresholds")
+    if not isinstance(found, dict):
+        return
+    lines = []
+    if found["removes"] is not None:
+        said = _(
+            "Removing where a violation is at least {at} likely: {removed} of the posts, of which {precision} are "
+            "violations."
+        )
+        removed, precision = share_words(found["removed"]), share_words(found["precision"])
+        lines.append(said.format(at=f"{found['removes']:.3f}", removed=removed, precision=precision))
+    if found["passes"] is not None:
+        said = _(
+            "Passing where normal is at least {at} likely: {passed} of the posts; {missed} of the violations are among "
+            "them."
+        )
+        passed, missed = share_words(found["passed"]), share_words(found["missed"])
+        lines.append(said.format(at=f"{found['passes']:.3f}", passed=passed, missed=missed))
+    lines.append(_("Left for moderators: {share} of the posts.").format(share=share_words(found["moderators"])))
+    with st.expander(_("What it could decide by itself")):
+        st.markdown("\n".join(f"- {line}" for line in lines))
+        st.caption(_("Shares with 95 % intervals, on posts drawn at random by which the thresholds were not chosen."))
+
+
+def share_words(figure: dict[str, object]) -> str:
+    if figure["value"] is None:
+        return _("an unknown share")
+    value, interval = f"{float(str(figure['value'])):.1%}", figure["interval"]
+    if not isinstance(interval, list):
+        return value
+    low, high = (f"{end:.1%}" for end in interval)
+    return _("{share} ({low} to {high})").format(share=value, low=low, high=high)
+
+
 page = open_page(
     _("Models"), _("The versions there are. The active one orders the queue; promoting an older one rolls back.")
 )
@@ -209,6 +245,7 @@ with errors_as_sentences():
             st.warning(warning)
         comparison = models.compare(page.engine, page.actor, chosen)
         show_comparison(comparison)
+        show_thresholds(row.version)
         if row.is_active:
             show_scoring(page, row.version)
         elif may(page.actor, Permission.promote):
