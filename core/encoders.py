@@ -17,7 +17,7 @@ BERT_LIKE = frozenset({"bert", "roberta", "electra", "ernie", "xlm-roberta", "di
 PICKLED = "pytorch_model.bin"
 WEIGHTS = ("model.safetensors", PICKLED)
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
-PARTIAL = ".partial"  # ends the name of a folder whose download is not complete
+PARTIAL = ".partial"  # ends the name of a folder that is not complete: of a download, or a pretraining
 
 ORIGINS = {
     "models/base": N_("in models/base"),
@@ -113,7 +113,7 @@ def _in_base_folder(folder: Path) -> Iterator[Encoder]:
     for config in sorted(folder.glob("**/config.json")):
         name = config.parent.relative_to(folder).as_posix()
         encoder = read_encoder(config.parent, name=name, origin="models/base")
-        if encoder is not None and not name.endswith(PARTIAL):
+        if encoder is not None and not any(part.endswith(PARTIAL) for part in name.split("/")):
             yield encoder
 
 

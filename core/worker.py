@@ -9,17 +9,15 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
-from pathlib import Path
 
 import psutil
 from sqlalchemy import Engine
 
-from core import encoders
 from core.clock import utc_now
 from core.context import Context, Listener, Pulse
 from core.domain import Run, RunKind, RunStatus
 from core.errors import Cancelled, Conflict, TiebreakError
+from core.pretrainer import adapt_encoder
 from core.scorer import score_pool
 from core.services import importing, queueing, scoring, searching, takeback
 from core.settings import Settings, read_settings
@@ -71,7 +69,12 @@ def execute(settings: Settings, engine: Engine, run_id: int, *, listen: Listener
 
 
 def _task(kind: RunKind) -> Callable[[Context], dict[str, object]]:
-    return {RunKind.importing: import_posts, RunKind.training: train_version, RunKind.scoring: score_pool}[kind]
+    return {
+        RunKind.importing: import_posts,
+        RunKind.training: train_version,
+        RunKind.scoring: score_pool,
+        RunKind.pretraining: adapt_encoder,
+    }[kind]
 
 
 def import_posts(context: Context) -> dict[str, object]:
@@ -91,52 +94,6 @@ def _release_memory() -> None:
     """Give back what the stages so far have freed: glibc keeps it, and the pool's arrays need as much once more."""
     with suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def pretrain_encoder(
-    files: list[Path],
-    out_dir: Path,
-    *,
-    epochs: int,
-    source: str,
-    resume: bool,
-    force: bool,
-    report: Callable[[int, int, float], None],
-) -> dict[str, object]:
-    """Make an encoder from text files in this process; returns its figures.
-
-    Raises Conflict when the folder holds one already, or part of one, unless told to overwrite it or to go on.
-    """
-    if not (resume or force):
-        _refuse_overwriting(out_dir)
-    from core.learning.pretraining import PretrainingConfig, pretrain
-    from core.texts import read_texts
-
-    result = pretrain(
-        read_texts(files),
-        out_dir,
-        config=PretrainingConfig(epochs=epochs),
-        resume=resume,
-        source=source,
-        report=lambda progress: report(progress.step, progress.steps, progress.loss),
-    )
-    return asdict(result)
-
-
-def _refuse_overwriting(out_dir: Path) -> None:
-    """Pretraining takes hours: a second one must not take the first one's place without a word."""
-    if (out_dir / "checkpoint" / "state.pt").is_file():
-        raise Conflict(
-            _("{out_dir} holds an unfinished encoder; --resume goes on with it, --force begins anew.").format(
-                out_dir=out_dir
-            )
-        )
-    if encoders.weights_file(out_dir) is not None:
-        raise Conflict(
-            _("{out_dir} holds an encoder already; name another folder, or --force to overwrite it.").format(
-                out_dir=out_dir
-            )
-        )
 
 
 def main() -> None:

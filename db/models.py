@@ -158,6 +158,13 @@ def count_texts(conn: Connection) -> int:
     return conn.execute(select(func.count()).select_from(distinct_text).where(_has_post())).scalar_one()
 
 
+def texts_by_hash(conn: Connection, *, after: str, limit: int) -> list[tuple[str, str]]:
+    """(hash, text) of distinct texts of visible posts behind a hash; their order is as good as drawn by chance."""
+    t = distinct_text.c
+    query = select(t.hash, t.body).where(t.hash > after, _has_post()).order_by(t.hash).limit(limit)
+    return [(text_hash, body) for text_hash, body in plain_rows(conn, query)]
+
+
 def predictions_for(conn: Connection, *, version_id: int, text_ids: Sequence[int]) -> Iterator[Prediction]:
     for start in range(0, len(text_ids), 500):
         query = select(prediction).where(

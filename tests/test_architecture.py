@@ -16,7 +16,7 @@ PURE = (
     *("people", "forum", "guidelines", "anchoring", "batches", "training_files"),
     *("calibration", "resampling", "comparison", "evaluation", "thresholds"),
 )
-ENTRANCES = ("core.learning", "core.worker", "core.trainer", "core.context", "core.loading")
+ENTRANCES = tuple(f"core.{name}" for name in "learning worker trainer pretrainer standalone context loading".split())
 FOUNDATION = ("domain", "errors", "settings", "wording")
 
 

@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from core import trainer
+from core import context, pretrainer, trainer, worker
 from core.clock import utc_now
 from core.context import Context, Pulse
 from core.domain import LABEL_NAMES, Actor, Run, RunKind, RunStatus
-from core.errors import Conflict
-from core.services import annotation, looking, models, runs, scoring, training
+from core.encoders import local_encoders
+from core.errors import BadInput, Conflict
+from core.loading import encoder_places
+from core.services import annotation, looking, models, pretraining, runs, scoring, training
 from core.services.launching import Supervisor, log_path
 from core.settings import Settings
 from db import models as versions
@@ -227,3 +229,78 @@ def test_labels_that_look_wrong_are_kept_for_the_lead_and_none_of_the_audit_slic
     assert all(each["quality"] < 0.5 for each in found)
     aside = {text["id"] for text in rows(forum, distinct_text, side="audit")}
     assert not aside & {each["text_id"] for each in found}
+
+
+def learning_pretraining():
+    from core.learning import pretraining as learning
+
+    return learning
+
+
+def adapt(engine: Engine, *, resume: bool = False) -> Run:
+    request = pretraining.PretrainingRequest("ours", base="tiny", epochs=3, resume=resume)
+    return pretraining.queue_pretraining(engine, OPERATOR, request, now=utc_now())
+
+
+def test_encoder_is_adapted_to_the_pool_cancelled_and_resumed_and_can_then_be_trained_from(
+    forum: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = adapt(forum)
+    seen: list[int] = []
+
+    def cancel_early(found: Run) -> None:
+        if found.done and not seen:
+            runs.cancel_run(forum, OPERATOR, found.id, now=utc_now())
+            time.sleep(0.5)  # until the heartbeat has noticed
+        seen.extend([found.done] if found.done else [])
+
+    monkeypatch.setattr(context, "HEARTBEAT_EVERY_S", 0.01)
+    monkeypatch.setattr(learning_pretraining(), "REPORT_EVERY_S", 0.0)
+    assert worker.execute(settings, forum, run.id, listen=cancel_early).status is RunStatus.cancelled
+    assert pretrainer.unfinished(settings) == {"ours": "tiny"}
+    places = encoder_places(settings)
+    assert [e.name for e in local_encoders(**places)] == ["tiny", "starter"]
+    again = adapt(forum, resume=True)
+    first: list[int] = []
+    ended = worker.execute(settings, forum, again.id, listen=lambda found: first.append(found.done))
+    assert (ended.status, ended.error) == (RunStatus.succeeded, None)
+    assert ended.result["steps"] == 15  # 297 texts are trained on, in 5 batches of 64, three times
+    assert min(step for step in first if step) > max(seen)
+    assert [e.name for e in local_encoders(**places)] == ["ours", "tiny", "starter"]
+    assert pretrainer.unfinished(settings) == {}
+    assert not list((settings.models_dir / "base" / "ours").glob("begun*"))
+    points = rows(forum, run_point, run_id=again.id)
+    assert points[-1]["step"] == 15
+    assert points[-1]["loss"] > 0
+    request = training.TrainingRequest(quick=True, base="ours")
+    trained = worker.execute(settings, forum, training.queue_training(forum, OPERATOR, request, now=utc_now()).id)
+    assert (trained.status, trained.error) == (RunStatus.succeeded, None)
+
+
+def test_encoder_is_never_replaced_and_an_unfinished_one_goes_on_from_its_own_base(
+    forum: Engine, settings: Settings
+) -> None:
+    (settings.models_dir / "base" / "ours").mkdir()
+    ended = worker.execute(settings, forum, adapt(forum).id)
+    assert ended.status is RunStatus.failed
+    assert "There is an encoder 'ours' already" in str(ended.error)
+    (settings.models_dir / "base" / "ours").rmdir()
+    partial = settings.models_dir / "base" / "ours.partial"
+    (partial / "checkpoint").mkdir(parents=True)
+    (partial / "checkpoint" / "state.pt").touch()
+    (partial / "begun-from").write_text("starter")
+    ended = worker.execute(settings, forum, adapt(forum, resume=True).id)
+    assert "was begun from starter, not from tiny" in str(ended.error)
+    with pytest.raises(BadInput, match="is no name for an encoder"):
+        pretraining.queue_pretraining(
+            forum, OPERATOR, pretraining.PretrainingRequest("../up", base="tiny"), now=utc_now()
+        )
+
+
+def test_texts_of_the_pool_are_those_of_visible_posts_once_each_without_anything_else(forum: Engine) -> None:
+    found = list(pretraining.pool_texts(forum, most=1_000))
+    bodies = {text["body"] for text in rows(forum, distinct_text)}
+    assert len(found) == len(set(found)) == 300
+    assert set(found) == bodies
+    assert list(pretraining.pool_texts(forum, most=7)) == found[:7]
+    assert pretraining.count_texts(forum, most=7) == 7

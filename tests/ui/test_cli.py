@@ -378,6 +378,46 @@ def test_finished_or_unfinished_encoder_is_not_overwritten_without_a_word(tiebre
         assert says in done.stderr
 
 
+@pytest.mark.training
+def test_encoder_is_adapted_to_the_pool_from_the_command_line(
+    tiebreak: Terminal, settings: Settings, tiny_base: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_base, settings.models_dir / "base" / "tiny")
+    asked = ("pretrain", "--pool", "--base", "tiny", "--epochs", "1")
+    assert "Import posts" in tiebreak(*asked, code=1).stderr
+    tiebreak("import", str(SAMPLES / "forum.tsv"))
+    half = settings.models_dir / "base" / "tiny-forum.partial"
+    (half / "checkpoint").mkdir(parents=True)
+    (half / "checkpoint" / "state.pt").touch()
+    (half / "begun-from").write_text("tiny")
+    assert "tiny-forum is unfinished; --resume goes on" in tiebreak(*asked, code=1).stderr
+    made = tiebreak.json(*asked, "--force")
+    assert (made["encoder"], made["status"]) == ("tiny-forum", "succeeded")
+    assert made["held_out_loss"] > 0
+    assert "tiny-forum" in [base["name"] for base in tiebreak.json("base", "list")]
+    assert "There is an encoder 'tiny-forum' already" in tiebreak(*asked, "--force", code=1).stderr
+    texts = tmp_path / "texts.txt"
+    texts.write_text("今天我们去公园看花\n" * 40)
+    out = tmp_path / "out"
+    made = tiebreak.json("pretrain", "--texts", str(texts), "--out", str(out), "--base", "tiny", "--epochs", "1")
+    assert made["steps"] == 1
+    assert (out / "vocab.txt").read_bytes() == (tiny_base / "vocab.txt").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ((), "either --texts or --pool"),
+        (("--pool", "--texts", "a.txt"), "either --texts or --pool"),
+        (("--pool", "--out", "x"), "models/base/NAME"),
+        (("--texts", "a.txt"), "--texts goes with --out"),
+        (("--texts", "a.txt", "--out", "x", "--name", "y"), "--texts goes with --out"),
+    ],
+)
+def test_ways_of_pretraining_are_not_mixed(tiebreak: Terminal, args: tuple[str, ...], says: str) -> None:
+    assert says in tiebreak("pretrain", *args, code=2).stderr
+
+
 def test_author_is_forgotten_after_a_question_that_says_what_goes(tiebreak: Terminal, settings: Settings) -> None:
     tiebreak("import", str(SAMPLES / "forum.tsv"))
     engine = open_engine(settings.database_url)

@@ -18,7 +18,7 @@ import typer
 from sqlalchemy import Engine
 
 from core.clock import utc_now
-from core.domain import Actor, Role, Run, RunStatus
+from core.domain import Actor, Role, Run, RunKind, RunStatus
 from core.errors import BadInput
 from core.settings import Settings, read_settings
 from db.engine import migrate, open_engine
@@ -134,6 +134,8 @@ def run_in_foreground(installation: Installation, run: Run) -> Run:
     if ended.status is RunStatus.failed:
         fail(ended.error or f"Run {run.id} failed; `tiebreak runs show {run.id}` tells more.")
     if ended.status is RunStatus.cancelled:
+        if run.kind is RunKind.pretraining:
+            fail(f"Run {run.id} was cancelled; --resume goes on with what it has learned.")
         fail(f"Run {run.id} was cancelled; nothing was changed.")
     return ended
 

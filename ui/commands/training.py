@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.clock import utc_now
+from core.errors import Conflict
 from core.settings import read_settings
 from core.wording import _
 from ui.commands.console import In8Bit, Json, ProgressLine, open_installation, run_in_foreground, say, show
@@ -156,25 +157,77 @@ def _trained_lines(made: Trained) -> Iterator[str]:
 
 
 def pretrain(
-    texts: Annotated[list[Path], typer.Option(help="Text file: one text a line, or .csv, .tsv, .jsonl with `text`.")],
-    out: Annotated[Path, typer.Option(help="Folder that the encoder is saved in, in Hub layout.")],
-    epochs: Annotated[int, typer.Option(help="Passes over the texts.", min=1)] = 16,
+    texts: Annotated[
+        list[Path] | None,
+        typer.Option(help="Text file: one text a line, or .csv, .tsv, .jsonl with `text`."),
+    ] = None,
+    pool: Annotated[
+        bool, typer.Option("--pool", help="Learn from the texts of this installation's posts instead of files.")
+    ] = False,
+    base: Annotated[
+        str | None,
+        typer.Option(help="Go on from this encoder, a name or a folder; its tokenizer and vocabulary are kept."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With --texts: the folder that the encoder is saved in, in Hub layout.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="With --pool: name of the new encoder in models/base (default: BASE-forum).")
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Passes over the texts (default: 16 anew; going on, 10, or 3 from 200,000 texts on).", min=1),
+    ] = None,
     source: Annotated[str, typer.Option(help="What the texts are, for the record beside the weights.")] = "own texts",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the folder.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the encoder that the folder holds.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint of the same encoder.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite the encoder in --out; with --pool, one that is unfinished.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make a small encoder from plain text (masked language modelling); on 2 cores it takes one to two hours.
+    """Make a small encoder from plain text, or adapt one to text (masked language modelling); 2 cores take hours.
 
     May be interrupted at any time: --resume goes on, with the same texts.
     """
-    from core.worker import pretrain_encoder
+    if pool == bool(texts):
+        raise typer.BadParameter("give either --texts or --pool")
+    if pool and out is not None:
+        raise typer.BadParameter("--out goes with --texts; with --pool the encoder goes into models/base/NAME")
+    if not pool and (out is None or name is not None):
+        raise typer.BadParameter("--texts goes with --out, the folder that the encoder is saved in")
+    if out is None:
+        figures = _adapt_to_pool(base, name, epochs=epochs, resume=resume, force=force)
+    else:
+        how = {"base": base, "epochs": epochs, "source": source, "resume": resume, "force": force}
+        figures = _pretrain_from_files(texts or [], out, **how)
+    show(figures, as_json=as_json, text=lambda: (f"{key}: {value}" for key, value in figures.items()))
+
+
+def _pretrain_from_files(texts: list[Path], out: Path, **how: Any) -> dict[str, object]:
+    from core.pretrainer import pretrain_from_files
 
     def say_progress(done: int, total: int, loss: float) -> None:
         if done % 100 < 3 or done == total:
             say(f"step {done:,} of {total:,}, loss {loss:.3f}")
 
-    figures = pretrain_encoder(
-        texts, out, epochs=epochs, source=source, resume=resume, force=force, report=say_progress
-    )
-    show(figures, as_json=as_json, text=lambda: (f"{key}: {value}" for key, value in figures.items()))
+    return pretrain_from_files(read_settings(os.environ), texts, out, **how, report=say_progress)
+
+
+def _adapt_to_pool(
+    base: str | None, name: str | None, *, epochs: int | None, resume: bool, force: bool
+) -> dict[str, object]:
+    from core.encoders import resolve_encoder
+    from core.loading import encoder_places
+    from core.pretrainer import refuse_taken, unfinished
+    from core.services.pretraining import PretrainingRequest, queue_pretraining
+
+    installation = open_installation()
+    encoder = resolve_encoder(base, **encoder_places(installation.settings))
+    name = name or f"{encoder.name.rpartition('/')[2]}-forum"
+    request = PretrainingRequest(name=name, base=encoder.name, epochs=epochs, resume=resume)
+    refuse_taken(installation.settings, request)
+    if name in unfinished(installation.settings) and not (resume or force):
+        raise Conflict(_("{name} is unfinished; --resume goes on with it, --force begins anew.").format(name=name))
+    run = queue_pretraining(installation.engine, installation.actor, request, now=utc_now())
+    ended = run_in_foreground(installation, run)
+    return {"run": ended.id, "status": ended.status, **ended.result}

@@ -22,6 +22,7 @@ from core.permissions import ROLES, Permission
 from core.services.cases import Case, Pile
 from core.services.forgetting import Target
 from core.services.importing import ImportRequest
+from core.services.pretraining import PretrainingRequest
 from core.services.searching import Query
 from core.services.training import NewVersion, Snapshot, TrainingRequest
 from core.settings import PROJECT_DIR, read_settings
@@ -104,6 +105,7 @@ NEEDS = {
     "rating.change_trust": Permission.review,
     "rating.list_sources": Permission.review,
     "rules.change_policy": Permission.manage_policy,
+    "pretraining.queue_pretraining": Permission.manage_runs,
     "runs.cancel_run": Permission.manage_runs,
     "runs.list_runs": Permission.look,
     "runs.points_of": Permission.look,
@@ -210,6 +212,8 @@ def call(function: Callable[..., Any], engine: Engine, actor: Actor) -> None:
     given = {"engine": engine, "actor": actor, "user_name": actor.name} | VALUES
     if function.__name__ == "queue_training":
         given["request"] = TrainingRequest()
+    if function.__name__ == "queue_pretraining":
+        given["request"] = PretrainingRequest("ours")
     if function.__name__ == "change_own_password":
         given["chosen"] = "long enough for all"
     asked = inspect.signature(function).parameters.values()
@@ -258,6 +262,7 @@ TOLD: dict[str, type[TiebreakError]] = {
     "takeback.preview_takeback": NotFound,
     "takeback.queue_take_back": NotFound,
     "flags.close_flag": Conflict,
+    "pretraining.queue_pretraining": Conflict,
     "flags.put_back": Conflict,
     "rating.change_trust": Conflict,
     "training.queue_training": Conflict,
