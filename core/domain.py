@@ -315,6 +315,19 @@ class QueueEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A post that can be leased, and its place in the queue. is_check: a check post, as if it stood there."""
+
+    post_id: int
+    rank: int
+    reason: Reason
+    score: float | None
+    round_id: int | None
+    selection_probability: float | None
+    is_check: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The time-limited right of one moderator to decide one post; it remembers its place in the queue.
 

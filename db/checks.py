@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, case, exists, func, insert, select, union_all, update
 
-from core.domain import CheckStatus, Label
+from core.domain import CheckStatus, Label, SkipKind
 from db import seconds
 from db.posts import is_decided, is_visible, stands
 from db.tables import check_post, decision, distinct_text, family_place, lease, post, skip, source
@@ -95,11 +95,34 @@ def open_to(conn: Connection, *, user_id: int) -> list[int]:
         select(post_id)
         .join(post, (post.c.id == post_id) & (post.c.text_id == check_post.c.text_id))
         .where(check_post.c.status == CheckStatus.active, is_visible(), is_decided())
-        .where(~exists().where(lease.c.post_id == post_id, lease.c.ended_at.is_(None)))
+        .where(~_is_held())
         .where(~exists().where(skip.c.post_id == post_id, skip.c.user_id == user_id))
         .where(~is_judged_by(post_id, user_id), ~seconds.is_wanted(post_id))
     )
     return list(conn.execute(query).scalars())
+
+
+def left_for_later(conn: Connection, *, user_id: int) -> list[int]:
+    """The latest lease of this person on each check post that they left for later and could still get."""
+    post_id = check_post.c.post_id
+    query = (
+        select(func.max(lease.c.id))
+        .join_from(check_post, lease, (lease.c.post_id == post_id) & lease.c.is_check)
+        .join(post, (post.c.id == post_id) & (post.c.text_id == check_post.c.text_id))
+        .join(skip, (skip.c.post_id == post_id) & (skip.c.user_id == user_id))
+        .where(check_post.c.status == CheckStatus.active, is_visible(), is_decided())
+        .where(lease.c.user_id == user_id, skip.c.kind == SkipKind.later)
+        .where(~_is_held(), ~is_judged_by(post_id, user_id), ~seconds.is_wanted(post_id))
+        .group_by(post_id)
+        .order_by(func.max(lease.c.id))
+    )
+    return list(conn.execute(query).scalars())
+
+
+def _is_held() -> ColumnElement[bool]:
+    """On somebody's card."""
+    held = lease.alias("held")
+    return exists().where(held.c.post_id == check_post.c.post_id, held.c.ended_at.is_(None))
 
 
 def list_checks(conn: Connection, *, status: CheckStatus | None = None, limit: int, offset: int = 0) -> list[CheckPost]:

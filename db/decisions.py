@@ -164,6 +164,13 @@ def standing_on_post(conn: Connection, post_id: int) -> list[tuple[Decision, Sou
     return [(_to_decision(row), SourceKind(row.kind), row.name) for row in conn.execute(query)]
 
 
+def said_by(conn: Connection, post_id: int, *, source_id: int) -> Decision | None:
+    """What one source says of the post, be it as the answer to a check."""
+    own = _standing().where(decision.c.post_id == post_id, decision.c.source_id == source_id)
+    row = conn.execute(own.order_by(decision.c.id.desc()).limit(1)).one_or_none()
+    return None if row is None else _to_decision(row)
+
+
 def recent_of(conn: Connection, *, source_id: int, limit: int) -> list[RecentDecision]:
     """Standing decisions of a source, newest first; those on near-copies are counted with what they came from."""
     return [

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from core.domain import Lease, LeaseOutcome, Reason
+from core.domain import Lease, LeaseOutcome, Place, Reason
 from db import queue
 from db.tables import lease
 
@@ -47,19 +46,6 @@ def open_leases(conn: Connection, *, user_id: int) -> list[Lease]:
     return [_to_lease(row) for row in conn.execute(query)]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A post that can be leased, and its place in the queue. is_check: a check post, as if it stood there."""
-
-    post_id: int
-    rank: int
-    reason: Reason
-    score: float | None
-    round_id: int | None
-    selection_probability: float | None
-    is_check: bool = False
-
-
 def free_places(conn: Connection, *, user_id: int, limit: int) -> list[Place]:
     """The next free posts of the queue; what this user left for later comes after everything else."""
     if limit <= 0:
@@ -70,6 +56,14 @@ def free_places(conn: Connection, *, user_id: int, limit: int) -> list[Place]:
         Place(row.post_id, row.rank, Reason(row.reason), row.score, row.round_id, row.selection_probability)
         for row in free
     ]
+
+
+def place_of(conn: Connection, post_id: int) -> Place | None:
+    """Where the post stands in the current round."""
+    row = queue.entry_of(conn, post_id)
+    if row is None:
+        return None
+    return Place(row.post_id, row.rank, Reason(row.reason), row.score, row.round_id, row.selection_probability)
 
 
 def next_id(conn: Connection) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, exists, func, select, update
@@ -84,11 +85,10 @@ def is_decided() -> ColumnElement[bool]:
     return exists().where(decision.c.post_id == post.c.id, decides())
 
 
-def is_settled() -> ColumnElement[bool]:
-    """A lead has settled the post, whichever text it had."""
-    return exists().where(
-        _said.c.post_id == post.c.id, _said.c.settles, ~exists().where(_later.c.supersedes == _said.c.id)
-    )
+def is_settled_since(time: ColumnElement[datetime]) -> ColumnElement[bool]:
+    """A lead has settled the post then or later, whichever text it had."""
+    stands = ~exists().where(_later.c.supersedes == _said.c.id)
+    return exists().where(_said.c.post_id == post.c.id, _said.c.settles, _said.c.decided_at >= time, stands)
 
 
 def stands() -> ColumnElement[bool]:

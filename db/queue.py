@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from core.domain import Lease, QueueEntry, Reason, SkipKind
+from core.domain import Lease, Place, QueueEntry, Reason, SkipKind
 from db import seconds
 from db.engine import insert_rows
 from db.posts import count_taken_back, decides, ids_of_visible, is_visible
@@ -158,14 +158,20 @@ def _entries_in_order(round_id: int | ColumnElement[int]) -> Select[int, int, st
     return select(*columns).where(queue_entry.c.round_id == round_id).order_by(queue_entry.c.rank)
 
 
+def entry_of(conn: Connection, post_id: int) -> Row[int, int, str, float, int, float] | None:
+    """The post's entry in the current round, as `claimable` gives them."""
+    entry = _entries_in_order(current_round(conn) or 0).where(queue_entry.c.post_id == post_id)
+    return conn.execute(entry).one_or_none()
+
+
 def take_out(conn: Connection, post_ids: Sequence[int]) -> None:
     """Decided posts leave every round."""
     for start in range(0, len(post_ids), 500):
         conn.execute(delete(queue_entry).where(queue_entry.c.post_id.in_(post_ids[start : start + 500])))
 
 
-def put_back(conn: Connection, freed: Lease) -> None:
-    """A post whose decision was undone returns to the current round, at its old rank."""
+def put_back(conn: Connection, freed: Lease | Place) -> None:
+    """A post that is to be judged again returns to the current round, at its old rank."""
     round_id = current_round(conn)
     if round_id is None:
         return

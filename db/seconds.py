@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, insert, select, update
 
-from core.domain import Label, Lease, SecondOpinion, SourceKind
+from core.domain import Label, Reason, SecondOpinion, SourceKind
 from db.posts import decides, is_visible, stands
 from db.tables import decision, family_place, post, second_opinion, source
 
@@ -89,9 +89,9 @@ def judgements(conn: Connection, *, why: SecondOpinion) -> list[Judgement]:
     ]  # fmt: skip
 
 
-def ask(conn: Connection, lease: Lease, *, why: SecondOpinion, now: datetime) -> None:
-    """Want another opinion on the post of a lease; where one is wanted already, nothing changes."""
-    values = {"post_id": lease.post_id, "why": why, "reason": lease.reason, "rank": lease.rank, "asked_at": now}
+def ask(conn: Connection, post_id: int, *, why: SecondOpinion, reason: Reason, rank: int, now: datetime) -> None:
+    """Want another opinion on a post that stood at that place; where one is wanted already, nothing changes."""
+    values = {"post_id": post_id, "why": why, "reason": reason, "rank": rank, "asked_at": now}
     conn.execute(insert(second_opinion).prefix_with("OR IGNORE").values(values))
 
 

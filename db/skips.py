@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select
 
 from core.domain import SkipKind
-from db.posts import is_decided, is_settled, is_visible
+from db.posts import is_decided, is_settled_since, is_visible
 from db.seconds import is_wanted
 from db.tables import distinct_text, post, skip, user
 
@@ -61,10 +61,12 @@ def posts_for_lead(conn: Connection, *, limit: int, offset: int = 0) -> list[tup
 def skipped_posts(conn: Connection, *, user_id: int | None = None, limit: int | None = None) -> Iterator[SkippedPost]:
     """Posts that somebody has skipped and that still wait, newest first; of a user, until a lead has settled them.
 
-    To a person it must not tell that another has judged the post.
+    To a person it must not tell that another has judged the post, or that it was settled all along.
     """
     query = _skipped().order_by(skip.c.skipped_at.desc(), skip.c.post_id).limit(limit)
-    query = query.where(_waits() if user_id is None else (skip.c.user_id == user_id) & ~is_settled())
+    query = query.where(
+        _waits() if user_id is None else (skip.c.user_id == user_id) & ~is_settled_since(skip.c.skipped_at)
+    )
     for row in conn.execute(query):
         yield SkippedPost(row.id, row.pid, row.text_id, row.body, SkipKind(row.kind), row.name, row.skipped_at)
 

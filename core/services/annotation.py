@@ -18,7 +18,9 @@ from core.domain import (
     Lease,
     LeaseOutcome,
     ModelView,
+    Place,
     Policy,
+    Post,
     Reason,
     SecondOpinion,
     SkipKind,
@@ -27,7 +29,7 @@ from core.domain import (
 from core.errors import BadInput, Conflict, LeaseLost, NotAllowed
 from core.permissions import ROLES, Permission, may, require
 from core.services.blinding import is_doubled, view_of
-from core.services.checks import mix_in
+from core.services.checks import left_for_later, mix_in
 from core.wording import _
 from db import (
     accounts,
@@ -163,14 +165,16 @@ def sync(
     today: datetime,
     now: datetime,
     leaving: bool = False,
+    adopting: Sequence[int] = (),
 ) -> Answer:
     """Save presses, renew the leases the page holds, and fill it up to `want` cards: one writing transaction.
 
     holding: leases whose cards the page has; today: when the person's day began. leaving: return them instead.
+    adopting: leases of the person's own that a page which is gone has left behind: their cards come to this one.
     What comes back as acked is in the database. Everything is safe to send again.
     """
     require(actor, Permission.label)
-    if len(presses) > MOST_PRESSES or len(holding) > 10 * MOST_LEASES:
+    if len(presses) > MOST_PRESSES or len(holding) + len(adopting) > 10 * MOST_LEASES:
         raise BadInput(_("At most {most} presses come at once; reload the page.").format(most=MOST_PRESSES))
     answer = Answer()
     with write(engine) as conn:
@@ -179,7 +183,10 @@ def sync(
         leases.expire(conn, now=now)
         for press in presses:
             _take(desk, press, answer)
-        held = _return_leases(desk, holding) if leaving else _hold(desk, holding, min(want, MOST_LEASES), answer)
+        if leaving:
+            held = _return_leases(desk, holding)
+        else:
+            held = _hold(desk, [*holding, *adopting], min(want, MOST_LEASES), answer)
     answer.lost = [lease_id for lease_id in holding if lease_id not in {lease.id for lease in held}]
     fresh = [lease for lease in held if lease.id not in holding or lease.id in answer.front]
     with read(engine) as conn:  # apart from the writing, so that others wait the shorter
@@ -272,9 +279,8 @@ def _decide(desk: _Desk, press: Press, answer: Answer) -> None:
     )
     decided = decisions.add_decision(desk.conn, made, now=desk.now)
     leases.end(desk.conn, lease.id, outcome=LeaseOutcome.decided, now=desk.now)
-    if not (lease.is_check or _ask_for_second(desk, lease, decided.text_id)):
-        seconds.note_given(desk.conn, lease.post_id, now=desk.now)
-        queue.take_out(desk.conn, [lease.post_id])
+    if not lease.is_check:
+        _leave_queue(desk, lease, decided)
     if press.family_until is not None and not lease.is_check:  # an answer measures a person, and judges nothing
         _apply_to_family(desk, decided, until=press.family_until)
 
@@ -300,19 +306,26 @@ def _known_version(desk: _Desk, press: Press) -> int | None:
     return press.version_id if known else None
 
 
-def _ask_for_second(desk: _Desk, lease: Lease, text_id: int) -> bool:
+def _leave_queue(desk: _Desk, place: Lease | Place | None, decided: Decision) -> None:
+    """Take a decided post out, unless it is one of those that two people judge and this was the first of them."""
+    if place is None or not _ask_for_second(desk, place, decided.text_id):
+        seconds.note_given(desk.conn, decided.post_id, now=desk.now)
+        queue.take_out(desk.conn, [decided.post_id])
+
+
+def _ask_for_second(desk: _Desk, place: Lease | Place, text_id: int) -> bool:
     """Leave the post in the queue for another person, where it is one of those that two are to judge.
 
     Of a family of near-copies two people judge one post: the others follow, and would only be counted again.
     """
     family = families.family_of_text(desk.conn, text_id)
-    if not is_doubled(lease, desk.rules, family=family) or seconds.count_people(desk.conn, lease.post_id) > 1:
+    if not is_doubled(place, desk.rules, family=family) or seconds.count_people(desk.conn, place.post_id) > 1:
         return False
-    if seconds.is_asked_beside(desk.conn, lease.post_id, family=family):
+    if seconds.is_asked_beside(desk.conn, place.post_id, family=family):
         return False
-    why = SecondOpinion.audit if lease.reason is Reason.audit else SecondOpinion.drawn
-    seconds.ask(desk.conn, lease, why=why, now=desk.now)
-    queue.put_back(desk.conn, lease)  # at its place, also where it was decided late
+    why = SecondOpinion.audit if place.reason is Reason.audit else SecondOpinion.drawn
+    seconds.ask(desk.conn, place.post_id, why=why, reason=place.reason, rank=place.rank, now=desk.now)
+    queue.put_back(desk.conn, place)  # where it stood, also where it was decided late
     return True
 
 
@@ -519,6 +532,8 @@ def _hold(desk: _Desk, holding: Sequence[int], want: int, answer: Answer) -> lis
     places = leases.free_places(desk.conn, user_id=desk.user_id, limit=missing)
     if not desk.may_settle:  # who sees the list of check posts is not measured by them
         places = mix_in(desk.conn, places, desk.rules, user_id=desk.user_id)
+        if missing > len(places):
+            places += left_for_later(desk.conn, user_id=desk.user_id, limit=missing - len(places))
     return kept + leases.claim_places(desk.conn, places, user_id=desk.user_id, now=desk.now, ttl=desk.ttl)
 
 
@@ -526,9 +541,10 @@ def _hold(desk: _Desk, holding: Sequence[int], want: int, answer: Answer) -> lis
 
 
 def decide_post(engine: Engine, actor: Actor, *, user_name: str, post_id: int, label: Label, now: datetime) -> Decision:
-    """Record a decision of a user by name; it replaces that user's earlier one on the post.
+    """Record a decision of a user by name, as if the post had been on a card: also as a second opinion, and as the
+    answer to a check post that the user holds. It replaces what that user had said of the post.
 
-    Raises Conflict while somebody else holds the post or has decided it.
+    Raises Conflict while somebody else holds the post, or has decided it and no other opinion is wanted.
     """
     require(actor, Permission.label)
     if actor.user_id is not None and actor.name != user_name:
@@ -543,38 +559,58 @@ def decide_post(engine: Engine, actor: Actor, *, user_name: str, post_id: int, l
             raise NotAllowed(_("{name} ({role}) may not decide posts.").format(name=user_name, role=_(user.role)))
         post = posts.require_post(conn, post_id)
         leases.expire(conn, now=now)
-        source_id = sources.ensure_source(conn, kind=SourceKind.person, name=user.name, user_id=user.id)
-        earlier = _own_earlier_decision(conn, post_id, user_id=user.id, source_id=source_id)
-        if earlier is not None and (earlier.label, earlier.text_id) == (label, post.text_id):
-            return earlier
-        better = NewDecision(
-            post_id, post.text_id, source_id, label, supersedes=None if earlier is None else earlier.id,
-            settles=earlier is not None and earlier.settles and Permission.review in ROLES[user.role],
-        )  # fmt: skip
-        made = decisions.add_decision(conn, better, now=now)
-        if (held := leases.holder_of(conn, post_id)) is not None:
-            leases.end(conn, held.id, outcome=LeaseOutcome.decided, now=now)
-        queue.take_out(conn, [post_id])
+        desk = _desk(conn, user.actor, policies.current_policy(conn), now=now)
+        said = decisions.said_by(conn, post_id, source_id=desk.source_id)
+        if said is not None and (said.label, said.text_id) == (label, post.text_id):
+            return said
+        made = _decide_by_name(desk, post, label, said)
         audit.record_action(conn, actor, "decide", details={"post": post_id, "as": user_name}, now=now)
         return made
 
 
-def _own_earlier_decision(conn: Connection, post_id: int, *, user_id: int, source_id: int) -> Decision | None:
-    holder = leases.holder_of(conn, post_id)
-    if holder is not None and holder.user_id != user_id:
+def _decide_by_name(desk: _Desk, post: Post, label: Label, said: Decision | None) -> Decision:
+    held = leases.holder_of(desk.conn, post.id)
+    if held is not None and held.user_id != desk.user_id:
         raise Conflict(
             _("Post {post_id} is in the hands of another moderator; try again when it is decided or returned.").format(
-                post_id=post_id
+                post_id=post.id
             )
         )
-    earlier = None
-    for stands, kind, name in decisions.standing_on_post(conn, post_id):
-        if stands.source_id == source_id:
-            earlier = stands
-        elif kind is SourceKind.person:
+    if said is not None:
+        return _say_instead(desk, post, label, said, held)
+    is_check = held is not None and held.is_check
+    if not is_check:
+        _refuse_second_word(desk, post.id)
+    made = NewDecision(post.id, post.text_id, desk.source_id, label, is_check=is_check)
+    decided = decisions.add_decision(desk.conn, made, now=desk.now)
+    if held is not None:
+        leases.end(desk.conn, held.id, outcome=LeaseOutcome.decided, now=desk.now)
+    if not is_check:
+        _leave_queue(desk, held or leases.place_of(desk.conn, post.id), decided)
+    return decided
+
+
+def _refuse_second_word(desk: _Desk, post_id: int) -> None:
+    """What others have decided is not decided again, but where another opinion is wanted."""
+    if seconds.is_open(desk.conn, post_id):
+        return
+    for _made, kind, name in decisions.standing_on_post(desk.conn, post_id):
+        if kind is SourceKind.person:
             raise Conflict(
                 _("{name} has decided post {post_id} already; a second opinion comes through review.").format(
                     name=name, post_id=post_id
                 )
             )
-    return earlier
+
+
+def _say_instead(desk: _Desk, post: Post, label: Label, said: Decision, held: Lease | None) -> Decision:
+    better = NewDecision(
+        post.id, post.text_id, desk.source_id, label, supersedes=said.id, is_check=said.is_check,
+        settles=said.settles and desk.may_settle,
+    )  # fmt: skip
+    made = decisions.add_decision(desk.conn, better, now=desk.now)
+    if held is not None:
+        leases.end(desk.conn, held.id, outcome=LeaseOutcome.decided, now=desk.now)
+    if not said.is_check and not seconds.is_open(desk.conn, post.id):
+        queue.take_out(desk.conn, [post.id])
+    return made

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from core.domain import Lease, ModelView, Policy, Reason
+from core.domain import Lease, ModelView, Place, Policy, Reason
 from core.drawing import is_drawn
 
 BLIND_SHARE = 0.1  # of what could be seen with the model's view: without these nobody could say what it does
 
 
-def is_doubled(lease: Lease, rules: Policy, *, family: int) -> bool:
+def is_doubled(place: Lease | Place, rules: Policy, *, family: int) -> bool:
     """Two people judge the post, or one of its near-copies, without either knowing.
 
     family: of the post's text. Whole families are drawn: what is said of one near-copy is said of all.
     """
-    is_audit = lease.reason is Reason.audit and rules.second_share > 0
+    is_audit = place.reason is Reason.audit and rules.second_share > 0
     return is_audit or is_drawn(family, use="second opinion", share=rules.second_share)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, CheckStatus, Label, Policy, Reason
+from core.domain import Actor, CheckStatus, Label, Place, Policy, Reason
 from core.drawing import is_drawn
 from core.errors import Conflict, NotFound
 from core.permissions import Permission, require
@@ -15,7 +15,6 @@ from core.wording import _
 from db import audit, checks, golds, guidelines, leases, posts
 from db.checks import CheckPost
 from db.engine import read, write
-from db.leases import Place
 
 __all__ = ["CheckPost"]
 
@@ -89,6 +88,16 @@ def mix_in(conn: Connection, places: list[Place], rules: Policy, *, user_id: int
         reason = like.reason if rules.second_share > 0 else Reason.audit
         mixed.insert(at, Place(post_id, like.rank, reason, like.score, like.round_id, None, is_check=True))
     return mixed[: len(places)]
+
+
+def left_for_later(conn: Connection, *, user_id: int, limit: int) -> list[Place]:
+    """What a moderator left for later comes back after everything else, with the same look: check posts too."""
+    found = (leases.get_lease(conn, lease_id) for lease_id in checks.left_for_later(conn, user_id=user_id)[:limit])
+    return [
+        Place(was.post_id, was.rank, was.reason, was.score, was.round_id, None, is_check=True)
+        for was in found
+        if was is not None
+    ]
 
 
 def _in_their_order(post_ids: list[int], user_id: int) -> list[int]:

@@ -32,8 +32,8 @@ def invite_address(
 ) -> InvitedAddress:
     """Let whoever signs in with this verified address have an account of that role, or the named existing account.
 
-    An earlier invitation of the same address ends. Raises Conflict for one that an account signs in with already: nobody
-    else could ever use the invitation.
+    An earlier invitation of the same address ends. Raises Conflict for one that an account signs in with already:
+    nobody else could ever use the invitation.
     """
     require(actor, Permission.manage_users)
     cleaned = clean_address(email)

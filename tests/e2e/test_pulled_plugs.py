@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -46,7 +48,7 @@ def saved(server: Served) -> list[int]:
     return [made["post_id"] for made in rows(server.engine, decision) if made["press_id"]]
 
 
-def test_presses_outlive_a_second_tab_a_cut_network_a_closed_tab_a_killed_server_and_a_signed_out_session(
+def test_presses_outlive_a_second_tab_a_cut_network_a_closed_tab_a_killed_server_a_signed_out_session_and_a_crash(
     forum: Served, visit: Callable[[Served], Visitor]
 ) -> None:
     visitor = visit(forum)
@@ -118,6 +120,27 @@ def test_presses_outlive_a_second_tab_a_cut_network_a_closed_tab_a_killed_server
     assert saved(forum) == made
     assert rows(forum.engine, lease, post_id=made[-1])[-1]["outcome"] == "decided"
     assert visitor.errors == []
+
+    page.locator(".desk[data-painted]").wait_for(timeout=60_000)  # the browser crashes, and is opened again at once
+    on_screen = page.locator(".desk").get_attribute("data-painted")
+    reopened = visitor.context.new_page()
+    crash(page)
+    page = visitor.page = reopened
+    page.goto(f"{forum.url}/label")
+    page.locator(".desk[data-painted]").wait_for(timeout=60_000)
+    assert page.locator(".desk").get_attribute("data-painted") == on_screen
+    made += press(page, "1")
+    expect_unsaved(page, 0)
+    assert saved(forum) == made
+
+
+def crash(page: Page) -> None:
+    """Kill the process that draws the page: it has worked more than those of empty pages."""
+    assert page.context.browser is not None
+    processes = page.context.browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    drawing = max((each for each in processes if each["type"] == "renderer"), key=lambda each: each["cpuTime"])
+    with page.expect_event("crash", timeout=20_000):
+        os.kill(drawing["id"], signal.SIGKILL)
 
 
 def secret_of(visitor: Visitor) -> str:

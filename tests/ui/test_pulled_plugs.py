@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from core.clock import utc_now
@@ -150,3 +151,27 @@ def test_press_of_a_disabled_user_is_not_saved_and_the_cards_go_to_others(forum:
     other.sync()
     assert saved(forum) == []
     assert {card["post_id"] for card in other.cards} == held
+
+
+def test_pages_that_ask_again_and_again_while_the_database_is_locked_keep_nobody_else_waiting(forum: Served) -> None:
+    page = Page(forum, "mo")
+    page.sync()
+    press = page.press()
+    assert forum.process is not None
+    process = psutil.Process(forum.process.pid)
+    with closing(sqlite3.connect(forum.home / "data" / "tiebreak.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        before = process.num_threads()
+        for _ in range(60):  # more than there are threads; each gives up before it is answered
+            with pytest.raises(httpx.TimeoutException):
+                page.sync(press, timeout=0.05)
+        assert process.num_threads() <= before + 3
+        reading = httpx.get(f"{forum.url}/api/label/family?post_id={press['post_id']}", headers=page.headers, timeout=5)
+        assert reading.status_code == 200
+        assert saved(forum) == []
+        other.execute("ROLLBACK")
+    assert page.sync(press)["acked"] == [press["press_id"]]
+    assert saved(forum) == [press["press_id"]]
+    with closing(sqlite3.connect(forum.home / "data" / "tiebreak.db")) as conn:  # nobody's page claimed cards unseen
+        (leases,) = conn.execute("SELECT count(*) FROM lease WHERE ended_at IS NULL").fetchone()
+    assert leases <= 2 * 5

@@ -6,14 +6,16 @@ committed, a request can still leave while the page is being closed, and no scri
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from weakref import WeakValueDictionary
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -40,19 +42,34 @@ logger = logging.getLogger(__name__)
 MAX_BODY = 1_000_000
 RECENT_CHARACTERS = 2_000  # who corrects a decision reads it whole
 SIBLING_CHARACTERS = 400
+NOBODY_LISTENS = 499
 UNWRITABLE = N_("The database could not be written: it is locked, or its disk is full. Trying again.")
 UNREADABLE = N_("It was made by another version of this page; decide the post again.")
 
 
+_turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # by session, while one is at work or waits
+
+
 async def sync(request: Request) -> Response:
-    """POST /api/label/sync: see core.services.annotation.sync; the answer comes after the commit."""
+    """POST /api/label/sync: see core.services.annotation.sync; the answer comes after the commit.
+
+    Requests of one session take turns, and those of a page that has given up waiting are dropped: while the database is
+    locked, a thread waits for each, and pages that ask again and again would have taken all there are.
+    """
     session: Session = request.state.session
+    turn = _turns.setdefault(session.id, asyncio.Lock())
     try:
         asked = _read(await _body(request))
         unreadable = asked.pop("unreadable")
-        answer = await run_in_threadpool(
-            annotation.sync, runtime.require().engine, session.user.actor, now=utc_now(), **asked
-        )
+        has_to_wait = turn.locked()
+        async with turn:
+            if has_to_wait and await request.is_disconnected():
+                return Response(status_code=NOBODY_LISTENS)
+            answer = await run_in_threadpool(
+                annotation.sync, runtime.require().engine, session.user.actor, now=utc_now(), **asked
+            )
+    except ClientDisconnect:
+        return Response(status_code=NOBODY_LISTENS)
     except TiebreakError as err:
         return refusal_of(err)
     except DatabaseBusy:  # nothing of the request is saved; the page keeps its presses and sends them again
@@ -127,6 +144,7 @@ def _read(asked: Any) -> dict[str, Any]:
             "presses": presses,
             "unreadable": unreadable,
             "holding": [_whole(lease_id) for lease_id in asked["holding"]],
+            "adopting": [_whole(lease_id) for lease_id in asked.get("adopting", ())],
             "want": max(0, _whole(asked["want"])),
             "leaving": asked["leaving"] is True,
             "today": max(today, utc_now() - timedelta(days=2)) if today.tzinfo else today.replace(tzinfo=UTC),

@@ -42,6 +42,23 @@ def test_cards_come_in_the_order_of_the_queue_and_no_two_people_hold_the_same(
     assert [ranks[card.lease.post_id] for card in mine + theirs] == list(range(10))
 
 
+def test_page_takes_over_the_cards_of_one_that_is_gone_and_nobody_elses(
+    engine: Engine, pool: MakePool, moderator: Actor, second_moderator: Actor
+) -> None:
+    pool(30)
+    left_behind = sync(engine, moderator, want=5).cards
+    theirs = sync(engine, second_moderator, want=5).cards
+    soon = NOW + timedelta(seconds=5)
+    beside = sync(engine, moderator, want=5, now=soon).cards  # another page, while the first is alive
+    assert not {card.lease.id for card in beside} & {card.lease.id for card in left_behind}
+    asked = [card.lease.id for card in (*left_behind[1:], *theirs)]  # the first was decided before the crash
+    sync(engine, moderator, decide(left_behind[0]), now=soon)
+    answer = sync(engine, moderator, want=5, adopting=asked, now=soon)
+    assert [card.lease.id for card in answer.cards][:4] == [card.lease.id for card in left_behind[1:]]
+    assert answer.lost == []
+    assert {row["user_id"] for row in rows(engine, lease) if row["id"] in asked[4:]} == {second_moderator.user_id}
+
+
 def test_nobody_holds_more_than_25_posts(engine: Engine, pool: MakePool, moderator: Actor) -> None:
     pool(60)
     assert len(sync(engine, moderator, want=500).cards) == 25

@@ -190,6 +190,51 @@ def test_answer_can_be_corrected_in_the_list_and_stays_an_answer(
     assert len(rows(engine, decision, is_check=False)) == 3
 
 
+def test_corrected_answer_changes_the_figure_only_from_the_next_day_on_so_that_trying_tells_nothing(
+    engine: Engine, checked: set[int], moderator: Actor
+) -> None:
+    card = check_cards(engine, moderator)[0]
+    made = sync(engine, moderator, decide(card, Label.normal)).recent[0]
+    better = Press(
+        "correct-01", PressKind.correct, decision_id=made.decision_id, text_id=card.text_id, label=Label.violation
+    )
+    assert sync(engine, moderator, better, now=TOMORROW).refused == []
+    later = TOMORROW + timedelta(minutes=1)
+    assert own.own_figures(engine, moderator, now=later, zone=UTC).checks == Agreement(0, 1)
+    assert own.own_figures(engine, moderator, now=TOMORROW + timedelta(days=1), zone=UTC).checks == Agreement(1, 1)
+
+
+def test_check_post_that_was_left_for_later_comes_back_after_everything_else(
+    engine: Engine, checked: set[int], moderator: Actor
+) -> None:
+    found = cards(engine, moderator)
+    card = next(each for each in found if each.lease.is_check)
+    later = Press("later-0001", PressKind.skip, lease_id=card.lease.id, post_id=card.lease.post_id)
+    sync(engine, moderator, later, leaving=True, holding=[each.lease.id for each in found])
+    seen: list[Card] = []
+    while found := cards(engine, moderator):
+        for each in found:
+            sync(engine, moderator, decide(each))
+        seen += found
+    assert len({each.lease.post_id for each in seen}) == len(seen) == 70
+    assert (seen[-1].lease.post_id, seen[-1].lease.is_check) == (card.lease.post_id, True)
+    assert (seen[-1].lease.reason, seen[-1].lease.rank) == (card.lease.reason, card.lease.rank)
+    assert len(rows(engine, decision, post_id=card.lease.post_id, is_check=True)) == 1
+
+
+def test_check_post_that_is_decided_by_name_is_answered(engine: Engine, checked: set[int], moderator: Actor) -> None:
+    card = check_cards(engine, moderator)[0]
+    post_id = card.lease.post_id
+    for label in (Label.normal, Label.violation):
+        made = annotation.decide_post(engine, OPERATOR, user_name="mo", post_id=post_id, label=label, now=NOW)
+        assert made.is_check
+    assert own.own_figures(engine, moderator, now=TOMORROW, zone=UTC).checks == Agreement(1, 1)
+    assert check_cards(engine, moderator) == []
+    with read(engine) as conn:
+        assert golds.gold_of(conn, post_id) is Label.violation
+    assert len(rows(engine, decision, post_id=post_id, is_check=False)) == 1
+
+
 def test_late_answer_counts_whoever_holds_the_post_meanwhile_but_only_once(
     engine: Engine, checked: set[int], moderator: Actor, second_moderator: Actor
 ) -> None:

@@ -255,6 +255,7 @@ TOLD: dict[str, type[TiebreakError]] = {
     "runs.cancel_run": NotFound,
     "runs.show_run": NotFound,
     "scoring.queue_scoring": NotFound,
+    "scoring.outlook": NotFound,
     "sessions.sessions_of": NotFound,
     "sessions.sign_out_user": NotFound,
     "siblings.siblings_of": NotFound,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from core.domain import Actor, Label, Policy, Prediction, Reason, Role
+from core.domain import Actor, Label, Place, Policy, Prediction, Reason, Role
 from core.errors import BadInput, NotAllowed
 from core.services import annotation, checks, queueing, rules, searching, takeback
 from core.services.annotation import Press, PressKind
@@ -21,7 +21,6 @@ from core.settings import Settings
 from core.worker import execute
 from db import leases, models, search
 from db.engine import read, write
-from db.leases import Place
 from db.tables import decision, distinct_text, post, queue_entry
 from tests.conftest import NOW, add_user, rows
 from tests.core.services.conftest import OPERATOR, decide, import_file, sync

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, select
 
-from core.domain import Actor, Label, Policy, Prediction, Reason, Role, SecondOpinion, Side, SkipKind
+from core.domain import Actor, Label, Place, Policy, Prediction, Reason, Role, SecondOpinion, Side, SkipKind
 from core.drawing import is_drawn
-from core.services import agreeing, cases, flags, own, queueing, rules, searching
+from core.errors import Conflict
+from core.services import agreeing, annotation, cases, flags, own, queueing, rules, searching
 from core.services.agreeing import AgreementReport
 from core.services.annotation import Press, PressKind
 from core.services.blinding import BLIND_SHARE
@@ -21,10 +22,9 @@ from core.services.cases import Pile
 from db import golds, leases
 from db.cards import Card
 from db.engine import read, write
-from db.leases import Place
 from db.tables import decision, distinct_text, family_place, post, second_opinion
 from tests.conftest import NOW, add_user, rows
-from tests.core.services.conftest import decide, import_file, next_posts, sync, undo
+from tests.core.services.conftest import OPERATOR, decide, import_file, next_posts, sync, undo
 
 MakePool = Callable[[int], None]
 
@@ -65,6 +65,27 @@ def test_second_opinion_is_saved_beside_the_first_and_ends_the_matter(
     assert first.lease.post_id not in {card.lease.post_id for card in cards(engine, third)}
     with read(engine) as conn:
         assert list(golds.gold_posts(conn)) == []  # they disagree: a lead settles it
+
+
+def test_decision_by_name_asks_for_a_second_opinion_and_gives_one(
+    engine: Engine, doubled: None, moderator: Actor, second_moderator: Actor
+) -> None:
+    post_id = next_posts(engine, moderator)[0]
+
+    def decide_by_name(user: str, label: Label) -> None:
+        annotation.decide_post(engine, OPERATOR, user_name=user, post_id=post_id, label=label, now=NOW)
+
+    decide_by_name("mo", Label.violation)
+    assert post_id not in next_posts(engine, moderator)
+    assert post_id in next_posts(engine, second_moderator)
+    decide_by_name("mo", Label.suspicious)  # a correction ends nothing
+    assert post_id in next_posts(engine, second_moderator)
+    decide_by_name("mimi", Label.normal)
+    add_user(engine, "third", Role.moderator)
+    with pytest.raises(Conflict, match="has decided post"):
+        decide_by_name("third", Label.normal)
+    assert [(m["label"], m["supersedes"]) for m in rows(engine, decision)] == [(2, None), (1, 1), (0, None)]
+    assert rows(engine, second_opinion)[0]["given_at"] is not None
 
 
 def test_post_that_the_second_person_cannot_judge_waits_for_the_lead(

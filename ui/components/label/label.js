@@ -89,6 +89,42 @@ class Unsaved {
   }
 }
 
+// --- cards of pages that are gone ---------------------------------------------------------------------------------------
+
+/** Which leases each open page holds, noted in the browser: the next page takes over those of one that crashed. */
+class Held {
+  constructor(user) {
+    this.prefix = `tiebreak-held:${user}:`;
+    this.name = this.prefix + newId();
+    // While a page lives it holds a lock of its name, which the browser lets go of however the page ends.
+    navigator.locks?.request(this.name, () => new Promise((resolve) => (this.letGo = resolve)));
+  }
+  /** Leases of pages that are gone. Without locks (plain http) the server gives them to this page after a while. */
+  async leftBehind() {
+    if (!navigator.locks) return [];
+    const { held } = await navigator.locks.query();
+    const living = new Set([this.name, ...held.map((lock) => lock.name)]);
+    try {
+      const gone = Object.keys(localStorage).filter((name) => name.startsWith(this.prefix) && !living.has(name));
+      const leases = gone.flatMap((name) => readStored(name) ?? []);
+      for (const name of gone) localStorage.removeItem(name);
+      return leases;
+    } catch {
+      return [];
+    }
+  }
+  keep(leases) {
+    try {
+      localStorage.setItem(this.name, JSON.stringify(leases));
+    } catch {
+      return;
+    }
+  }
+  end() {
+    this.letGo?.();
+  }
+}
+
 // --- the desk ---------------------------------------------------------------------------------------------------------
 
 class Desk {
@@ -96,6 +132,8 @@ class Desk {
     this.root = root;
     this.data = data;
     this.unsaved = new Unsaved(data.user);
+    this.held = new Held(data.user);
+    this.adopting = []; // leases of pages that are gone
     this.cards = []; // cards[0] is on the screen
     this.history = []; // leases decided or skipped here, latest last
     this.models = new Map(); // post -> the model's view of it, shown once the post is decided
@@ -124,6 +162,11 @@ class Desk {
     this.build();
     this.listen();
     this.draw();
+    this.begin();
+  }
+
+  async begin() {
+    this.adopting = await this.held.leftBehind();
     this.sync();
   }
 
@@ -256,6 +299,7 @@ class Desk {
     clearInterval(this.timer);
     clearTimeout(this.retry);
     this.send(true);
+    this.held.end();
   }
 
   // --- keys ---
@@ -382,6 +426,11 @@ class Desk {
     this.history.push(card.lease_id);
     this.cards.shift();
     this.draw();
+    this.noteHeld();
+  }
+
+  noteHeld() {
+    this.held.keep(this.cards.map((card) => card.lease_id));
   }
 
   undo() {
@@ -457,11 +506,13 @@ class Desk {
   }
 
   async exchange() {
+    const { adopting } = this;
     let response;
     try {
       response = await this.send(false);
       if (response.ok) {
         const answer = await response.json();
+        this.adopting = this.adopting.filter((lease) => !adopting.includes(lease));
         if (this.failures) this.say("");
         this.take(answer); // after that: it may say what was refused
       }
@@ -486,6 +537,7 @@ class Desk {
     const body = {
       presses,
       holding: this.cards.map((card) => card.lease_id),
+      adopting: this.adopting,
       want: this.data.want,
       today: midnight.toISOString(),
       leaving,
@@ -548,6 +600,7 @@ class Desk {
     const arrived = [...fresh.values()].filter((card) => !done.has(card.lease_id) && !this.history.includes(card.lease_id));
     const front = arrived.filter((card) => answer.front.includes(card.lease_id)).reverse();
     this.cards = [...front, ...this.cards, ...arrived.filter((card) => !answer.front.includes(card.lease_id))];
+    this.noteHeld();
     this.recent = answer.recent;
     this.left = answer.left;
     this.today = answer.today;
