@@ -8,7 +8,18 @@ import typer
 from typer.exceptions import TyperException
 
 from core.errors import TiebreakError
-from ui.commands import bases, exporting, families, forgetting, models, operation, posts, predicting, training
+from ui.commands import (
+    bases,
+    exporting,
+    families,
+    forgetting,
+    models,
+    operation,
+    posts,
+    predicting,
+    reporting,
+    training,
+)
 from ui.commands.console import fail
 
 STOPPED = 130  # what Typer returns after Ctrl-C
@@ -44,6 +55,10 @@ export_app = typer.Typer(help="Models and examples for other programs and machin
 export_app.command("model")(exporting.export_one_model)
 export_app.command("snapshot")(exporting.export_one_snapshot)
 app.add_typer(export_app, name="export")
+
+report_app = typer.Typer(help="Reports as HTML files.", no_args_is_help=True)
+report_app.command("version")(reporting.report_version)
+app.add_typer(report_app, name="report")
 
 base_app = typer.Typer(help="Base encoders: list, pull from a hub.", no_args_is_help=True)
 base_app.command("list")(bases.list_base_encoders)

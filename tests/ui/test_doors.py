@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import re
 import sqlite3
@@ -33,7 +34,7 @@ from db.tables import session as session_table
 from tests.conftest import rows
 from tests.core.services.conftest import import_file
 from ui.server import audit_log as audit_routes
-from ui.server import labelling, runtime, signin, tables, uploads
+from ui.server import labelling, reports, runtime, signin, tables, uploads
 from ui.server.app import refuse_exposure
 from ui.server.cookies import COOKIE
 from ui.server.gate import Gate, is_allowed_host
@@ -58,7 +59,7 @@ async def stream(websocket: WebSocket) -> None:
 @pytest.fixture
 def client(settings: Settings, engine: Engine) -> TestClient:
     runtime.start(runtime.Runtime(settings, engine, frozenset({"forum.example"})))
-    own = [*signin.routes, *labelling.routes, *uploads.routes, *audit_routes.routes, *tables.routes]
+    own = [*signin.routes, *labelling.routes, *uploads.routes, *audit_routes.routes, *tables.routes, *reports.routes]
     app = Starlette(
         routes=[*own, Route("/", inside), WebSocketRoute("/_stcore/stream", stream)], middleware=[Middleware(Gate)]
     )
@@ -670,3 +671,30 @@ def unwritable(engine: Engine, trouble: str) -> Iterator[None]:
         yield
     event.remove(engine, "connect", limit)
     engine.dispose()
+
+
+def test_report_of_a_version_is_a_page_of_its_own_for_whoever_may_see_versions(
+    client: TestClient, engine: Engine
+) -> None:
+    from core.html_page import CSP
+    from db import models
+    from db.engine import write
+
+    with write(engine) as conn:
+        models.add_version(conn, name="v1", run_id=None, base="b", folder="v1", manifest={}, metrics={}, now=utc_now())
+    assert client.get("/report/version/v1").status_code == 401
+    enter(client, engine, "ana", Role.analyst)
+    answer = client.get("/report/version/v1")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert CSP in answer.headers.get_list("content-security-policy")
+    assert len(answer.headers.get_list("content-security-policy")) == 2  # the app's own as well
+    assert answer.headers["cache-control"] == "no-store"
+    assert html.escape(CSP) in answer.text
+    assert "<script" not in answer.text
+    assert '<html lang="zh-Hans">' in client.get("/report/version/v1", headers={"accept-language": "zh-CN"}).text
+    assert client.get("/report/version/v9").status_code == 404
+    assert [row["details"] for row in rows(engine, audit_log, action="export")] == [
+        {"what": "report of version v1"}
+    ] * 2
+    enter(client, engine, "mo")
+    assert client.get("/report/version/v1").status_code == 403

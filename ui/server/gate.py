@@ -78,8 +78,11 @@ def _with_headers(send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
+            stricter = headers.get("Content-Security-Policy")  # of a route: a browser obeys both
             for name, value in HEADERS.items():
                 headers[name] = value
+            if stricter is not None:
+                headers.append("Content-Security-Policy", stricter)
             if "text/html" in headers.get("content-type", ""):
                 headers["Cache-Control"] = "no-store"
         await send(message)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pandas as pd
 import streamlit as st
 
@@ -54,6 +56,10 @@ def warnings_of(version: ModelVersion) -> list[str]:
     """What its training warned of, such as a class without labels."""
     found = version.manifest.get("warnings")
     return [retell(str(warning)) for warning in found] if isinstance(found, list) else []
+
+
+def report_address(name: str) -> str:
+    return f"/report/version/{quote(name, safe='')}"
 
 
 def show_versions(rows: list[models.VersionRow]) -> None:
@@ -241,6 +247,9 @@ with errors_as_sentences():
         names = [row.version.name for row in rows]
         chosen = st.selectbox(_("Look at"), names, key="models-version")
         row = next(row for row in rows if row.version.name == chosen)
+        st.link_button(
+            _("Report of {version}").format(version=chosen), report_address(chosen), icon=":material/lab_profile:"
+        )
         for warning in warnings_of(row.version):
             st.warning(warning)
         comparison = models.compare(page.engine, page.actor, chosen)
