@@ -16,7 +16,7 @@ from core.domain import RunPoint
 from core.errors import BadInput, Cancelled, Conflict
 from core.loading import encoder_places, stay_offline
 from core.services import pretraining
-from core.services.pretraining import PretrainingRequest
+from core.services.pretraining import PretrainingRequest, passes
 from core.settings import Settings
 from core.wording import N_, _
 
@@ -55,7 +55,7 @@ def pretrain_from_files(
 
     texts = read_texts(files)
     if encoder is not None:
-        config = adapting(encoder.path, encoder.name, hidden=encoder.hidden, texts=len(texts), epochs=epochs)
+        config = adapting(encoder.path, encoder.name, hidden=encoder.hidden, epochs=epochs or passes(len(texts)))
     else:
         config = PretrainingConfig() if epochs is None else PretrainingConfig(epochs=epochs)
     result = pretrain(
@@ -146,7 +146,7 @@ def adapt_encoder(context: Context) -> dict[str, object]:
     result = pretrain(
         lambda: pretraining.pool_texts(context.engine, most=request.most_texts),
         partial,
-        config=adapting(encoder.path, encoder.name, hidden=encoder.hidden, texts=texts, epochs=request.epochs),
+        config=adapting(encoder.path, encoder.name, hidden=encoder.hidden, epochs=request.epochs or passes(texts)),
         resume=resume,
         source="the pool of a forum",
         report=_Reporter(context),

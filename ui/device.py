@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.encoders import Encoder
+from core.services.pretraining import passes
 from core.settings import PROJECT_DIR
 from core.wording import _, ngettext
 
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 CPU_WORK_PER_S = 3.0e10
 GPU_WORK_PER_S = 3.0e13
 TOKENS_A_POST = 50
+MASKED_SHARE = 0.15
 FULL_STEPS, FULL_BATCH = 300, 16
 QUICK_STEPS, QUICK_BATCH = 200, 16
 
@@ -64,9 +66,22 @@ def minutes_estimate(device: DeviceFound, encoder: Encoder, *, labels: int, quic
     """Rough words for how long training takes, from the encoder's size and the number of steps."""
     steps, batch = (QUICK_STEPS, QUICK_BATCH) if quick else (FULL_STEPS, FULL_BATCH)
     posts = max(labels * (1 if quick else 3), steps * batch)
-    weights = encoder.layers * 12 * encoder.hidden**2
-    work = posts * TOKENS_A_POST * weights * 3  # forward, and twice that back
-    minutes = work / (GPU_WORK_PER_S if device.kind == "cuda" else CPU_WORK_PER_S) / 60
+    return _time_for(device, posts * TOKENS_A_POST * _weights(encoder))
+
+
+def adapting_estimate(device: DeviceFound, encoder: Encoder, *, texts: int) -> str:
+    """Rough words for how long adapting takes; a vocabulary of thousands is weighed for each masked token."""
+    head = MASKED_SHARE * encoder.vocabulary * encoder.hidden
+    return _time_for(device, texts * passes(texts) * TOKENS_A_POST * (_weights(encoder) + head))
+
+
+def _weights(encoder: Encoder) -> int:
+    return encoder.layers * 12 * encoder.hidden**2
+
+
+def _time_for(device: DeviceFound, work: float) -> str:
+    """work: multiply-adds of a forward pass; the way back takes twice as many."""
+    minutes = 3 * work / (GPU_WORK_PER_S if device.kind == "cuda" else CPU_WORK_PER_S) / 60
     if minutes < 1:
         return _("less than a minute")
     if minutes < 90:

@@ -52,7 +52,9 @@ def _draw(page: Page, run_id: int) -> Run:
     elif run.status is RunStatus.failed:
         st.error(plain(retell(run.error or N_("The run failed."))), icon=":material/error:")
     elif run.status is RunStatus.cancelled:
-        st.info(_("Cancelled. Nothing was changed."))
+        has_learned = run.kind is RunKind.pretraining and run.done
+        kept = _("Stopped. What it has learned is kept: it can go on.")
+        st.info(kept if has_learned else _("Cancelled. Nothing was changed."))
     return run
 
 

@@ -36,7 +36,6 @@ from core.wording import _
 CHECKPOINT_EVERY_S = 120
 REPORT_EVERY_S = 1.0
 HELD_OUT = 0.01
-MANY_TEXTS = 200_000  # to adapt to: from there on few passes teach as much as many
 # The vocabulary head by kind of encoder: what is computed at masked positions only.
 HEADS = {"bert": "cls", "ernie": "cls", "roberta": "lm_head", "xlm-roberta": "lm_head", "camembert": "lm_head"}
 
@@ -67,16 +66,10 @@ class PretrainingConfig:
     base_name: str = ""
 
 
-def adapting(
-    base_path: Path, base_name: str, *, hidden: int, texts: int, epochs: int | None = None
-) -> PretrainingConfig:
-    """What suits an encoder of that width and so many texts: lower rates than from random weights."""
-    return PretrainingConfig(
-        epochs=epochs or (3 if texts >= MANY_TEXTS else 10),
-        learning_rate=1e-4 if hidden >= 512 else 5e-4,
-        base_path=base_path,
-        base_name=base_name,
-    )
+def adapting(base_path: Path, base_name: str, *, hidden: int, epochs: int) -> PretrainingConfig:
+    """What suits an encoder of that width: lower rates than from random weights."""
+    rate = 1e-4 if hidden >= 512 else 5e-4
+    return PretrainingConfig(epochs=epochs, learning_rate=rate, base_path=base_path, base_name=base_name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from db import audit, models, runs
 from db.engine import read, write
 
 LEAST_TEXTS = 100
+MANY_TEXTS = 200_000  # from there on few passes teach as much as many
 MOST_TEXTS = 500_000
 TEXTS_A_READ = 5_000
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+_NAME = re.compile(r"(?!.*\.partial$)[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,20 @@ class PretrainingRequest:
     resume: bool = False
     most_texts: int = MOST_TEXTS
 
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):  # a folder's name
+            said = _("{name!r} is no name for an encoder: letters, digits, dots, - and _ only, 60 at most.")
+            raise BadInput(said.format(name=self.name))
+
+
+def passes(texts: int) -> int:
+    """Epochs that suit so many texts."""
+    return 3 if texts >= MANY_TEXTS else 10
+
 
 def queue_pretraining(engine: Engine, actor: Actor, request: PretrainingRequest, *, now: datetime) -> Run:
     """Put it in line. Refused while another is open, and where the pool has next to nothing to learn from."""
     require(actor, Permission.manage_runs)
-    if not _NAME.fullmatch(request.name):
-        raise BadInput(
-            _("{name!r} is no name for an encoder: letters, digits, - and _ only, 40 at most.").format(
-                name=request.name
-            )
-        )
     with write(engine) as conn:
         there = models.count_texts(conn)
         if there < LEAST_TEXTS:

@@ -292,9 +292,7 @@ def test_encoder_is_never_replaced_and_an_unfinished_one_goes_on_from_its_own_ba
     ended = worker.execute(settings, forum, adapt(forum, resume=True).id)
     assert "was begun from starter, not from tiny" in str(ended.error)
     with pytest.raises(BadInput, match="is no name for an encoder"):
-        pretraining.queue_pretraining(
-            forum, OPERATOR, pretraining.PretrainingRequest("../up", base="tiny"), now=utc_now()
-        )
+        pretraining.PretrainingRequest("../up", base="tiny")
 
 
 def test_texts_of_the_pool_are_those_of_visible_posts_once_each_without_anything_else(forum: Engine) -> None:

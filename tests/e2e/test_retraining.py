@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -11,6 +14,7 @@ from sqlalchemy import Engine
 
 from core.clock import utc_now
 from core.domain import Language, Role, Run, RunKind, RunPoint, RunStatus
+from core.settings import PROJECT_DIR
 from db import runs
 from db.engine import write
 from tests.e2e.conftest import Served, Visitor
@@ -103,4 +107,44 @@ def test_curves_of_a_training_that_has_ended_stay_and_are_read_in_chinese(
     expect(lead.page.get_by_text("各步的召回率（留出的帖子）")).to_be_visible(timeout=10_000)
     expect(lead.page.get_by_text("类别权重：合规 1.04, 疑似 4.20")).to_be_visible()
     lead.shoot("retrain-curves-zh")
+    lead.assert_clean()
+
+
+def make_slower(base: Path) -> None:
+    """Larger weights, so that somebody can press a button meanwhile."""
+    from transformers import BertConfig, BertForMaskedLM
+
+    config = BertConfig.from_pretrained(base)
+    config.update({"hidden_size": 192, "num_hidden_layers": 4, "intermediate_size": 768})
+    BertForMaskedLM(config).save_pretrained(base)
+
+
+@pytest.mark.training
+def test_encoder_is_adapted_stopped_and_goes_on_from_the_page(
+    served: Served, visit: Callable[[Served], Visitor], tiny_base: Path
+) -> None:
+    make_slower(shutil.copytree(tiny_base, served.home / "models" / "base" / "tiny"))
+    served.add_user("lea", Role.lead)
+    served.run("import", str(PROJECT_DIR / "data" / "samples" / "forum.tsv"))
+    lead = visit(served)
+    lead.enter("lea", "retrain")
+    page = lead.page
+    expect(page.get_by_text(re.compile(r"^[\d,]+ texts; it takes"))).to_be_visible(timeout=60_000)
+    lead.shoot("retrain-adapting")
+    name = page.get_by_label("Name of the new encoder")
+    name.fill("../up")
+    page.get_by_role("button", name="Adapt", exact=True).click()
+    expect(page.get_by_text("is no name for an encoder")).to_be_visible(timeout=10_000)
+    name.fill("ours")
+    page.get_by_role("button", name="Adapt", exact=True).click()
+    expect(page.get_by_text("Pretraining run 2")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("running · training")).to_be_visible(timeout=60_000)
+    lead.shoot("retrain-adapting-runs")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Stopped. What it has learned is kept: it can go on.")).to_be_visible(timeout=60_000)
+    lead.shoot("retrain-adapting-stopped")
+    lead.assert_clean()
+    page.get_by_role("button", name="Go on with ours").click()
+    expect(page.get_by_text("ours is ready: choose it as base encoder above.")).to_be_visible(timeout=120_000)
+    lead.shoot("retrain-adapted")
     lead.assert_clean()

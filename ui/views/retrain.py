@@ -11,6 +11,7 @@ from core.encoders import Encoder, local_encoders
 from core.errors import Conflict
 from core.services import runs, training
 from core.wording import _, ngettext
+from ui.adapting import show_adapting
 from ui.curves import how_in_words, show_curves
 from ui.device import DeviceFound, description, find_device, minutes_estimate
 from ui.languages import retell
@@ -127,13 +128,13 @@ page = open_page(
 )
 with errors_as_sentences():
     newest = runs.list_runs(page.engine, page.actor, kind=RunKind.training, limit=10)
+    places = page.settings
+    found = local_encoders(models_dir=places.models_dir, starter_dir=places.starter_dir, hub_cache=places.hub_cache)
     if newest and newest[0].is_open:
         show_training(page, newest[0])
     else:
         counts = training.count_labels(page.engine, page.actor)
         show_labels(counts)
-        places = page.settings
-        found = local_encoders(models_dir=places.models_dir, starter_dir=places.starter_dir, hub_cache=places.hub_cache)
         if found:
             choose(page, found, counts, find_device())
         else:
@@ -162,3 +163,5 @@ with errors_as_sentences():
         for run in newest[1:]:
             if run.error:
                 st.text(_("run {run}: {reason}").format(run=run.id, reason=retell(run.error)))
+    if found:
+        show_adapting(page, found)
