@@ -47,6 +47,17 @@ class Reason(StrEnum):
     random = "random"
 
 
+class Strategy(StrEnum):
+    """What the queue is ordered by once there is a model."""
+
+    mix = "mix"
+    margin = "margin"
+    violations = "violations"
+    entropy = "entropy"
+    band = "band"
+    random = "random"
+
+
 class Side(StrEnum):
     """The side of the split that a distinct text stands on for good."""
 
@@ -447,6 +458,9 @@ class Policy:
     second_share: float = 0.1  # of posts that two people judge, without either knowing
     check_share: float = 0.05  # of a moderator's cards that are check posts; none come before a lead has made some
     rules: tuple[Rule, ...] = RULES  # in the order of their keys on the keyboard
+    strategy: Strategy = Strategy.mix
+    band_low: float = 0.4  # of the confidence that the strategy band shows
+    band_high: float = 0.6
     shares: dict[str, float] = field(
         default_factory=lambda: {"uncertain": 0.6, "likely_violation": 0.2, "audit": 0.1, "exploration": 0.1}
     )

@@ -1,6 +1,9 @@
 """Selection strategies: from probabilities and hit words to the order in which posts are shown, and why.
 
 Positions are relative to the arrays given. Rankings are deterministic for a given rng.
+
+Margin sampling: Scheffer et al. 2001; "breaking ties": Luo et al. 2005. Entropy: Settles 2009. Leaving the most
+uncertain out: Gonsior et al. 2024. The band of confidence is a rule of thumb without a source.
 """
 
 from __future__ import annotations
@@ -13,11 +16,13 @@ from itertools import count
 import numpy as np
 import numpy.typing as npt
 
-from core.domain import Reason
+from core.domain import Reason, Strategy
 
 Probabilities = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.intp]
 NEVER = np.iinfo(np.int64).max
+BY_MODEL = (Reason.uncertain, Reason.likely_violation, Reason.exploration)
+LABELS_TO_TRUST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +66,37 @@ def rank_by_margin(proba: Probabilities, *, rng: np.random.Generator) -> IntArra
 
     proba: (n_posts, 3), rows sum to 1, columns in Label order.
     Returns positions into proba, (n_posts,); ties are broken by rng.
-    Margin sampling: Scheffer et al. 2001; "breaking ties": Luo et al. 2005.
     """
     return _ascending(margins(proba), rng=rng)
+
+
+def entropies(proba: Probabilities) -> npt.NDArray[np.floating]:
+    """Return how spread out each row is, (n_posts,), in nats: 0 for one sure label, log 3 for three equal ones."""
+    _check(proba)
+    logs = np.log(proba, out=np.zeros_like(proba), where=proba > 0)
+    result: npt.NDArray[np.floating] = -(proba * logs).sum(axis=1)
+    return result
+
+
+def rank_by_entropy(proba: Probabilities, *, rng: np.random.Generator) -> IntArray:
+    """Order posts from the most spread out to the surest; as rank_by_margin."""
+    return _ascending(-entropies(proba), rng=rng)
+
+
+def rank_in_band(proba: Probabilities, band: tuple[float, float], *, rng: np.random.Generator) -> IntArray:
+    """Posts whose likeliest label has a probability within the band, both ends included, in random order."""
+    _check(proba)
+    low, high = band
+    confidence = proba.max(axis=1)
+    return rng.permutation(np.flatnonzero((confidence >= low) & (confidence <= high)))
+
+
+def clipped(order: IntArray, share: float) -> IntArray:
+    """The ranking with its first posts, a share of all, at its end.
+
+    The most uncertain posts are often such as nobody can judge.
+    """
+    return np.roll(order, -int(len(order) * share))
 
 
 def rank_by_violation(proba: Probabilities, *, rng: np.random.Generator) -> IntArray:
@@ -177,44 +210,126 @@ def _pick(stream: Stream, position: int) -> Pick:
     return Pick(position, stream.reason, score, stream.share / len(stream.order) if is_drawn else None)
 
 
-def order_pool(
-    *,
-    proba: Probabilities,
-    is_scored: npt.NDArray[np.bool_],
-    is_audit: npt.NDArray[np.bool_],
-    hits: WordHits,
-    shares: Mapping[str, float],
-    rng: np.random.Generator,
-) -> Iterator[Pick]:
-    """Yield every post of the pool once, in the order in which it is to be shown.
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Posts that may be shown, as parallel arrays (n_posts,).
 
-    proba: (n_posts, 3); rows of posts that are not scored are ignored. The masks are (n_posts,).
-    shares: by Reason name; what they lack of 1 goes to random. Without any scored post the model's shares go
-    half to hit words, half to random.
+    proba: (n_posts, 3) in Label order; rows of posts that are not scored are ignored. is_short: too little to be judged
+    by itself. explored: positions, representatives of what the pool holds, the first one first.
     """
+
+    proba: Probabilities
+    is_scored: npt.NDArray[np.bool_]
+    is_audit: npt.NDArray[np.bool_]
+    is_short: npt.NDArray[np.bool_]
+    hits: WordHits
+    explored: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the lead chose, and how far the model is to be followed.
+
+    shares: of the mix, by Reason name; audit has its share under every strategy, and what they lack of 1 goes to
+    random. band: of confidence, for that strategy. trust: what part of its shares the model has, from 0 to 1; the rest
+    is drawn evenly over hit words. clip: share of the most uncertain posts that comes last.
+    """
+
+    strategy: Strategy
+    shares: Mapping[str, float]
+    band: tuple[float, float] = (0.4, 0.6)
+    trust: float = 1.0
+    clip: float = 0.0
+
+
+def trust_in(rarest: int) -> float:
+    """How far to follow a model that has seen so many labels of the rarest class that occurs."""
+    return min(1.0, rarest / LABELS_TO_TRUST)
+
+
+def order_pool(pool: Pool, rules: Rules, *, rng: np.random.Generator) -> Iterator[Pick]:
+    """Yield every post of the pool once, in the order in which it is to be shown; short ones last."""
+    audit_share = rules.shares.get(Reason.audit, 0.0)
+    is_open = ~pool.is_audit & ~pool.is_short
     # The audit slice comes by its own draw alone: what the model picks of it would no longer be a random sample.
-    others = rng.permutation(np.flatnonzero(~is_audit))
-    audit = rng.permutation(np.flatnonzero(is_audit))
-    streams = [Stream(Reason.audit, audit, share=shares.get("audit", 0.0), is_uniform=True)]
-    scored = np.flatnonzero(is_scored & ~is_audit)
-    if len(scored):
-        streams += _model_streams(proba, scored, shares=shares, rng=rng)
-    else:
-        by_word = rank_by_hit_words(hits, rng=rng)
-        streams += [Stream(Reason.hit, by_word[~is_audit[by_word]], share=(1.0 - shares.get("audit", 0.0)) / 2)]
+    audit = rng.permutation(np.flatnonzero(pool.is_audit & ~pool.is_short))
+    streams = [Stream(Reason.audit, audit, share=audit_share, is_uniform=True)]
+    if rules.strategy is not Strategy.random:
+        by_model = _model_streams(pool, rules, is_open, rng=rng)
+        streams += by_model
+        meant = sum(_shares_of_model(rules).values())
+        left = round(meant - sum(stream.share for stream in by_model), 9)
+        if left > 0:
+            streams += _word_streams(pool, is_open, left, rng=rng)
     rest = max(0.0, round(1.0 - sum(stream.share for stream in streams), 9))
-    return interleave([*streams, Stream(Reason.random, others, share=rest, is_uniform=True)])
+    others = rng.permutation(np.flatnonzero(is_open))
+    short = rng.permutation(np.flatnonzero(pool.is_short))
+    return interleave(
+        [*streams, Stream(Reason.random, others, share=rest, is_uniform=True), Stream(Reason.random, short)]
+    )
+
+
+def _shares_of_model(rules: Rules) -> dict[Reason, float]:
+    """By reason, were the model to be followed in full."""
+    whole = 1.0 - rules.shares.get(Reason.audit, 0.0)
+    alone = {
+        Strategy.margin: Reason.uncertain,
+        Strategy.entropy: Reason.uncertain,
+        Strategy.band: Reason.uncertain,
+        Strategy.violations: Reason.likely_violation,
+    }
+    if rules.strategy in alone:
+        return {alone[rules.strategy]: whole}
+    return {reason: rules.shares.get(reason, 0.0) for reason in BY_MODEL}
 
 
 def _model_streams(
-    proba: Probabilities, scored: IntArray, *, shares: Mapping[str, float], rng: np.random.Generator
+    pool: Pool, rules: Rules, is_open: npt.NDArray[np.bool_], *, rng: np.random.Generator
 ) -> list[Stream]:
-    """Rankings over the scored posts, as positions into the whole pool."""
-    known = proba[scored]
-    margin, violation = np.full(len(proba), np.nan), np.full(len(proba), np.nan)
-    margin[scored], violation[scored] = margins(known), known[:, 2]
-    by_margin, by_violation = scored[rank_by_margin(known, rng=rng)], scored[rank_by_violation(known, rng=rng)]
-    return [
-        Stream(Reason.uncertain, by_margin, margin, shares.get("uncertain", 0.0)),
-        Stream(Reason.likely_violation, by_violation, violation, shares.get("likely_violation", 0.0)),
-    ]
+    """Rankings over the scored posts, as positions into the whole pool; none where nothing is scored or trusted."""
+    scored = np.flatnonzero(pool.is_scored & is_open)
+    if not len(scored) or not rules.trust:
+        return []
+    shares = {reason: share * rules.trust for reason, share in _shares_of_model(rules).items()}
+    known, streams = pool.proba[scored], []
+    if share := shares.get(Reason.uncertain):
+        order, values = _uncertain(known, rules, rng=rng)
+        streams.append(Stream(Reason.uncertain, scored[order], _spread(values, scored, pool), share))
+    if share := shares.get(Reason.likely_violation):
+        order = scored[rank_by_violation(known, rng=rng)]
+        streams.append(Stream(Reason.likely_violation, order, _spread(known[:, 2], scored, pool), share))
+    explored = pool.explored[is_open[pool.explored]]
+    if (share := shares.get(Reason.exploration)) and len(explored):
+        streams.append(Stream(Reason.exploration, explored, share=share))
+    return streams
+
+
+def _uncertain(
+    known: Probabilities, rules: Rules, *, rng: np.random.Generator
+) -> tuple[IntArray, npt.NDArray[np.floating]]:
+    """The ranking that the strategy means by uncertain, and the score of each post in it."""
+    if rules.strategy is Strategy.band:
+        return rank_in_band(known, rules.band, rng=rng), known.max(axis=1)
+    if rules.strategy is Strategy.entropy:
+        return clipped(rank_by_entropy(known, rng=rng), rules.clip), entropies(known)
+    return clipped(rank_by_margin(known, rng=rng), rules.clip), margins(known)
+
+
+def _spread(values: npt.NDArray[np.floating], scored: IntArray, pool: Pool) -> npt.NDArray[np.floating]:
+    whole = np.full(len(pool.proba), np.nan)
+    whole[scored] = values
+    return whole
+
+
+def _word_streams(
+    pool: Pool, is_open: npt.NDArray[np.bool_], share: float, *, rng: np.random.Generator
+) -> list[Stream]:
+    """The hit words in turn, rare ones first; posts without any have the part of one more word."""
+    by_word = rank_by_hit_words(pool.hits, rng=rng)
+    by_word = by_word[is_open[by_word]]
+    is_wordless = is_open.copy()
+    is_wordless[by_word] = False
+    wordless = rng.permutation(np.flatnonzero(is_wordless))
+    words = int(pool.hits.packed[-1] >> 32) + 1 if len(by_word) else 0
+    part = share / (words + 1) if len(wordless) else 0.0
+    return [Stream(Reason.hit, by_word, share=share - part), Stream(Reason.random, wordless, share=part)]

@@ -17,6 +17,8 @@ OVERLAP_WINDOW = 4_000
 MAX_JOINED = 200  # more excerpts than this of one post are kept one after the other
 MAX_TRIES = 32  # places where two excerpts could overlap; a row of equal characters has thousands
 
+FEWEST_CHARACTERS = 4  # of a post that can be judged by itself
+
 EMOTICON = "[表情]"
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -169,6 +171,11 @@ def normalised(text: str) -> str:
         rest = unicodedata.normalize("NFKC", text)
     folded = _NOT_A_WORD.sub("", rest.casefold())
     return folded or _BLANKS.sub("", unicodedata.normalize("NFKC", text).casefold())
+
+
+def is_too_short(text: str) -> bool:
+    """Whether nobody could judge it by itself: fewer than four characters when normalised."""
+    return len(normalised(text)) < FEWEST_CHARACTERS
 
 
 def text_hash(text: str) -> str:

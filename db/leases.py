@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, exists, func, insert, select, update
 
-from core.domain import Lease, LeaseOutcome, Place, Reason
+from core.domain import Lease, LeaseOutcome, Place, Reason, SkipKind
 from db import queue
-from db.tables import lease
+from db.tables import lease, skip
 
 
 def _to_lease(row: Row[Any]) -> Lease:
@@ -123,3 +123,19 @@ def return_posts(conn: Connection, lease_ids: Sequence[int], *, user_id: int, no
 def return_all(conn: Connection, *, user_id: int, now: datetime) -> None:
     own = update(lease).where(lease.c.user_id == user_id, lease.c.ended_at.is_(None))
     conn.execute(own.values(ended_at=now, outcome=LeaseOutcome.returned))
+
+
+def share_not_judged(conn: Connection, *, reason: Reason, last: int) -> float | None:
+    """Of the last cards shown for this reason, the share that somebody could not judge; None while they are fewer."""
+    shown = (
+        select(lease.c.post_id, lease.c.user_id)
+        .where(lease.c.reason == reason, lease.c.outcome.in_(("decided", "skipped")))
+        .order_by(lease.c.id.desc())
+        .limit(last)
+        .subquery()
+    )
+    hard = exists().where(
+        skip.c.post_id == shown.c.post_id, skip.c.user_id == shown.c.user_id, skip.c.kind == SkipKind.cannot_judge
+    )
+    count, not_judged = conn.execute(select(func.count(), func.count().filter(hard)).select_from(shown)).one()
+    return not_judged / count if count == last else None

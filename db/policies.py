@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
-from core.domain import Actor, Policy, Rule
+from core.domain import Actor, Policy, Rule, Strategy
 from db.tables import policy
 
 
@@ -17,6 +17,8 @@ def current_policy(conn: Connection) -> Policy:
     said = {name: value for name, value in (document or {}).items() if name in known}
     if "rules" in said:
         said["rules"] = tuple(Rule(**rule) for rule in said["rules"])
+    if "strategy" in said:
+        said["strategy"] = Strategy(said["strategy"])
     return Policy(**said)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, exists, func, select, update
 
 from core.domain import Label, Post, SourceTrust
 from core.drafts import DraftHit
@@ -309,10 +309,11 @@ def count_by_label(conn: Connection) -> dict[str, int]:
 
 def pool(
     conn: Connection, *, version_id: int | None
-) -> Iterator[tuple[int, int, str, float | None, float | None, float | None]]:
-    """Undecided visible posts: (id, family, side, p_normal, p_suspicious, p_violation), in order of id.
+) -> Iterator[tuple[int, int, str, str | None, float | None, float | None, float | None]]:
+    """Undecided visible posts: (id, family, side, body, p_normal, p_suspicious, p_violation), in order of id.
 
-    Probabilities are those of the version for the post's current text, None where there are none yet.
+    body: of texts so short that only exact copies join their family; None for others. Probabilities are those of the
+    version for the post's current text, None where there are none yet.
     """
     scored = (prediction.c.text_id == post.c.text_id) & (prediction.c.version_id == version_id)
     query = (
@@ -320,6 +321,7 @@ def pool(
             post.c.id,
             family_place.c.representative_id.label("family"),
             distinct_text.c.side,
+            case((family_place.c.bands.is_(None), distinct_text.c.body)),
             prediction.c.p_normal,
             prediction.c.p_suspicious,
             prediction.c.p_violation,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.domain import Label, Language, Role, Rule, RunStatus, SourceTrust
+from core.domain import Label, Language, Reason, Role, Rule, RunStatus, SourceTrust
 from core.wording import N_, _, ngettext
 from ui.languages import language
 
@@ -16,6 +16,15 @@ STATUSES = {
     RunStatus.succeeded: N_("done"),
     RunStatus.failed: N_("failed"),
     RunStatus.cancelled: N_("cancelled"),
+}
+REASONS = {
+    Reason.uncertain: N_("the model was unsure"),
+    Reason.audit: N_("of the audit slice"),
+    Reason.likely_violation: N_("the model expected a violation"),
+    Reason.exploration: N_("unlike what was decided"),
+    Reason.disagreement: N_("people disagreed"),
+    Reason.hit: N_("hit words"),
+    Reason.random: N_("by chance"),
 }
 
 MARKUP = "\\`*_{}[]()<>#+-!|~$:"
@@ -33,6 +42,11 @@ def label_in_words(label: Label) -> str:
 def label_in_full(label: Label) -> str:
     """`normal 合规` in English, where both names are used; `合规` in Chinese."""
     return label.chinese if language() is Language.chinese else f"{label_in_words(label)} {label.chinese}"
+
+
+def reason_in_words(reason: Reason) -> str:
+    """Why a post is shown."""
+    return _(REASONS[reason])
 
 
 def rule_in_words(rule: Rule) -> str:

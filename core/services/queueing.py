@@ -12,22 +12,27 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, Label, Post, QueueEntry, Reason, RunKind
+from core.domain import Actor, Label, ModelVersion, Policy, Post, QueueEntry, Reason, RunKind
 from core.permissions import Permission, may, require
-from core.selection import Pick, WordHits, order_pool
-from db import decisions, families, models, policies, posts, queue, runs, texts
+from core.selection import Pick, Pool, Rules, WordHits, order_pool, trust_in
+from core.text import is_too_short
+from db import decisions, families, leases, models, policies, posts, queue, runs, texts
 from db.engine import in_turns, read, write, write_unseen
 from db.queue import QueueRow
 
 ENTRIES_PER_TRANSACTION = 5_000  # some 20 ms of writing: deciding never waits longer for a new round
 POSTS_AT_ONCE = 50_000
 HITS_AT_ONCE = 500_000
+SKIPS_LOOKED_AT = 200  # cards that were shown because the model is unsure, the last ones
+MOST_NOT_JUDGED = 0.2  # of them; when more cannot be judged, the most uncertain posts come last
+CLIPPED = 0.01
 _POOL_ROW = np.dtype(
     [
         ("id", np.int64),
         ("family", np.int64),
         ("is_audit", np.bool_),
         ("is_scored", np.bool_),
+        ("is_short", np.bool_),
         ("probabilities", np.float32, 3),
     ]
 )
@@ -52,16 +57,14 @@ class QueuedPost:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pool:
-    """Parallel arrays over the first undecided post of each family; probabilities are 0 where is_scored is False.
+class _Loaded:
+    """post_ids: (n_posts,), the first undecided post of each family, in order of id; the pool is parallel to it.
 
     judged_before: posts of families in which another post is decided, but not these. They come after all others.
     """
 
     post_ids: npt.NDArray[np.int64]
-    probabilities: npt.NDArray[np.float32]  # (n_posts, 3)
-    is_scored: npt.NDArray[np.bool_]
-    is_audit: npt.NDArray[np.bool_]
+    pool: Pool
     judged_before: npt.NDArray[np.int64]
 
 
@@ -78,20 +81,10 @@ def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> in
         taken_back = posts.count_taken_back(conn)
         version = models.active_version(conn)
         version_id = None if version is None else version.id
-        pool = _load_pool(conn, version_id=version_id)
-        hits = _no_hits() if pool.is_scored.any() else _word_hits(conn, pool.post_ids)
-        shares = policies.current_policy(conn).shares
-    picks = order_pool(
-        proba=pool.probabilities,
-        is_scored=pool.is_scored,
-        is_audit=pool.is_audit,
-        hits=hits,
-        shares=shares,
-        rng=np.random.default_rng(seed),
-    )
-    del hits  # several times as many as posts
-    strategy = "recommended mix" if pool.is_scored.any() else "cold start"
-    entries = _entries(picks, pool)
+        rules = _rules(conn, policies.current_policy(conn), version)
+        loaded = _load_pool(conn, version, rules)
+    strategy = rules.strategy.value if loaded.pool.is_scored.any() else "cold start"
+    entries = _entries(order_pool(loaded.pool, rules, rng=np.random.default_rng(seed)), loaded)
     by_post = np.argsort(entries["post_id"])  # so they are quickest stored
     for start in range(0, len(entries), ENTRIES_PER_TRANSACTION):
         with in_turns(engine, write_unseen) as conn:
@@ -116,15 +109,54 @@ def catch_up(engine: Engine, *, now: datetime) -> bool:
     return True
 
 
-def _load_pool(conn: Connection, *, version_id: int | None) -> _Pool:
+def preview(engine: Engine, actor: Actor, chosen: Policy, *, limit: int) -> list[QueuedPost]:
+    """The posts that would come first were the queue renewed by this policy now; draws by chance come out otherwise."""
+    require(actor, Permission.manage_policy)
+    with read(engine) as conn:
+        version = models.active_version(conn)
+        rules = _rules(conn, chosen, version)
+        loaded = _load_pool(conn, version, rules)
+        picks = list(islice(order_pool(loaded.pool, rules, rng=np.random.default_rng()), limit))
+        ids = [int(loaded.post_ids[pick.position]) for pick in picks]
+        found = posts.posts_by_id(conn, ids)
+    return [
+        QueuedPost(
+            QueueEntry(post_id, rank, pick.reason, pick.score, rules.strategy, 0, pick.selection_probability),
+            found[post_id],
+        )
+        for rank, (post_id, pick) in enumerate(zip(ids, picks, strict=True))
+    ]
+
+
+def _rules(conn: Connection, policy: Policy, version: ModelVersion | None) -> Rules:
+    """The lead's policy, and how far the active version is to be followed."""
+    too_hard = leases.share_not_judged(conn, reason=Reason.uncertain, last=SKIPS_LOOKED_AT)
+    return Rules(
+        policy.strategy,
+        policy.shares,
+        band=(policy.band_low, policy.band_high),
+        trust=0.0 if version is None else trust_in(_rarest_label(version)),
+        clip=CLIPPED if too_hard is not None and too_hard > MOST_NOT_JUDGED else 0.0,
+    )
+
+
+def _rarest_label(version: ModelVersion) -> int:
+    """How many labels of the rarest class that occurs it was trained on."""
+    examples = version.manifest.get("examples")
+    counts = examples["training"] if isinstance(examples, dict) else {}
+    return min((count for count in counts.values() if count), default=0)
+
+
+def _load_pool(conn: Connection, version: ModelVersion | None, rules: Rules) -> _Loaded:
     """Some ten thousand rows at a time: of millions of posts, what is not kept must not be in memory together."""
     is_seen = np.zeros(texts.newest_id(conn) + 1, dtype=np.bool_)  # by family
     is_judged = np.zeros_like(is_seen)
     is_judged[list(families.decided_families(conn))] = True
+    found = posts.pool(conn, version_id=None if version is None else version.id)
     rows = (
-        (post_id, family, side == "audit", p_normal is not None,
+        (post_id, family, side == "audit", p_normal is not None, body is not None and is_too_short(body),
          (p_normal or 0.0, p_suspicious or 0.0, p_violation or 0.0))
-        for post_id, family, side, p_normal, p_suspicious, p_violation in posts.pool(conn, version_id=version_id)
+        for post_id, family, side, body, p_normal, p_suspicious, p_violation in found
     )  # fmt: skip
     columns = {name: bytearray() for name in _POOL_ROW.names or ()}  # grown in place: many small arrays leave holes
     judged_before = array("q")
@@ -137,17 +169,26 @@ def _load_pool(conn: Connection, *, version_id: int | None) -> _Pool:
         shown = firsts[~was_judged]
         for name, column in columns.items():
             column += shown[name].tobytes()
-    return _Pool(
-        np.frombuffer(columns["id"], dtype=np.int64),
+    post_ids = np.frombuffer(columns["id"], dtype=np.int64)
+    is_scored = np.frombuffer(columns["is_scored"], dtype=np.bool_)
+    is_by_word = not is_scored.any() or rules.trust < 1
+    pool = Pool(
         np.frombuffer(columns["probabilities"], dtype=np.float32).reshape(-1, len(Label)),
-        np.frombuffer(columns["is_scored"], dtype=np.bool_),
+        is_scored,
         np.frombuffer(columns["is_audit"], dtype=np.bool_),
-        np.frombuffer(judged_before, dtype=np.int64) if judged_before else np.empty(0, dtype=np.int64),
+        np.frombuffer(columns["is_short"], dtype=np.bool_),
+        _word_hits(conn, post_ids) if is_by_word else _no_hits(),
+        np.empty(0, dtype=np.intp),
     )
+    return _Loaded(post_ids, pool, np.frombuffer(judged_before, dtype=np.int64) if judged_before else _no_ids())
+
+
+def _no_ids() -> npt.NDArray[np.int64]:
+    return np.empty(0, dtype=np.int64)
 
 
 def _no_hits() -> WordHits:
-    return WordHits(np.empty(0, dtype=np.int64))
+    return WordHits(_no_ids())
 
 
 def _word_hits(conn: Connection, post_ids: npt.NDArray[np.int64]) -> WordHits:
@@ -181,7 +222,7 @@ def _drop_repeated(values: npt.NDArray[np.int64]) -> int:
     return kept
 
 
-def _entries(picks: Iterable[Pick], pool: _Pool) -> npt.NDArray[np.void]:
+def _entries(picks: Iterable[Pick], loaded: _Loaded) -> npt.NDArray[np.void]:
     """What _ENTRY says of each pick."""
     ranked = np.fromiter(
         (
@@ -189,11 +230,11 @@ def _entries(picks: Iterable[Pick], pool: _Pool) -> npt.NDArray[np.void]:
             for rank, pick in enumerate(picks)
         ),
         dtype=_ENTRY,
-        count=len(pool.post_ids),
+        count=len(loaded.post_ids),
     )
-    ranked["post_id"] = pool.post_ids[ranked["post_id"]]
-    last = np.zeros(len(pool.judged_before), dtype=_ENTRY)
-    last["post_id"] = pool.judged_before
+    ranked["post_id"] = loaded.post_ids[ranked["post_id"]]
+    last = np.zeros(len(loaded.judged_before), dtype=_ENTRY)
+    last["post_id"] = loaded.judged_before
     last["rank"] = np.arange(len(ranked), len(ranked) + len(last))
     last["reason"] = _REASONS.index(Reason.random)
     last["score"] = last["probability"] = np.nan

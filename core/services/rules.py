@@ -55,6 +55,12 @@ def _refuse_unworkable(chosen: Policy) -> None:
                 sum=f"{sum(chosen.shares.values()):.0%}"
             )
         )
+    if not 0 <= chosen.band_low < chosen.band_high <= 1:
+        raise BadInput(
+            _("The band goes from {low} to {high}; it has to begin below its end.").format(
+                low=f"{chosen.band_low:.0%}", high=f"{chosen.band_high:.0%}"
+            )
+        )
     if chosen.forum_link:
         refuse_unsafe_template(chosen.forum_link)
     if not 0 <= chosen.second_share <= 1:

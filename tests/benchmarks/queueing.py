@@ -24,6 +24,7 @@ from tests.benchmarks.figures import Figure
 from tests.benchmarks.workshop import Workshop
 
 SEED = 13
+LEARNED: dict[str, object] = {"examples": {"training": {"normal": 80, "suspicious": 20, "violation": 20}}}
 LOOK_EVERY_S = 0.002
 IDLE_S = 2.0
 
@@ -72,7 +73,7 @@ def score_pool(engine: Engine, *, seed: int) -> None:
     rng = np.random.default_rng(seed)
     with write(engine) as conn:
         version = models.add_version(
-            conn, name="v1", run_id=None, base="none", folder="none", manifest={}, metrics={}, now=utc_now()
+            conn, name="v1", run_id=None, base="none", folder="none", manifest=LEARNED, metrics={}, now=utc_now()
         )
         models.promote(conn, version.id, promoted_by="benchmark", now=utc_now())
     text_ids = texts_to_score(engine, version, share=1.0, rng=rng).tolist()

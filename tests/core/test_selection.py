@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
 
-from core.domain import Reason
+from core.domain import Reason, Strategy
 from core.selection import (
     IntArray,
+    Pick,
+    Pool,
+    Rules,
     Stream,
     WordHits,
+    clipped,
+    entropies,
     interleave,
     margins,
     order_pool,
+    rank_by_entropy,
     rank_by_hit_words,
     rank_by_margin,
     rank_by_violation,
+    trust_in,
 )
 
 RNG = np.random.default_rng
@@ -41,6 +50,7 @@ def five_words(n: int) -> WordHits:
 
 RANKINGS: dict[str, Ranking] = {
     "margin": lambda n, rng: rank_by_margin(proba(n), rng=rng),
+    "entropy": lambda n, rng: rank_by_entropy(proba(n), rng=rng),
     "violation": lambda n, rng: rank_by_violation(proba(n), rng=rng),
     "hit words": lambda n, rng: rank_by_hit_words(five_words(n), rng=rng),
 }
@@ -110,52 +120,126 @@ def test_position_comes_once_for_the_stream_that_reaches_it_first() -> None:
     assert sorted(pick.position for pick in picks) == list(range(50))
 
 
-def whole_pool(*, is_scored: bool, n: int = 300) -> Counter[Reason]:
-    picks = list(
-        order_pool(
-            proba=proba(n) if is_scored else np.zeros((n, 3)),
-            is_scored=np.full(n, is_scored),
-            is_audit=np.arange(n) % 50 == 0,
-            hits=five_words(n),
-            shares={"uncertain": 0.6, "likely_violation": 0.2, "audit": 0.1},
-            rng=RNG(5),
-        )
+MIX = {"uncertain": 0.6, "likely_violation": 0.2, "exploration": 0.1, "audit": 0.1}
+
+
+def pool(n: int = 300, *, scored: float = 1.0, audit: float = 0.02, short: float = 0.0, words: bool = True) -> Pool:
+    """Shares of the posts, spread evenly."""
+    rng = RNG(9)
+    is_scored = rng.random(n) < scored
+    return Pool(
+        np.where(is_scored[:, None], proba(n), 0.0),
+        is_scored,
+        rng.random(n) < audit,
+        rng.random(n) < short,
+        five_words(n) if words else hits(),
+        rng.permutation(n)[: n // 5],
     )
-    assert sorted(pick.position for pick in picks) == list(range(n))
-    return Counter(pick.reason for pick in picks[:50])
 
 
-def test_without_a_model_hit_words_and_chance_take_turns_and_the_audit_slice_has_its_share() -> None:
-    first = whole_pool(is_scored=False)
-    assert set(first) == {Reason.hit, Reason.random, Reason.audit}
-    assert first[Reason.audit] in (4, 5, 6)
-    assert abs(first[Reason.hit] - first[Reason.random]) <= 2
+def first(count: int, of: Pool, strategy: Strategy = Strategy.mix, **rules: float) -> list[Pick]:
+    return list(islice(order_pool(of, Rules(strategy, MIX, **rules), rng=RNG(5)), count))  # type: ignore[arg-type]
 
 
-def test_with_a_model_most_are_shown_because_it_is_unsure() -> None:
-    first = whole_pool(is_scored=True)
-    assert first[Reason.uncertain] >= 25
-    assert first[Reason.likely_violation] >= 8
+def reasons(picks: list[Pick]) -> Counter[Reason]:
+    return Counter(pick.reason for pick in picks)
+
+
+@pytest.mark.parametrize("strategy", list(Strategy))
+@pytest.mark.parametrize("trust", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("scored", [0.0, 0.3, 1.0])
+def test_every_strategy_orders_the_whole_pool_keeps_audit_apart_and_short_posts_last(
+    strategy: Strategy, trust: float, scored: float
+) -> None:
+    posts = pool(2_000, scored=scored, audit=0.05, short=0.1)
+    picks = first(10_000, posts, strategy, trust=trust)
+    assert sorted(pick.position for pick in picks) == list(range(2_000))
+    assert reasons(picks[:100])[Reason.audit] in (9, 10, 11)
+    short = int(posts.is_short.sum())
+    assert {pick.position for pick in picks[-short:]} == set(np.flatnonzero(posts.is_short))
+    for pick in picks[:-short]:
+        assert (pick.reason is Reason.audit) == bool(posts.is_audit[pick.position])
+    assert [pick.position for pick in picks] == [pick.position for pick in first(10_000, posts, strategy, trust=trust)]
+
+
+def test_the_mix_keeps_its_shares() -> None:
+    found = reasons(first(100, pool(5_000)))
+    for reason, share in MIX.items():
+        assert abs(found[Reason(reason)] - 100 * share) <= 1, reason
+
+
+@pytest.mark.parametrize(
+    ("strategy", "reason"),
+    [
+        (Strategy.margin, Reason.uncertain),
+        (Strategy.entropy, Reason.uncertain),
+        (Strategy.band, Reason.uncertain),
+        (Strategy.violations, Reason.likely_violation),
+        (Strategy.random, Reason.random),
+    ],
+)
+def test_a_single_strategy_has_all_that_is_not_audit(strategy: Strategy, reason: Reason) -> None:
+    found = reasons(first(100, pool(5_000), strategy))
+    assert found == {reason: 90, Reason.audit: 10}
+
+
+def test_each_strategy_shows_what_it_ranks_by() -> None:
+    posts = pool(2_000, audit=0.0)
+    top = posts.proba.max(axis=1)
+    in_band = first(50, posts, Strategy.band)
+    assert all(0.4 <= pick.score <= 0.6 and pick.score == pytest.approx(top[pick.position]) for pick in in_band)  # type: ignore[operator]
+    by_entropy = [pick.score for pick in first(50, posts, Strategy.entropy)]
+    assert by_entropy == sorted(by_entropy, reverse=True)  # type: ignore[type-var]
+    assert by_entropy[0] == pytest.approx(np.log(3), abs=0.02)
+    by_margin = [pick.score for pick in first(50, posts, Strategy.margin)]
+    assert by_margin == sorted(by_margin)  # type: ignore[type-var]
+
+
+def test_entropy_is_none_for_a_sure_label_and_most_for_three_equal_ones() -> None:
+    found = entropies(np.array([[1.0, 0, 0], [0.5, 0.5, 0], [1 / 3, 1 / 3, 1 / 3]]))
+    assert found.tolist() == pytest.approx([0, np.log(2), np.log(3)])
+
+
+def test_a_band_that_runs_out_leaves_its_place_to_chance() -> None:
+    posts = pool(400, audit=0.0)
+    few = replace(posts, proba=np.where(np.arange(400)[:, None] < 7, [[0.5, 0.3, 0.2]], [[0.9, 0.05, 0.05]]))
+    assert reasons(first(100, few, Strategy.band)) == {Reason.uncertain: 7, Reason.random: 93}
+
+
+def test_the_model_is_followed_as_far_as_it_has_seen_labels_and_words_have_the_rest() -> None:
+    assert [trust_in(n) for n in (0, 2, 8, 50)] == [0, 0.25, 1, 1]
+    posts = pool(5_000, audit=0.0)
+    half = reasons(first(100, posts, trust=0.5))
+    assert abs(half[Reason.uncertain] - 33) <= 1
+    assert abs(half[Reason.hit] - 50) <= 1
+    assert set(reasons(first(100, posts, trust=0.0))) == {Reason.hit}
+
+
+def test_without_a_model_words_take_turns_the_rare_ones_first_and_posts_without_any_have_theirs() -> None:
+    rare, common, other = 2, 0, 1
+    of_posts = [[common]] * 100 + [[other]] * 50 + [[rare]] * 3 + [[]] * 40
+    nothing = np.zeros(193, dtype=bool)
+    posts = Pool(np.zeros((193, 3)), nothing, nothing, nothing, hits(*of_posts), np.empty(0, dtype=np.intp))
+    picks = first(16, posts)
+    shown = [of_posts[pick.position] for pick in picks]
+    assert [rare] in shown[:2]
+    assert shown.count([]) == 4
+    assert all((pick.reason is Reason.random) == (words == []) for pick, words in zip(picks, shown, strict=True))
+
+
+def test_the_most_uncertain_come_last_where_nobody_can_judge_them() -> None:
+    posts = pool(1_000, audit=0.0)
+    plain = [pick.position for pick in first(1_000, posts, Strategy.margin)]
+    later = [pick.position for pick in first(1_000, posts, Strategy.margin, clip=0.01)]
+    assert later[:900] == plain[10:910]
+    assert clipped(np.arange(5), 0.4).tolist() == [2, 3, 4, 0, 1]
 
 
 def test_posts_that_are_not_scored_yet_still_come() -> None:
-    n = 40
-    is_scored = np.arange(n) < 10
-    picks = list(
-        order_pool(
-            proba=np.where(is_scored[:, None], proba(n), 0.0), is_scored=is_scored, is_audit=np.zeros(n, dtype=bool),
-            hits=five_words(n), shares={"uncertain": 0.7}, rng=RNG(1),
-        )
-    )  # fmt: skip
-    assert sorted(pick.position for pick in picks) == list(range(n))
+    assert sorted(pick.position for pick in first(500, pool(40, scored=0.2))) == list(range(40))
 
 
-def test_posts_of_the_audit_slice_come_by_their_own_draw_alone() -> None:
-    n = 2_000
-    is_audit = RNG(2).random(n) < 0.02
-    for is_scored in (True, False):
-        picks = order_pool(
-            proba=proba(n), is_scored=np.full(n, is_scored), is_audit=is_audit, hits=five_words(n),
-            shares={"uncertain": 0.6, "likely_violation": 0.2, "audit": 0.1}, rng=RNG(5),
-        )  # fmt: skip
-        assert all((pick.reason is Reason.audit) == bool(is_audit[pick.position]) for pick in picks)
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_tiny_pools_are_ordered_too(n: int) -> None:
+    for strategy in Strategy:
+        assert sorted(pick.position for pick in first(10, pool(n), strategy)) == list(range(n))

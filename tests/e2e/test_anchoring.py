@@ -23,13 +23,14 @@ from tests.e2e.conftest import Served, Visitor
 pytestmark = pytest.mark.browser
 
 OPERATOR = Actor(None, "cli:test", Role.lead)
+LEARNED: dict[str, object] = {"examples": {"training": {"normal": 80, "suspicious": 20, "violation": 20}}}
 
 
 def score_all(served: Served) -> None:
     """An active version that takes every post for a violation."""
     with write(served.engine) as conn:
         version = models.add_version(
-            conn, name="v1", run_id=None, base="b", folder="v1", manifest={}, metrics={}, now=utc_now()
+            conn, name="v1", run_id=None, base="b", folder="v1", manifest=LEARNED, metrics={}, now=utc_now()
         )
         models.promote(conn, version.id, promoted_by="lea", now=utc_now())
         text_ids = [text["id"] for text in rows(served.engine, distinct_text)]

@@ -8,14 +8,14 @@ import pandas as pd
 import streamlit as st
 
 from core.clock import utc_now
-from core.domain import Label, ModelView, Reason, Side
+from core.domain import Label, ModelView, Side
 from core.permissions import Permission, may
 from core.services import checks, history
 from core.services.history import Event, History, What
 from core.services.rules import current_policy
 from core.wording import N_, _, ngettext
 from ui.page import Page, current_page, errors_as_sentences, open_page
-from ui.words import label_in_full, plain
+from ui.words import label_in_full, plain, reason_in_words
 
 WHAT = {
     What.imported: N_("came with an import"),
@@ -31,15 +31,6 @@ WHAT = {
     What.second_given: N_("second opinion given"),
     What.made_check: N_("made a check post"),
     What.learned: N_("used in a training"),
-}
-REASONS = {
-    Reason.uncertain: N_("the model was unsure"),
-    Reason.audit: N_("of the audit slice"),
-    Reason.likely_violation: N_("the model expected a violation"),
-    Reason.exploration: N_("unlike what was decided"),
-    Reason.disagreement: N_("people disagreed"),
-    Reason.hit: N_("hit words"),
-    Reason.random: N_("by chance"),
 }
 ENDINGS = {
     "open": N_("still open"),
@@ -87,7 +78,7 @@ def details(event: Event, rules: dict[str, str]) -> str:
         count = ngettext("{count} excerpt", "{count} excerpts", event.excerpts)
         said.append(count.format(count=f"{event.excerpts:,}"))
     if event.reason is not None and event.what is What.shown:
-        said.append(_(REASONS[event.reason]))
+        said.append(reason_in_words(event.reason))
     if event.ending is not None:
         said.append(_(ENDINGS[event.ending]))
     if event.side is not None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 
+import pandas as pd
 import streamlit as st
 
 from core.clock import utc_now
-from core.domain import FamilyWeight, Policy, Rule
+from core.domain import FamilyWeight, Policy, Rule, Strategy
 from core.forum import EXAMPLE, MOST_TEMPLATE
-from core.services import rules
+from core.services import queueing, rules
 from core.services.blinding import BLIND_SHARE
 from core.services.rules import LEASE_MINUTES, MOST_RULES, PREFETCH, REJECT_DAYS
-from core.wording import _
+from core.wording import _, ngettext
 from ui.page import Page, current_page, errors_as_sentences, open_page
-from ui.words import plain
+from ui.words import plain, reason_in_words
 
 SHARES = {
     "uncertain": _("posts that the model is unsure of"),
@@ -22,6 +24,16 @@ SHARES = {
     "exploration": _("posts unlike those decided so far"),
     "audit": _("posts of the audit slice"),
 }
+STRATEGIES = {
+    Strategy.mix: _("a mix: the unsure ones, likely violations, unlike ones (recommended)"),
+    Strategy.margin: _("posts that the model is least sure of, by the gap between its two likeliest labels"),
+    Strategy.violations: _("posts that it takes for violations"),
+    Strategy.entropy: _("posts that it is least sure of, by how spread out its probabilities are"),
+    Strategy.band: _("posts whose likeliest label has a probability within a band"),
+    Strategy.random: _("posts drawn by chance"),
+}
+BAND = ("band_low", "band_high")
+PREVIEWED = 50
 WEIGHTS = {
     FamilyWeight.one: _("as one post, however often it was posted"),
     FamilyWeight.root: _("by the square root of its size, three posts at most"),
@@ -58,25 +70,38 @@ def remove_rule(index: int) -> None:
     st.session_state["rules"] = listed[:index] + listed[index + 1 :]
 
 
+def typed_policy(stored: Policy) -> Policy:
+    """As it stands on the page; what the page does not show stays as it is stored."""
+    chosen = st.session_state
+    shares = {
+        name: chosen[key] / 100 if (key := f"share-{name}") in chosen else stored.shares.get(name, 0.0)
+        for name in SHARES
+    }
+    band = {name: chosen[name] / 100 if name in chosen else getattr(stored, name) for name in BAND}
+    return Policy(
+        show_author=chosen["show_author"],
+        show_model=chosen["show_model"],
+        family_weight=chosen["family_weight"],
+        model_reads_quotes=chosen["model_reads_quotes"],
+        forum_link=chosen["forum_link"].strip(),
+        lease_minutes=chosen["lease_minutes"],
+        prefetch=chosen["prefetch"],
+        reject_days=chosen["reject_days"],
+        second_share=chosen["second_share"] / 100,
+        check_share=chosen["check_share"] / 100,
+        rules=tuple(typed(rule) for rule in chosen["rules"]),
+        strategy=chosen["strategy"],
+        shares=shares,
+        **band,
+    )
+
+
 def save() -> None:
-    page, chosen = current_page(), st.session_state
+    page = current_page()
     with errors_as_sentences():
-        policy = Policy(
-            show_author=chosen["show_author"],
-            show_model=chosen["show_model"],
-            family_weight=chosen["family_weight"],
-            model_reads_quotes=chosen["model_reads_quotes"],
-            forum_link=chosen["forum_link"].strip(),
-            lease_minutes=chosen["lease_minutes"],
-            prefetch=chosen["prefetch"],
-            reject_days=chosen["reject_days"],
-            second_share=chosen["second_share"] / 100,
-            check_share=chosen["check_share"] / 100,
-            rules=tuple(typed(rule) for rule in chosen["rules"]),
-            shares={name: chosen[f"share-{name}"] / 100 for name in SHARES},
-        )
+        policy = typed_policy(rules.current_policy(page.engine))
         rules.change_policy(page.engine, page.actor, policy, now=utc_now())
-        chosen["rules"] = list(policy.rules)
+        st.session_state["rules"] = list(policy.rules)
         st.toast(_("Saved. It holds from now on; running work goes on as it began."))
 
 
@@ -110,13 +135,51 @@ def show_seen(policy: Policy) -> None:
     right.number_input(_("Cards fetched ahead"), *PREFETCH, value=policy.prefetch, key="prefetch")
 
 
-def show_shares(policy: Policy) -> None:
-    st.subheader(_("The queue's mix"), anchor=False)
-    st.caption(_("In percent, from the next renewal on; what is left of 100 comes by chance."))
+def show_order(page: Page, policy: Policy) -> None:
+    """By what the queue is ordered, and what would come first by what is chosen here."""
+    st.subheader(_("The order of the queue"), anchor=False)
+    strategy = st.selectbox(
+        _("Once there is a model, first come"),
+        list(Strategy),
+        index=list(Strategy).index(policy.strategy),
+        format_func=STRATEGIES.__getitem__,
+        key="strategy",
+        width=640,
+        help=_(
+            "From the next renewal on. The model has its part as far as it has seen labels: in full from 8 of its "
+            "rarest label on; until then the hit words take turns, rare ones first."
+        ),
+    )
     places = st.columns(len(SHARES))
-    for place, (name, words) in zip(places, SHARES.items(), strict=True):
+    if strategy is Strategy.band:
+        for place, name, words in zip(places[1:], BAND, (_("Band from, in percent"), _("to")), strict=False):
+            place.number_input(words, 34, 100, value=round(getattr(policy, name) * 100), step=1, key=name)
+    shown = SHARES if strategy is Strategy.mix else {"audit": SHARES["audit"]}
+    for place, (name, words) in zip(places, shown.items(), strict=False):
         share = round(policy.shares.get(name, 0.0) * 100)
         place.number_input(words, 0, 100, value=share, step=5, key=f"share-{name}")
+    if strategy is Strategy.mix:
+        st.caption(_("In percent; what is left of 100 comes by chance."))
+    if st.button(_("Show what would come first")):
+        show_first(page, policy)
+
+
+def show_first(page: Page, policy: Policy) -> None:
+    found = queueing.preview(page.engine, page.actor, typed_policy(policy), limit=PREVIEWED)
+    if not found:
+        st.write(_("The queue is empty."))
+        return
+    counted = Counter(each.entry.reason for each in found)
+    reasons = ", ".join(f"{reason_in_words(reason)} {count}" for reason, count in counted.most_common())
+    said = ngettext("The next post: {reasons}", "The next {count} posts: {reasons}", len(found))
+    st.caption(said.format(count=len(found), reasons=reasons))
+    rows = [{"why": reason_in_words(e.entry.reason), "score": e.entry.score, "post": e.post.text} for e in found]
+    columns = {
+        "why": st.column_config.TextColumn(_("why")),
+        "score": st.column_config.NumberColumn(_("score"), format="%.3f"),
+        "post": st.column_config.TextColumn(_("post"), width="large"),
+    }
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns)
 
 
 def show_seconds(policy: Policy) -> None:
@@ -208,7 +271,7 @@ page = open_page(
 with errors_as_sentences():
     policy = rules.current_policy(page.engine)
     show_seen(policy)
-    show_shares(policy)
+    show_order(page, policy)
     show_seconds(policy)
     show_checks(policy)
     show_rules(page)

@@ -27,6 +27,7 @@ from tests.core.services.conftest import decide, sync, undo
 
 MakePool = Callable[[int], None]
 SHOWN = Policy(show_model=True, second_share=0, shares={"audit": 0.0})
+LEARNED: dict[str, object] = {"examples": {"training": {"normal": 80, "suspicious": 20, "violation": 20}}}
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def scored(engine: Engine, pool: MakePool, lead: Actor) -> Callable[[int], int]:
         pool(count)
         with write(engine) as conn:
             version = models.add_version(
-                conn, name="v1", run_id=None, base="b", folder="v1", manifest={}, metrics={}, now=NOW
+                conn, name="v1", run_id=None, base="b", folder="v1", manifest=LEARNED, metrics={}, now=NOW
             )
             models.promote(conn, version.id, promoted_by="lea", now=NOW)
             text_ids = [text["id"] for text in rows(engine, distinct_text)]

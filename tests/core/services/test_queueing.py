@@ -41,11 +41,10 @@ def test_round_holds_every_undecided_post_once_and_older_ones_are_gone(
     assert len(rows(engine, queue_round)) == 2
 
 
-def test_cold_start_mixes_hit_words_and_chance_and_says_so(engine: Engine, pool: MakePool) -> None:
+def test_without_a_model_the_queue_goes_over_hit_words_and_says_so(engine: Engine, pool: MakePool) -> None:
     pool(100)
-    reasons = {entry["reason"] for entry in rows(engine, queue_entry)}
-    assert reasons <= {"hit", "random", "audit"}
-    assert {"hit", "random"} <= reasons
+    assert {entry["reason"] for entry in rows(engine, queue_entry)} - {"audit"} == {"hit"}
+    assert rows(engine, queue_round)[-1]["strategy"] == "cold start"
 
 
 def test_what_is_decided_while_a_round_is_built_leaves_it_and_what_is_undone_joins_it(
@@ -94,8 +93,8 @@ def test_round_over_an_older_pool_never_replaces_one_over_a_newer(
     pool(3)
     load = queueing._load_pool
 
-    def load_and_be_overtaken(conn: Connection, *, version_id: int | None) -> object:
-        found = load(conn, version_id=version_id)
+    def load_and_be_overtaken(conn: Connection, *which: object) -> object:
+        found = load(conn, *which)
         monkeypatch.setattr(queueing, "_load_pool", load)
         path = tmp_path / "more.tsv"
         path.write_text("pid\tcontext\n900\tone more\n")
