@@ -45,7 +45,7 @@ class Encoder:
 
     @property
     def words(self) -> str:
-        return _("{name} ({origin})").format(name=self.name, origin=_(ORIGINS[self.origin]))
+        return f"{self.name} ({_(ORIGINS[self.origin])})"
 
 
 def local_encoders(*, models_dir: Path, starter_dir: Path, hub_cache: Path) -> list[Encoder]:

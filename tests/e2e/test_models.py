@@ -119,6 +119,12 @@ def test_worse_version_becomes_active_for_a_reason_and_scores_the_part_that_was_
     lead.open("/models")
     expect(page.get_by_text(f"v2 has scored {POSTS // 2:,} of the pool's {POSTS:,} different texts.")).to_be_visible()
     lead.shoot("83-part-of-the-pool")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Report of v2").click()
+    expect(opened.value.get_by_role("heading", name="Model version v2")).to_be_visible()
+    expect(opened.value.locator("svg")).not_to_have_count(0)
+    assert opened.value.evaluate("getComputedStyle(document.body).maxWidth") == "960px"  # the policy lets its style in
+    opened.value.close()
     page.get_by_role("button", name="Score the pool").click()
     wait_until(lambda: rows(served.engine, run)[-1]["config"].get("share") == 1.0, seconds=10)
     wait_until(lambda: rows(served.engine, run)[-1]["status"] == "succeeded", seconds=90)
