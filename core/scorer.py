@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from core.clock import utc_now
 from core.context import Context
 from core.domain import ModelVersion
+from core.exploration import representatives
 from core.learning.tokens import TokenCache, key_of
 from core.loading import checked, load_on_all_devices, stay_offline
 from core.services import queueing, scoring
@@ -32,6 +33,9 @@ Ids = npt.NDArray[np.int64]
 FIRST_TEXTS = 2_048  # drawn from the whole pool, so that the first renewal of the queue is no view of its oldest part
 WINDOW = 16_384  # texts that are sorted by length together; next to one another in the database
 STORED_AT_ONCE = 1_000  # some 15 ms of writing
+SHORTLIST = 20_000  # texts that exploration looks at
+EXPLORING_S = 60.0  # that it may take about; a slow device looks at fewer
+FEWEST_EXPLORED = 1_000
 ENOUGH_FOR_A_PACE = 512  # texts
 STORE_EVERY_S = 2.0  # what a killed process may have to score again
 
@@ -70,11 +74,29 @@ def score_pool(context: Context) -> dict[str, object]:
             rng=rng,
             report=renewing,
         )
-    pace = round(done / (time.monotonic() - begun), 2)
-    context.report(N_("renewing the queue"), done, done, "")
-    queueing.renew_queue(context.engine, now=utc_now())
+        pace = round(done / (time.monotonic() - begun), 2)
+        _renew(context, done)
+        if scoring.is_unexplored(context.engine, version, new=done):
+            _explore(context, version, classifier, most=round(pace * EXPLORING_S), rng=rng)
+            _renew(context, done)
     measured = {scoring.PACE: pace} if done >= ENOUGH_FOR_A_PACE else {}
     return {"version": version.name, "scored": done, **measured}
+
+
+def _renew(context: Context, done: int) -> None:
+    context.report(N_("renewing the queue"), done, done, "")
+    queueing.renew_queue(context.engine, now=utc_now())
+
+
+def _explore(
+    context: Context, version: ModelVersion, classifier: Classifier, *, most: int, rng: np.random.Generator
+) -> None:
+    """Look which kinds of posts there are, on as many as that takes a while for, and no more than are of use."""
+    context.report(N_("looking for kinds of posts"), 0, None, "")
+    drawn = scoring.draw_shortlist(context.engine, version, most=min(SHORTLIST, max(FEWEST_EXPLORED, most)), rng=rng)
+    found = scoring.texts_by_id(context.engine, drawn)
+    kinds = representatives(classifier.embed([body for _id, _hash, body in found]), rng=rng)
+    scoring.store_exploration(context.engine, version, [found[place][0] for place in kinds])
 
 
 class _Renewing:

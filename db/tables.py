@@ -546,6 +546,16 @@ doubt = Table(
     sqlite_with_rowid=False,
 )
 
+# One text of each kind that the pool holds, as a version saw it; place: in the order in which they are to be shown.
+exploration = Table(
+    "exploration",
+    metadata,
+    _ref("version_id", "model_version.id", primary_key=True),
+    Column("place", Integer, primary_key=True),
+    _ref("text_id", "text.id", index=True),
+    sqlite_with_rowid=False,
+)
+
 # Exactly which decisions a training run used.
 snapshot_decision = Table(
     "snapshot_decision",

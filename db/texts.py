@@ -16,6 +16,7 @@ from db.tables import (
     decision,
     distinct_text,
     doubt,
+    exploration,
     family_place,
     post,
     prediction,
@@ -77,10 +78,11 @@ def find_unused(conn: Connection, *, after: int, limit: int) -> tuple[list[int],
 
 
 def remove(conn: Connection, text_ids: Sequence[int]) -> None:
-    """Remove texts with their family places, predictions and doubts, and from the search."""
+    """Remove texts with their family places, and from predictions, doubts, exploration and the search."""
     search.forget_texts(conn, text_ids)
     gone = each_of(text_ids)
     conn.execute(delete(family_place).where(family_place.c.text_id.in_(gone)))
     conn.execute(delete(prediction).where(prediction.c.text_id.in_(gone)))
     conn.execute(delete(doubt).where(doubt.c.text_id.in_(gone)))
+    conn.execute(delete(exploration).where(exploration.c.text_id.in_(gone)))
     conn.execute(delete(distinct_text).where(distinct_text.c.id.in_(gone)))

@@ -21,7 +21,7 @@ REASONS = {
     Reason.uncertain: N_("the model was unsure"),
     Reason.audit: N_("of the audit slice"),
     Reason.likely_violation: N_("the model expected a violation"),
-    Reason.exploration: N_("unlike what was decided"),
+    Reason.exploration: N_("stands for a kind of posts"),
     Reason.disagreement: N_("people disagreed"),
     Reason.hit: N_("hit words"),
     Reason.random: N_("by chance"),

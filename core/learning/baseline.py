@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
@@ -40,6 +41,7 @@ STRENGTH = 3.0  # inverse of the regularisation; on COLD 1 and 10 are both worse
 MANY = 5_000  # texts; from there on, an n-gram that stands in one text only is left out
 MAX_STEPS = 1_000
 TEXTS_AT_ONCE = 1_024
+DIMENSIONS = 64  # of embeddings
 UNSEEN = -20.0  # the logit of a label without examples
 
 
@@ -64,6 +66,15 @@ class Baseline:
             rows = self._vectorizer.transform(texts[start : start + TEXTS_AT_ONCE])
             result[start : start + rows.shape[0]] = rows @ self.coefficients.T + self.intercepts
         return result
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """(n_texts, at most DIMENSIONS), by the singular vectors of these texts themselves."""
+        rows = self._vectorizer.transform(texts)
+        dimensions = min(DIMENSIONS, rows.shape[0] - 1, rows.shape[1] - 1)
+        if dimensions < 1:
+            return np.zeros((rows.shape[0], 1), dtype=np.float32)
+        found = TruncatedSVD(dimensions, random_state=0).fit_transform(rows)
+        return np.asarray(found, dtype=np.float32)
 
 
 class BaselineClassifier:
@@ -90,6 +101,10 @@ class BaselineClassifier:
 
     def open_cache(self, folder: Path) -> None:
         """There is nothing to keep."""
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Where each text lies among these, (n_texts, at most DIMENSIONS): latent semantic analysis of its n-grams."""
+        return self._model.embed(texts)
 
     def stream(self, encoded: Sequence[str]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
         """Yield (places, logits) of some texts after the other, each once: (n,) into encoded, and (n, 3)."""

@@ -25,7 +25,7 @@ class Fleet(Reader):
         """Raises BadInput when the base in base_path is another one than the version was trained on."""
         refuse_other_base(version_dir, base_path)
         super().__init__(load_tokenizer(version_dir), **reading_of(version_dir))
-        self._count = len(devices)
+        self._count, self._first = len(devices), (version_dir, base_path, devices[0])
         self._crew = Crew(_score_in_seat, [device.place for device in devices], version_dir, base_path, list(devices))
 
     def __enter__(self) -> Fleet:
@@ -49,6 +49,11 @@ class Fleet(Reader):
                 else:
                     places, logits = found
                     yield dealt[rank][places], logits
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """As of one device, and on one: there are few of them."""
+        version_dir, base_path, device = self._first
+        return load_classifier(version_dir, base_path=base_path, device=device).embed(texts)
 
 
 def _score_in_seat(seat: Seat, version_dir: Path, base_path: Path, devices: list[Device]) -> None:

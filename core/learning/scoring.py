@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -143,12 +143,24 @@ class Classifier(Reader):
         self._device = device
         self._tokens_at_once = TOKENS_AT_ONCE[device.kind]
 
-    @torch.inference_mode()
     def stream(self, encoded: Sequence[Encoded]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
-        """Yield (places, logits) of some texts after the other, each once: (n,) into encoded, and (n, 3).
+        """Yield (places, logits) of some texts after the other, each once: (n,) into encoded, and (n, 3)."""
+        return self._in_batches(encoded, self._score)
 
-        Texts of a length stand together, so that hardly anything is padded. A batch that does not fit into the
-        device's memory is halved, and so are those after it.
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Where the encoder sees each text, (n_texts, hidden): the mean over its tokens."""
+        found = np.zeros((len(texts), self._model.config.hidden_size), dtype=np.float32)
+        for places, means in self._in_batches(self.encode(texts), self._mean):
+            found[places] = means
+        return found
+
+    @torch.inference_mode()
+    def _in_batches(
+        self, encoded: Sequence[Encoded], compute: Callable[[dict[str, torch.Tensor]], torch.Tensor]
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """Texts of a length stand together, so that hardly anything is padded.
+
+        A batch that does not fit into the device's memory is halved, and so are those after it.
         """
         order = np.argsort([-len(ids) for ids in encoded], kind="stable")
         start = 0
@@ -156,7 +168,7 @@ class Classifier(Reader):
             longest = len(encoded[order[start]])
             places = order[start : start + max(1, self._tokens_at_once // longest)]
             try:
-                found = self._score([encoded[place] for place in places], longest)
+                found = compute(self._padded([encoded[place] for place in places], longest)).cpu().numpy()
             except torch.OutOfMemoryError:
                 if len(places) == 1:
                     raise
@@ -165,14 +177,23 @@ class Classifier(Reader):
             start += len(places)
             yield places, found
 
-    def _score(self, rows: Sequence[Encoded], longest: int) -> npt.NDArray[np.float32]:
+    def _padded(self, rows: Sequence[Encoded], longest: int) -> dict[str, torch.Tensor]:
+        """input_ids and attention_mask, (batch, longest) each; no mask where all are of that length: that is faster."""
         ids = np.full((len(rows), longest), self._tokenizer.pad_token_id, dtype=np.int64)
         is_text = np.zeros_like(ids)
         for place, row in enumerate(rows):
             ids[place, : len(row)] = row
             is_text[place, : len(row)] = 1
-        batch = {"input_ids": torch.from_numpy(ids).to(self._device.place, non_blocking=True)}
-        if not is_text.all():  # attention is faster without a mask
-            batch["attention_mask"] = torch.from_numpy(is_text).to(self._device.place, non_blocking=True)
-        found: npt.NDArray[np.float32] = self._model(**batch).logits.float().cpu().numpy()  # (batch, n_labels)
-        return found
+        batch = {"input_ids": ids} if is_text.all() else {"input_ids": ids, "attention_mask": is_text}
+        return {
+            name: torch.from_numpy(values).to(self._device.place, non_blocking=True) for name, values in batch.items()
+        }
+
+    def _score(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        logits: torch.Tensor = self._model(**batch).logits.float()  # (batch, n_labels)
+        return logits
+
+    def _mean(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        hidden = self._model.base_model(**batch).last_hidden_state.float()  # (batch, longest, hidden)
+        is_text = batch.get("attention_mask", torch.ones_like(batch["input_ids"])).unsqueeze(2)
+        return (hidden * is_text).sum(dim=1) / is_text.sum(dim=1)

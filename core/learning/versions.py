@@ -37,6 +37,10 @@ class Classifier(Protocol):
         """The cache, among those in the folder, of what `encode` says of texts; None where there is nothing to keep."""
         ...
 
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Where each text lies beside the others, (n_texts, n_dimensions)."""
+        ...
+
     def stream(self, encoded: Sequence[Any]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
         """Yield (places, logits) of some texts after the other, each once: (n,) into encoded, and (n, 3)."""
         ...

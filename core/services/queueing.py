@@ -16,7 +16,7 @@ from core.domain import Actor, Label, ModelVersion, Policy, Post, QueueEntry, Re
 from core.permissions import Permission, may, require
 from core.selection import Pick, Pool, Rules, WordHits, order_pool, trust_in
 from core.text import is_too_short
-from db import decisions, families, leases, models, policies, posts, queue, runs, texts
+from db import decisions, explorations, families, leases, models, policies, posts, queue, runs, texts
 from db.engine import in_turns, read, write, write_unseen
 from db.queue import QueueRow
 
@@ -178,9 +178,20 @@ def _load_pool(conn: Connection, version: ModelVersion | None, rules: Rules) -> 
         np.frombuffer(columns["is_audit"], dtype=np.bool_),
         np.frombuffer(columns["is_short"], dtype=np.bool_),
         _word_hits(conn, post_ids) if is_by_word else _no_hits(),
-        np.empty(0, dtype=np.intp),
+        _explored(conn, version, np.frombuffer(columns["family"], dtype=np.int64)),
     )
     return _Loaded(post_ids, pool, np.frombuffer(judged_before, dtype=np.int64) if judged_before else _no_ids())
+
+
+def _explored(
+    conn: Connection, version: ModelVersion | None, families_there: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Positions of the families that stand for kinds of posts, in their order. families_there: (n_posts,)."""
+    texts_meant = [] if version is None else explorations.explored_texts(conn, version_id=version.id)
+    places = {text_id: place for place, text_id in enumerate(texts_meant)}
+    found = np.flatnonzero(np.isin(families_there, np.array(texts_meant, dtype=np.int64)))
+    order = np.argsort([places[family] for family in families_there[found].tolist()])
+    return found[order.astype(np.int64)]
 
 
 def _no_ids() -> npt.NDArray[np.int64]:

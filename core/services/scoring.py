@@ -14,7 +14,7 @@ from core.domain import Actor, ModelVersion, Prediction, Run, RunKind, RunStatus
 from core.errors import BadInput, Conflict
 from core.permissions import Permission, require
 from core.wording import _
-from db import audit, models, runs, texts
+from db import audit, explorations, models, runs, texts
 from db.engine import in_turns, read, write
 
 PACE = "texts_per_second"  # in the results of runs
@@ -145,6 +145,28 @@ def store_scores(engine: Engine, version: ModelVersion, scores: list[Score]) -> 
     rows = [(version.id, s.text_id, s.text_hash, *s.probabilities) for s in scores]
     with in_turns(engine) as conn:
         models.add_scores(conn, rows)
+
+
+def is_unexplored(engine: Engine, version: ModelVersion, *, new: int) -> bool:
+    """Whether to look for kinds of posts: it has not, or so many new texts are a tenth of the pool or more."""
+    with read(engine) as conn:
+        has_looked = bool(explorations.explored_texts(conn, version_id=version.id))
+        return not has_looked or new >= models.count_texts(conn) / 10
+
+
+def draw_shortlist(engine: Engine, version: ModelVersion, *, most: int, rng: np.random.Generator) -> list[int]:
+    """So many texts at most, drawn at random from those that lead a family and are scored; ids, ascending."""
+    with read(engine) as conn:
+        found = np.fromiter(explorations.scored_representatives(conn, version_id=version.id), dtype=np.int64)
+    drawn: list[int] = np.sort(rng.choice(found, min(most, len(found)), replace=False)).tolist()
+    return drawn
+
+
+def store_exploration(engine: Engine, version: ModelVersion, text_ids: list[int]) -> None:
+    """text_ids: one for each kind of posts that the version sees, in the order in which they are to be shown."""
+    with write(engine) as conn:
+        there = {text_id for text_id, _hash, _body in texts.texts_by_id(conn, text_ids)}
+        explorations.replace_exploration(conn, version.id, [each for each in text_ids if each in there])
 
 
 def store_predictions(engine: Engine, predictions: list[Prediction]) -> None:

@@ -24,7 +24,7 @@ from core.services import scoring
 from core.services.scoring import Score
 from db import models, runs
 from db.engine import write
-from db.tables import distinct_text, prediction
+from db.tables import distinct_text, exploration, prediction
 from tests.conftest import NOW, marked_text, rows
 from tests.core.services.conftest import OPERATOR, import_file
 
@@ -94,6 +94,19 @@ def test_each_distinct_text_is_scored_once_by_what_the_model_says_of_it(
     expected = classifier.probabilities(list(bodies.values()))
     np.testing.assert_allclose([scored(engine)[text_id] for text_id in bodies], expected, atol=1e-6)
     assert score(engine, version, classifier) == 0
+
+
+def test_kinds_of_posts_are_looked_for_once_and_again_when_the_pool_has_grown(
+    engine: Engine, version: ModelVersion, classifier: Watched
+) -> None:
+    score(engine, version, classifier)
+    assert scoring.is_unexplored(engine, version, new=0)
+    drawn = scoring.draw_shortlist(engine, version, most=50, rng=np.random.default_rng(1))
+    assert len(set(drawn)) == 50
+    scoring.store_exploration(engine, version, [*drawn[::-1], 9_999])
+    assert [row["text_id"] for row in sorted(rows(engine, exploration), key=lambda row: row["place"])] == drawn[::-1]
+    assert not scoring.is_unexplored(engine, version, new=8)
+    assert scoring.is_unexplored(engine, version, new=9)
 
 
 def test_what_is_cancelled_goes_on_later_without_scoring_a_text_twice(

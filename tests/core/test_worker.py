@@ -20,6 +20,7 @@ from core.context import Context, Pulse
 from core.domain import LABEL_NAMES, Actor, Run, RunKind, RunStatus
 from core.encoders import local_encoders
 from core.errors import BadInput, Conflict
+from core.exploration import TEXTS_A_KIND
 from core.loading import encoder_places
 from core.services import annotation, looking, models, pretraining, runs, scoring, training
 from core.services.launching import Supervisor, log_path
@@ -31,6 +32,7 @@ from db.tables import (
     decision,
     distinct_text,
     doubt,
+    exploration,
     model_version,
     prediction,
     promotion,
@@ -111,6 +113,8 @@ def test_the_loop_trains_promotes_scores_and_orders_the_queue_by_the_model(
     assert sum(bar.posts for bar in looking.histogram(forum, OPERATOR, version="v1", of="confidence")) == 300
     reasons = Counter(entry["reason"] for entry in rows(forum, queue_entry))
     assert reasons["uncertain"] > reasons["random"]
+    assert 0 < len(rows(forum, exploration)) <= 300 // TEXTS_A_KIND
+    assert reasons["exploration"] > 0
     card = next(card for card in sync(forum, moderator, want=9).cards if not card.is_blind)
     assert card.version == "v1"
     assert card.prediction is not None

@@ -16,7 +16,7 @@ REASONS = {
     Reason.uncertain: _("Shown because the model is unsure"),
     Reason.audit: _("Shown to measure the model (random sample)"),
     Reason.likely_violation: _("Shown because the model expects a violation"),
-    Reason.exploration: _("Shown because it is unlike what was decided so far"),
+    Reason.exploration: _("Shown because it stands for a kind of posts"),
     Reason.disagreement: _("Shown because people disagreed"),
     Reason.hit: _("Shown because of its hit words"),
     Reason.random: _("Shown by chance"),

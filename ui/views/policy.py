@@ -21,11 +21,11 @@ from ui.words import plain, reason_in_words
 SHARES = {
     "uncertain": _("posts that the model is unsure of"),
     "likely_violation": _("posts that it takes for violations"),
-    "exploration": _("posts unlike those decided so far"),
+    "exploration": _("one post of each kind that the pool holds"),
     "audit": _("posts of the audit slice"),
 }
 STRATEGIES = {
-    Strategy.mix: _("a mix: the unsure ones, likely violations, unlike ones (recommended)"),
+    Strategy.mix: _("a mix: the unsure ones, likely violations, one of each kind (recommended)"),
     Strategy.margin: _("posts that the model is least sure of, by the gap between its two likeliest labels"),
     Strategy.violations: _("posts that it takes for violations"),
     Strategy.entropy: _("posts that it is least sure of, by how spread out its probabilities are"),

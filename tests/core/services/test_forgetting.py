@@ -29,6 +29,7 @@ from db.tables import (
     decision,
     distinct_text,
     doubt,
+    exploration,
     family_place,
     flag,
     hit,
@@ -207,10 +208,13 @@ def test_predictions_and_doubts_go_with_the_text(forum: Engine, settings: Settin
             values = {"version_id": 1, "text_id": row["id"], "p_normal": 1, "p_suspicious": 0, "p_violation": 0}
             conn.execute(prediction.insert().values(values))
             conn.execute(doubt.insert().values(values | {"label": 2, "quality": 0.1}))
+            at = {"version_id": values["version_id"], "text_id": values["text_id"], "place": values["text_id"]}
+            conn.execute(exploration.insert().values(at))
     forget(forum, settings)
     left = {row["id"] for row in rows(forum, distinct_text)}
     assert {row["text_id"] for row in rows(forum, prediction)} == left
     assert {row["text_id"] for row in rows(forum, doubt)} == left
+    assert {row["text_id"] for row in rows(forum, exploration)} == left
 
 
 def test_what_a_tokenizer_made_of_texts_goes_too(forum: Engine, settings: Settings) -> None:
@@ -455,7 +459,7 @@ def test_every_table_that_holds_posts_texts_or_notes_is_dealt_with() -> None:
         if key.column.table.name in ("post", "text")
     }
     known = {table.name for table in (*rows_of.GOES, *rows_of.GOES_UNDECIDED, *REFERS_TO_TEXT)}
-    assert refers == known | {"family_place", "prediction", "doubt"}  # these go with their text
+    assert refers == known | {"family_place", "prediction", "doubt", "exploration"}  # these go with their text
     written = {(column.table.name, column.name) for column, _ in rows_of.NOTES}
     notes = {
         (table.name, column.name)

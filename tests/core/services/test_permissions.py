@@ -240,7 +240,6 @@ TOLD: dict[str, type[TiebreakError]] = {
     "families.split_off": NotFound,
     "forgetting.forget": NotFound,
     "forgetting.preview": NotFound,
-    "scoring.outlook": NotFound,
     "guidelines.add_example": NotFound,
     "history.find_post": NotFound,
     "history.history_of": NotFound,

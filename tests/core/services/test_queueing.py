@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, Label, Reason
+from core.domain import Actor, Label, Policy, Prediction, Reason
 from core.services import annotation, queueing
-from db import decisions, queue
+from core.services.rules import change_policy
+from db import decisions, explorations, models, queue
 from db.engine import read, write
-from db.tables import queue_entry, queue_round
+from db.tables import distinct_text, post, queue_entry, queue_round
 from tests.conftest import NOW, rows
 from tests.core.services.conftest import OPERATOR, decide, import_file, sync, undo
 
@@ -113,6 +114,30 @@ def test_author_is_not_in_the_head_of_the_queue_for_moderators(
     pool(2)
     assert queueing.head_of_queue(engine, moderator, limit=1)[0].post.author is None
     assert queueing.head_of_queue(engine, lead, limit=1)[0].post.author is not None
+
+
+def test_kinds_of_posts_have_their_share_in_their_order_as_long_as_nobody_judged_them(
+    engine: Engine, pool: MakePool, moderator: Actor
+) -> None:
+    pool(60)
+    learned: dict[str, object] = {"examples": {"training": {"normal": 80, "suspicious": 20, "violation": 20}}}
+    with write(engine) as conn:
+        version = models.add_version(
+            conn, name="v1", run_id=None, base="b", folder="v1", manifest=learned, metrics={}, now=NOW
+        )
+        models.promote(conn, version.id, promoted_by="lea", now=NOW)
+        text_of = {row["id"]: row["text_id"] for row in rows(engine, post)}
+        said = (0.6, 0.3, 0.1)
+        models.add_predictions(conn, [Prediction(version.id, text_id, said) for text_id in text_of.values()])
+        explorations.replace_exploration(conn, version.id, [text_of[n] for n in (50, 7, 31)])
+    annotation.decide_post(engine, OPERATOR, user_name="mo", post_id=7, label=Label.normal, now=NOW)
+    change_policy(engine, OPERATOR, Policy(shares={"exploration": 1.0}), now=NOW)
+    queueing.renew_queue(engine, now=NOW)
+    entries = sorted(rows(engine, queue_entry), key=lambda entry: entry["rank"])
+    aside = {row["id"] for row in rows(engine, distinct_text) if row["side"] == "audit"}
+    expected = [n for n in (50, 31) if text_of[n] not in aside]
+    assert [entry["post_id"] for entry in entries if entry["reason"] == "exploration"] == expected
+    assert [entry["post_id"] for entry in entries[: len(expected)]] == expected
 
 
 @given(st.lists(st.integers(0, 9)), st.integers(1, 5))
