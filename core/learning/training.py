@@ -29,6 +29,7 @@ from core.evaluation import NOTHING, Evaluation
 from core.learning import quantising
 from core.learning.classifiers import load_base, load_tokenizer, longest_input
 from core.learning.device import Device, find_device
+from core.learning.dropout import quicken
 from core.learning.examples import (
     TrainingExample,
     by_label,
@@ -277,7 +278,7 @@ def _learn(
     model = add_lora(base, config)
     if not config.load_in_8bit:  # whose frozen weights lie there as they are
         model = hold_frozen(model, place.kind)
-    model.to(place.device)
+    model = quicken(model) if place.device.type == "cpu" else model.to(place.device)
     set_seed(config.seed + place.rank)  # what is dropped out differs between processes
     weights = list(order.setup.class_weights.values())
     training = encode(order.training, tokenizer, max_tokens=config.max_tokens, class_weights=weights)
