@@ -104,6 +104,7 @@ def desk_words() -> dict[str, str]:
         "blind": _("This post is judged without the model's view."),
         "unscored": _("No model has scored this post yet."),
         "model_says": _("model: {label} {share}"),
+        "model_view": _("Model {version}"),
         "by": _("by {author}"),
         "quotation": _("quotation"),
         "invisible": _("invisible character"),

@@ -167,4 +167,16 @@ def test_every_page_is_readable_in_both_languages_and_has_no_serious_finding(
             lead.page.locator("html[lang=zh-Hans]").wait_for(state="attached", timeout=30_000)
             lead.settle()
     lead.assert_clean()
+    for role, name, language in ((Role.moderator, "mo", "中文"), (Role.analyst, "ana", "English")):
+        visitor = visit(served)
+        visitor.enter(name if name == "mo" else served.add_user(name, role), "")
+        if language != "English":
+            visitor.page.get_by_role("button", name=language).click()
+            visitor.page.locator("html[lang=zh-Hans]").wait_for(state="attached", timeout=30_000)
+            visitor.settle()
+        for address in addresses(visitor):
+            visitor.open("/" + address.rpartition("/")[2])
+            visitor.page.wait_for_timeout(700)
+            wrong += look(visitor, f"{role}-{address.rpartition('/')[2] or 'home'}", dark=False)
+        visitor.assert_clean()
     assert wrong == []

@@ -54,6 +54,9 @@ def test_two_people_judge_the_same_posts_and_both_they_and_the_lead_see_how_they
     expect(others).to_contain_text("75%")
     moderator.shoot("70-my-work")
     table = page.get_by_test_id("stDataFrame").last
+    table.hover()
+    expect(page.get_by_role("button", name="Fullscreen").last).to_be_visible()
+    expect(page.get_by_role("button", name="Download as CSV")).to_have_count(0)  # it would go past the audit log
     box = table.locator("canvas").first.bounding_box()
     assert box
     page.mouse.click(box["x"] + 12, box["y"] + 50)  # the first row's box: the latest decision

@@ -200,7 +200,7 @@ class Desk {
     const actions = [
       ["0", "later", () => this.skip("later"), words.later],
       ["O", "others", () => this.skip("not_me"), words.to_others],
-      ["X", "cannot judge", () => this.skip("cannot_judge"), words.cannot_judge],
+      ["X", "cannot-judge", () => this.skip("cannot_judge"), words.cannot_judge],
       ["F", "flag", () => this.toggleFlag(), words.flag],
       ["N", "note", () => this.write("note"), words.note],
       ["U", "undo", () => this.undo(), words.undo],
@@ -213,8 +213,8 @@ class Desk {
       ["?", "help", () => this.toggleHelp(), words.help],
     ];
     tools.replaceChildren(
-      ...actions.map(([key, name, act, shown = name]) => {
-        const button = element("button", `tool-${name.replace(" ", "-")}`, { type: "button" });
+      ...actions.map(([key, name, act, shown]) => {
+        const button = element("button", `tool-${name}`, { type: "button" });
         button.append(element("kbd", "", {}, key), ` ${shown}`);
         button.onclick = act;
         return button;
@@ -746,7 +746,9 @@ class Desk {
   }
 
   drawRecent() {
+    const backTo = this.focusedMade();
     this.$(".recent").replaceChildren(...this.recent.map((made) => this.drawMade(made)));
+    backTo();
     this.$("aside .hint").textContent = this.correcting
       ? told.correcting
       : this.recent.length
@@ -754,9 +756,21 @@ class Desk {
         : told.none_yet;
   }
 
+  /** Who goes through the list by keyboard stays where they are when it is drawn anew; returns what brings them there. */
+  focusedMade() {
+    const focused = this.root.getRootNode().activeElement;
+    const entry = focused?.closest(".recent li");
+    if (!entry) return () => null;
+    const place = [...entry.querySelectorAll("button")].indexOf(focused);
+    return () => {
+      const buttons = this.root.querySelectorAll(`.recent li[data-post="${entry.dataset.post}"] button`);
+      (buttons[place] ?? buttons[0] ?? this.$(".recent button"))?.focus({ preventScroll: true });
+    };
+  }
+
   drawMade(made) {
     const isChosen = this.correcting?.decision_id === made.decision_id;
-    const entry = element("li", `${made.label}${isChosen ? " chosen" : ""}`);
+    const entry = element("li", `${made.label}${isChosen ? " chosen" : ""}`, { "data-post": String(made.post_id) });
     const row = element("button", "row", { type: "button", title: told[made.label] });
     row.append(element("span", "shape", {}, SHAPES[made.label]), element("span", "", {}, visible(made.text)));
     if (made.copies) {
@@ -820,7 +834,7 @@ class Desk {
       bar.append(element("span", "", {}, told[name]), track, element("b", "", {}, percent(share)));
       return bar;
     });
-    section.replaceChildren(element("h3", "", {}, `Model ${card.model.version}`), ...bars);
+    section.replaceChildren(element("h3", "", {}, fill(told.model_view, { version: card.model.version })), ...bars);
   }
 
   toggleOriginal() {
@@ -1118,9 +1132,9 @@ class Siblings {
     const line = element("span", "hint", {}, ` · ${facts.join(" · ")}`);
     for (const [label, count] of Object.entries(group.decided ?? {})) {
       if (!count) continue;
-      const told = element("span", label);
-      told.append(element("span", "shape", {}, SHAPES[label]), ` ${count.toLocaleString("en")} ${words[label]}`);
-      line.append(" · ", told);
+      const became = element("span", label);
+      became.append(element("span", "shape", {}, SHAPES[label]), ` ${count.toLocaleString("en")} ${words[label]}`);
+      line.append(" · ", became);
     }
     head.append(line);
     const list = element("ol", "", { lang: "zh" });
@@ -1137,7 +1151,7 @@ class Siblings {
     else if (post.label) facts.push(words[post.label]);
     const text = element("p", "");
     text.append(...withOddMarks(post.text));
-    entry.append(shape, text, element("small", "", { lang: "en" }, facts.join(" · ")));
+    entry.append(shape, text, element("small", "", { lang: document.documentElement.lang }, facts.join(" · ")));
     return entry;
   }
 }
@@ -1262,7 +1276,8 @@ class Guidelines {
       const own = examples.filter((example) => example.label === name);
       if (!own.length) return [];
       const title = element("h4", name);
-      title.append(element("span", "shape", {}, SHAPES[name]), " ", fill(this.words.examples, { label: `${name} ${chinese}` }));
+      const both = told[name] === chinese ? chinese : `${told[name]} ${chinese}`;
+      title.append(element("span", "shape", {}, SHAPES[name]), " ", fill(this.words.examples, { label: both }));
       const list = element("ol", "", { lang: "zh" });
       list.append(
         ...own.map((example) => {
