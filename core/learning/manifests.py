@@ -14,6 +14,7 @@ from core.calibration import Correction
 from core.domain import LABEL_NAMES
 from core.errors import BadInput
 from core.evaluation import ENOUGH, Evaluation
+from core.learning.folders import refuse_ways_out
 from core.thresholds import MISSED, PRECISION
 from core.wording import _
 
@@ -23,7 +24,8 @@ NO_CORRECTION = Correction(1.0, (0.0,) * len(LABEL_NAMES))
 
 
 def read_manifest(version_dir: Path) -> dict[str, Any]:
-    """Raises BadInput when the folder is no version, or its labels are not ours in our order."""
+    """Raises BadInput when the folder is no version, leads out of itself, or has not our labels in our order."""
+    refuse_ways_out(version_dir)
     try:
         manifest: dict[str, Any] = json.loads((version_dir / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as err:

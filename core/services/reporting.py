@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
-from core.domain import LABEL_NAMES, Actor, ModelVersion, RunPoint, Side
+from core.domain import Actor, ModelVersion, RunPoint, Side
 from core.permissions import Permission, require
 from core.services import auditing
 from core.version_report import VersionReport, WorstError
@@ -58,27 +58,7 @@ def _errors(conn: Connection, version: ModelVersion) -> list[WorstError]:
 
 
 def _curves(conn: Connection, version: ModelVersion) -> list[RunPoint]:
-    """Of its run; of a version that was trained elsewhere what its manifest says. A baseline has none."""
+    """Of its run; a baseline has none."""
     if version.is_baseline or version.run_id is None:
         return []
-    return runs.points_of(conn, version.run_id) or _told_curves(version.manifest)
-
-
-def _told_curves(manifest: dict[str, object]) -> list[RunPoint]:
-    told = manifest.get("evaluations")
-    return [_told_point(each) for each in told if isinstance(each, dict)] if isinstance(told, list) else []
-
-
-def _told_point(told: dict[str, object]) -> RunPoint:
-    recall, step = told.get("recall"), told.get("step")
-    known = recall if isinstance(recall, dict) else {}
-    normal, suspicious, violation = (_number(known.get(name)) for name in LABEL_NAMES)
-    return RunPoint(
-        step if isinstance(step, int) else 0,
-        macro_f1=_number(told.get("macro_f1")),
-        recall=(normal, suspicious, violation),
-    )
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    return runs.points_of(conn, version.run_id)

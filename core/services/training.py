@@ -13,7 +13,19 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from core.domain import LABEL_NAMES, Actor, FamilyWeight, Label, ModelVersion, Prediction, Run, RunKind, RunStatus, Side
+from core.domain import (
+    LABEL_NAMES,
+    Actor,
+    FamilyWeight,
+    Label,
+    ModelVersion,
+    Prediction,
+    Run,
+    RunKind,
+    RunPoint,
+    RunStatus,
+    Side,
+)
 from core.errors import BadInput, Conflict
 from core.permissions import Permission, require
 from core.services import scoring
@@ -277,9 +289,32 @@ def store_imported(
             scoring.PACE: pace,
         }
         runs.finish_run(conn, added.id, status=RunStatus.succeeded, now=now, result=result)
+        for point in _told_curves(new.manifest):
+            runs.add_point(conn, added.id, point)
         learned = [] if exported is None else snapshots.decisions_of_snapshot(conn, exported.id)
         snapshots.add_snapshot(conn, added.id, list((dict(measured) | dict(learned)).items()))
         version = _store_version(conn, new, run_id=added.id, baseline_of=None, now=now)
         details = {"version": new.name, "snapshot": new.manifest["snapshot"]}
         audit.record_action(conn, actor, "import model", details=details, now=now)
         return version
+
+
+def _told_curves(manifest: dict[str, Any]) -> list[RunPoint]:
+    """What a manifest says of the evaluations along the training."""
+    told = manifest.get("evaluations")
+    return [_told_point(each) for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+
+
+def _told_point(told: dict[str, object]) -> RunPoint:
+    recall, step = told.get("recall"), told.get("step")
+    known = recall if isinstance(recall, dict) else {}
+    normal, suspicious, violation = (_number(known.get(name)) for name in LABEL_NAMES)
+    return RunPoint(
+        step if isinstance(step, int) else 0,
+        macro_f1=_number(told.get("macro_f1")),
+        recall=(normal, suspicious, violation),
+    )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

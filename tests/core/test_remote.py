@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from core.calibration import softmax
 from core.clock import utc_now
-from core.domain import LABEL_NAMES, RunKind, Side
+from core.domain import LABEL_NAMES, RunKind, RunPoint, Side
 from core.errors import BadInput, Conflict, NotFound
 from core.services import models, runs
 from core.settings import Settings, read_settings
@@ -151,6 +151,8 @@ def test_version_trained_elsewhere_is_measured_here_and_promoted_like_any_other(
 
     folder = trained()
     assert json.loads((folder / "manifest.json").read_text())["metrics"] == {}
+    told = [{"step": 6, "macro_f1": 0.5, "recall": {"normal": 0.9}}, {"step": 9, "macro_f1": 0.6}, "odd"]
+    change_manifest(folder, evaluations=told)
     made = take_in(forum, settings, folder)
     assert (made.name, made.base, made.manifest["warnings"]) == ("v1", "org/tiny", [])
     assert made.metrics["judged"] == len([row for row in rows(forum, distinct_text) if row["side"] != "train"])
@@ -166,6 +168,10 @@ def test_version_trained_elsewhere_is_measured_here_and_promoted_like_any_other(
     assert (
         len(rows(forum, snapshot_decision, run_id=run.id)) == POSTS
     )  # what it learned from, and what it was judged on
+    assert runs.points_of(forum, OPERATOR, run.id) == [
+        RunPoint(6, None, 0.5, (0.9, None, None)),
+        RunPoint(9, None, 0.6),
+    ]
     models.promote(forum, OPERATOR, "v1", now=utc_now())
     assert [row.version.name for row in models.list_versions(forum, OPERATOR) if row.is_active] == ["v1"]
     assert take_in(forum, settings, folder).name == "v2"

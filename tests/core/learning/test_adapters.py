@@ -173,30 +173,49 @@ def test_base_is_known_by_the_last_part_of_its_name_alone(adapter: Make) -> None
 SMALL = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
 
 
-@pytest.mark.parametrize("kind", ["roberta", "electra", "distilbert", "ernie"])
-def test_other_bert_like_encoders_are_trained_saved_and_loaded_alike(
-    kind: str, tiny_base: Path, tmp_path: Path
-) -> None:
-    """What our own training saves of them is all that it needs: the layers beside the head come along."""
+def save_small(kind: str, folder: Path, tokenizer: Any) -> Path:
+    """An encoder of that kind with random weights, from masked language modelling, in Hub layout."""
     import torch
-    from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForMaskedLM
 
-    from core.learning.adapters import load_merged
-    from core.learning.classifiers import load_base
-    from core.learning.training import TrainingConfig, add_lora
-
-    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
     small = {"n_layers": 2, "dim": 32, "n_heads": 2, "hidden_dim": 64} if kind == "distilbert" else SMALL
     config = AutoConfig.for_model(kind, vocab_size=len(tokenizer), max_position_embeddings=70, pad_token_id=0, **small)
     torch.manual_seed(1)
-    base = tmp_path / kind
-    AutoModelForMaskedLM.from_config(config).save_pretrained(base)
-    settings = TrainingConfig(base_path=base, base_name=kind, quick=True, seed=1, snapshot_hash="s")
+    AutoModelForMaskedLM.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_tuned(base: Path, folder: Path) -> Any:
+    """What our own training would save of it in the folder; returns the model that says something."""
+    import torch
+
+    from core.learning.classifiers import load_base
+    from core.learning.training import TrainingConfig, add_lora
+
+    settings = TrainingConfig(base_path=base, base_name="small", quick=True, seed=1, snapshot_hash="s")
     tuned = add_lora(load_base(base), settings).eval()
     for name, parameter in tuned.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.1)
-    tuned.save_pretrained(tmp_path / "saved", save_embedding_layers=False)
+        if "lora_B" in name or "modules_to_save" in name:
+            torch.nn.init.normal_(parameter, std=0.2)
+    tuned.save_pretrained(folder, save_embedding_layers=False)
+    return tuned
+
+
+KINDS = pytest.mark.parametrize("kind", ["roberta", "electra", "distilbert", "ernie"])
+
+
+@KINDS
+def test_other_bert_like_encoders_are_saved_and_loaded_alike(kind: str, tiny_base: Path, tmp_path: Path) -> None:
+    """What our own training saves of them is all that it needs: the layers beside the head come along."""
+    import torch
+    from transformers import AutoTokenizer
+
+    from core.learning.adapters import load_merged
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
+    base = save_small(kind, tmp_path / kind, tokenizer)
+    tuned = save_tuned(base, tmp_path / "saved")
     merged = load_merged(tmp_path / "saved", base_path=base).eval()
     ids = torch.tensor([tokenizer(TEXTS[0])["input_ids"]])
     with torch.inference_mode():

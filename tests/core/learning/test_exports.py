@@ -18,6 +18,7 @@ from core.evaluation import ENOUGH, Aside, Evaluation, evaluate
 from core.learning.examples import TrainingExample
 from core.settings import PROJECT_DIR, Settings
 from tests.conftest import NOW, marked_text
+from tests.core.learning.test_adapters import KINDS, save_small, save_tuned
 from tests.core.services.conftest import OPERATOR
 
 pytestmark = pytest.mark.training
@@ -206,6 +207,50 @@ def test_folder_that_holds_something_is_not_written_over(export: Export, tmp_pat
     assert [path.name for path in (tmp_path / "exported").iterdir()] == ["mine.txt"]
 
 
+# --- other kinds of encoders, whose heads have more layers -----------------------------------------------------------
+
+
+@KINDS
+def test_correction_is_folded_into_the_last_layer_of_any_head(kind: str, tiny_base: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from core.calibration import Correction
+    from core.learning import exports
+    from core.learning.adapters import load_merged
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
+    base, version = save_small(kind, tmp_path / kind, tokenizer), tmp_path / "version"
+    tuned = save_tuned(base, version)
+    tokenizer.save_pretrained(version)
+    correction = Correction(1.7, (0.4, -0.3, -1.0))
+    manifest = {
+        "labels": list(LABEL_NAMES), "base": {"name": kind, "sha256": "0" * 64}, "warnings": [], "metrics": {},
+        "calibration": {"temperature": correction.temperature, "offset": correction.offset}, "snapshot": "s",
+        "training_mix": dict.fromkeys(LABEL_NAMES, 1 / 3), "hyper_parameters": {"max_tokens": 64},
+        "examples": {"training": dict.fromkeys(LABEL_NAMES, 9)},
+    }  # fmt: skip
+    (version / "manifest.json").write_text(json.dumps(manifest))
+    for name in ("adapter", "merged", "onnx"):
+        (tmp_path / name).mkdir()
+    exports.write_adapter(version, tmp_path / "adapter")
+    exports.write_merged(version, tmp_path / "merged", base_path=base)
+    exports.write_onnx(version, tmp_path / "onnx", base_path=base)
+    batch = tokenizer(TEXTS[:3], padding=True, truncation=True, max_length=64, return_tensors="pt")
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    with torch.inference_mode():
+        expected = correction.probabilities(tuned(**inputs).logits.double().numpy())
+        for model in (
+            load_merged(tmp_path / "adapter", base_path=base).eval(),
+            AutoModelForSequenceClassification.from_pretrained(tmp_path / "merged").eval(),
+        ):
+            np.testing.assert_allclose(model(**inputs).logits.softmax(-1).numpy(), expected, atol=1e-5)
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / "model.onnx"))
+    (found,) = session.run(["probabilities"], {name: value.numpy() for name, value in inputs.items()})
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 # --- the baseline -----------------------------------------------------------------------------------------------------
 
 
@@ -254,3 +299,21 @@ def test_baseline_says_the_stored_probabilities_by_the_lines_of_its_card(
         with pytest.raises(BadInput, match="baseline"):
             export_model(settings, engine, OPERATOR, str(simple), form, tmp_path / "other", now=NOW)
     assert not (tmp_path / "other").exists()
+
+
+def test_version_whose_files_lead_out_of_its_folder_is_not_read(simple: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from core.learning.versions import load_version
+
+    def spoilt(name: str) -> Path:
+        return Path(shutil.copytree(simple, tmp_path / name))
+
+    linked, told, coded = spoilt("linked"), spoilt("told"), spoilt("coded")
+    shutil.move(linked / "vocabulary.json", tmp_path / "vocabulary.json")
+    (linked / "vocabulary.json").symlink_to(tmp_path / "vocabulary.json")
+    (told / "tokenizer_config.json").write_text(json.dumps({"tokenizer_file": "/etc/passwd"}))
+    (coded / "tokenizer_config.json").write_text(json.dumps({"auto_map": {"AutoTokenizer": ["x.X", None]}}))
+    for folder, says in ((linked, "is a link"), (told, "tokenizer_file"), (coded, "auto_map")):
+        with pytest.raises(BadInput, match=says):
+            load_version(folder, base_path=lambda name, sha256: tmp_path)

@@ -131,17 +131,3 @@ def test_version_that_was_measured_on_nothing_says_so(engine: Engine, forum: lis
     assert "<svg" not in page
     with pytest.raises(NotFound, match="v9"):
         report(engine, "v9")
-
-
-def test_curves_of_a_version_trained_elsewhere_come_from_its_manifest(engine: Engine, forum: list[int]) -> None:
-    told = [{"step": 10, "macro_f1": 0.5, "recall": {"normal": 0.9}}, {"step": 20, "macro_f1": 0.6}, "odd"]
-    with write(engine) as conn:
-        run = runs.add_run(conn, kind=RunKind.training, config={}, created_by="x", now=NOW)
-        model_rows.add_version(
-            conn, name="v1", run_id=run.id, base="b", folder="v1", manifest={"evaluations": told}, metrics={}, now=NOW
-        )
-    found = reporting.version_report(engine, OPERATOR, "v1", now=NOW)
-    assert [(p.step, p.macro_f1, p.recall) for p in found.curves] == [
-        (10, 0.5, (0.9, None, None)),
-        (20, 0.6, (None, None, None)),
-    ]
