@@ -66,7 +66,7 @@ def import_version(
     Raises BadInput for a folder that is not what its manifest says, or whose base encoder is not here with the same
     weights; Conflict for a name that is taken.
     """
-    chosen = name or training.next_version_name(engine)
+    chosen = name or training.next_imported_name(engine)
     training.refuse_taken_name(engine, actor, chosen)
     folder = settings.versions_dir / chosen
     if folder.exists():

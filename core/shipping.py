@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from core.learning.hub import Offer
     from core.learning.versions import Classifier
 
-MANIFEST = "manifest.json"
+MANIFEST, ADAPTER = "manifest.json", "adapter_config.json"
 
 
 class ExportForm(StrEnum):
@@ -78,7 +78,7 @@ def load_model(
     as its base is looked for among the encoders here by its last part: never opened as a path, never downloaded.
     """
     folder = Path(model)
-    if not (folder / MANIFEST).is_file() and (folder / "adapter_config.json").is_file():
+    if not (folder / MANIFEST).is_file() and (folder / ADAPTER).is_file():
         stay_offline()
         return _load_adapter(settings, folder, base, order, in_8bit)
     if base or order:
@@ -92,16 +92,17 @@ def load_model(
     return _load_version(settings, folder, in_8bit)
 
 
+def is_model_folder(model: str) -> bool:
+    """Whether it is a folder of a version or an adapter: what else is said is the name of a version."""
+    return any((Path(model) / name).is_file() for name in (MANIFEST, ADAPTER))
+
+
 def _folder_of(settings: Settings, engine: Engine | None, version: str) -> Path:
-    """Of a version by its name, or the folder itself."""
+    """Of a version by its name, or the folder itself. Raises ValueError for a name where there is no database."""
     if (Path(version) / MANIFEST).is_file():
         return Path(version)
     if engine is None:
-        raise BadInput(
-            _("{folder} holds neither a version (manifest.json) nor an adapter (adapter_config.json).").format(
-                folder=version
-            )
-        )
+        raise ValueError(f"{version!r} is no folder, and there is no database to look it up in")
     return settings.versions_dir / scoring.version_to_score(engine, version).folder
 
 

@@ -48,10 +48,15 @@ def add_version(
 
 
 def next_version_name(conn: Connection) -> str:
-    """v1, v2, …; a baseline has the name of its version with an ending. Imported versions may have taken one."""
+    """v1, v2, …; a baseline has the name of its version with an ending. Imported versions have other names."""
     made = conn.execute(select(func.count()).where(model_version.c.baseline_of.is_(None))).scalar_one()
+    return f"v{made + 1}"
+
+
+def next_imported_name(conn: Connection) -> str:
+    """import-1, import-2, …: one that no version has."""
     taken = set(conn.execute(select(model_version.c.name)).scalars())
-    return next(name for number in count(made + 1) if (name := f"v{number}") not in taken)
+    return next(name for number in count(1) if (name := f"import-{number}") not in taken)
 
 
 def baseline_of(conn: Connection, version_id: int) -> ModelVersion | None:

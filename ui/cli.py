@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -100,6 +101,13 @@ def main() -> None:
         fail(f"{said.removesuffix('.')}. --help tells how.", code=err.exit_code) if said else sys.exit(err.exit_code)
     except typer.Abort:
         fail("stopped.")
+    except BrokenPipeError:  # whoever read the output has had enough: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as err:
+        if err.filename is None:
+            raise
+        fail(f"{err.filename}: {err.strerror}.")
     if code == STOPPED:
         fail("stopped.")
     sys.exit(code)

@@ -36,7 +36,8 @@ from db.engine import read, write
 from db.golds import GoldPost
 
 HEAVIEST_FAMILY = 3.0
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+# A version that is being trained has taken its name before anybody sees it: an imported one must not take it too.
+_IMPORTED_NAME = re.compile(r"(?!v\d+(-|$))[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 LABELS_A_CLASS = 8  # below this a class cannot be learned, nor its absence noticed
 
 
@@ -250,13 +251,14 @@ def _export_of(conn: Connection, files_hash: str) -> Run | None:
 
 
 def refuse_taken_name(engine: Engine, actor: Actor, name: str) -> None:
-    """Raise Conflict when a version has that name, BadInput for one that could be none of a folder."""
+    """Raise Conflict when a version has that name, BadInput for one that is not for imported versions."""
     require(actor, Permission.manage_runs)
-    if not _NAME.fullmatch(name):
+    if not _IMPORTED_NAME.fullmatch(name):
         raise BadInput(
-            _("{name!r} is no name for a version: letters, digits, dots, dashes and underscores, 40 at most.").format(
-                name=name[:60]
-            )
+            _(
+                "{name!r} is no name for an imported version: letters, digits, dots, dashes and underscores, 40 at "
+                "most, and not like v1, which versions trained here are called."
+            ).format(name=name[:60])
         )
     with read(engine) as conn:
         if name in (version.name for version in models.list_versions(conn)):
@@ -318,3 +320,8 @@ def _told_point(told: dict[str, object]) -> RunPoint:
 
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
+
+
+def next_imported_name(engine: Engine) -> str:
+    with read(engine) as conn:
+        return models.next_imported_name(conn)

@@ -154,9 +154,9 @@ def test_version_trained_elsewhere_is_measured_here_and_promoted_like_any_other(
     told = [{"step": 6, "macro_f1": 0.5, "recall": {"normal": 0.9}}, {"step": 9, "macro_f1": 0.6}, "odd"]
     change_manifest(folder, evaluations=told)
     made = take_in(forum, settings, folder)
-    assert (made.name, made.base, made.manifest["warnings"]) == ("v1", "org/tiny", [])
+    assert (made.name, made.base, made.manifest["warnings"]) == ("import-1", "org/tiny", [])
     assert made.metrics["judged"] == len([row for row in rows(forum, distinct_text) if row["side"] != "train"])
-    stored = json.loads((settings.versions_dir / "v1" / "manifest.json").read_text())
+    stored = json.loads((settings.versions_dir / "import-1" / "manifest.json").read_text())
     assert stored == rows(forum, model_version)[0]["manifest"]
     texts = {row["id"]: row["body"] for row in rows(forum, distinct_text) if row["side"] != "train"}
     said = load_classifier(folder, base_path=settings.models_dir / "base" / "org" / "tiny")
@@ -164,7 +164,7 @@ def test_version_trained_elsewhere_is_measured_here_and_promoted_like_any_other(
     found = {row["text_id"]: [row[f"p_{name}"] for name in LABEL_NAMES] for row in rows(forum, prediction)}
     np.testing.assert_allclose([found[text_id] for text_id in texts], expected, atol=1e-5)
     run = runs.show_run(forum, OPERATOR, made.run_id)
-    assert (run.kind, run.result["version"], run.config) == (RunKind.training, "v1", {"imported": "v1"})
+    assert (run.kind, run.result["version"], run.config) == (RunKind.training, "import-1", {"imported": "import-1"})
     assert (
         len(rows(forum, snapshot_decision, run_id=run.id)) == POSTS
     )  # what it learned from, and what it was judged on
@@ -172,9 +172,9 @@ def test_version_trained_elsewhere_is_measured_here_and_promoted_like_any_other(
         RunPoint(6, None, 0.5, (0.9, None, None)),
         RunPoint(9, None, 0.6),
     ]
-    models.promote(forum, OPERATOR, "v1", now=utc_now())
-    assert [row.version.name for row in models.list_versions(forum, OPERATOR) if row.is_active] == ["v1"]
-    assert take_in(forum, settings, folder).name == "v2"
+    models.promote(forum, OPERATOR, "import-1", now=utc_now())
+    assert [row.version.name for row in models.list_versions(forum, OPERATOR) if row.is_active] == ["import-1"]
+    assert take_in(forum, settings, folder).name == "import-2"
 
 
 @pytest.mark.training
@@ -270,13 +270,13 @@ def test_links_are_not_followed(engine: Engine, settings: Settings, stranger: Pa
 
 
 @pytest.mark.training
-@pytest.mark.parametrize("name", ["../v9", "a/b", "", ".hidden", "v" * 41])
+@pytest.mark.parametrize("name", ["../v9", "a/b", "", ".hidden", "x" * 41, "v3", "v3-tfidf"])
 def test_name_that_is_none_of_a_folder_is_refused(
     engine: Engine, settings: Settings, stranger: Path, name: str
 ) -> None:
     from core.services import training
 
-    with pytest.raises(BadInput, match="no name for a version"):
+    with pytest.raises(BadInput, match="no name for an imported version"):
         training.refuse_taken_name(engine, OPERATOR, name)
 
 

@@ -78,6 +78,29 @@ def test_row_that_cannot_be_judged_stops_it_before_anything_is_written(
     assert not out.exists()
 
 
+def test_file_that_is_read_is_not_written_over_and_one_that_cannot_be_written_is_named(
+    tiebreak: Terminal, version: str, export: Path, tmp_path: Path
+) -> None:
+    before = export.read_bytes()
+    asked = ("predict", "--model", version, "--batch", str(export), "--out")
+    assert "the file that is read" in tiebreak(*asked, str(export), code=1).stderr
+    done = tiebreak(*asked, str(tmp_path / "nowhere" / "out.tsv"), code=1)
+    assert "nowhere/out.tsv.partial: No such file or directory." in done.stderr
+    assert export.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_reader_of_the_output_may_stop_reading(version: str, tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text("".join(f"{marked_text(n % 3, n)}\n" for n in range(9_000)), encoding="utf-8")
+    command = f"{sys.executable} -m ui.cli predict --model {version} --batch {path} | head -n 2"
+    environ = os.environ | {"TIEBREAK_HOME": str(tmp_path), "PYTHONPATH": str(PROJECT_DIR)}
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, env=environ, check=False)
+    assert len(done.stdout.splitlines()) == 2
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [

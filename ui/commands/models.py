@@ -75,7 +75,7 @@ def promote_model(
 
 def import_model(
     folder: Annotated[Path, typer.Argument(help="Folder of a version that was trained on another machine.")],
-    name: Annotated[str | None, typer.Option(help="What it is called here (default: the next number).")] = None,
+    name: Annotated[str | None, typer.Option(help="What it is called here (default: import-1, import-2, …).")] = None,
     as_json: Json = False,
 ) -> None:
     """Take in a version that `tiebreak train` made elsewhere, measured here on the posts kept aside.

@@ -69,6 +69,8 @@ def predict(
         order = parse_order(label_order.split(",")) if label_order else ()
     # Loading a model takes seconds: what cannot be used is said before.
     looked_at = None if batch is None else look_through(batch, text_column=column)
+    if batch is not None and out is not None and out.resolve() == batch.resolve():
+        raise BadInput(f"--out is {out}, the file that is read; name another one.")
     written_as = None if looked_at is None else form_for(out, asked=form, batch=looked_at)
     given = None if text is None else _checked(text)
     judge = _Judge(model, base, order, load_in_8bit)
@@ -86,10 +88,10 @@ class _Judge:
     """Texts → probabilities, (n, 3), as tuples. Texts are read the way an import reads them."""
 
     def __init__(self, model: str, base: str | None, order: Sequence[str], in_8bit: bool) -> None:
-        from core.shipping import load_model
+        from core.shipping import is_model_folder, load_model
 
         settings = read_settings(os.environ)
-        engine = None if Path(model).is_dir() else open_installation().engine  # a folder needs no database
+        engine = None if is_model_folder(model) else open_installation().engine  # a folder needs no database
         self._found: Found = load_model(settings, engine, model, base=base, order=order, in_8bit=in_8bit)
         self.base = None if self._found.base is None else self._found.base.words
         if self._found.base is not None:
