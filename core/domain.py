@@ -458,6 +458,9 @@ class Policy:
     second_share: float = 0.1  # of posts that two people judge, without either knowing
     check_share: float = 0.05  # of a moderator's cards that are check posts; none come before a lead has made some
     rules: tuple[Rule, ...] = RULES  # in the order of their keys on the keyboard
+    retrain_after: int = 0  # new decisions; 0: never by itself
+    retrain_hour: int | None = None  # of the day in UTC, at which what is new is learned from; None: at none
+    promotes_by_itself: bool = False  # what a training by itself brings, through the gate
     strategy: Strategy = Strategy.mix
     band_low: float = 0.4  # of the confidence that the strategy band shows
     band_high: float = 0.6

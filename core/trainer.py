@@ -20,7 +20,7 @@ from core.domain import Label, ModelVersion, Prediction, RunPoint, Side
 from core.errors import Cancelled
 from core.evaluation import Aside, Evaluation, evaluate
 from core.loading import checked, encoder_places, load_folder, read_training_mix, stay_offline
-from core.services import scoring, training
+from core.services import retraining, scoring, training
 from core.services.training import NewVersion
 from core.settings import Settings
 from core.wording import N_, _
@@ -100,7 +100,17 @@ def train_version(context: Context) -> dict[str, object]:
         "baseline_metrics": simple_manifest["metrics"],
         "warnings": list(result.warnings),
         scoring.PACE: tuned.pace,
+        **_by_itself(context, request, name),
     }
+
+
+def _by_itself(context: Context, request: training.TrainingRequest, name: str) -> dict[str, object]:
+    """What becomes of the version where nobody clicked."""
+    if not request.by_itself:
+        return {}
+    said = retraining.finish(context.engine, retraining.BY_ITSELF, name, now=utc_now())
+    logger.info("%s", said)
+    return {"by_itself": said}
 
 
 def look_for_doubts(context: Context, version: ModelVersion, snapshot: training.Snapshot, *, seed: int) -> None:

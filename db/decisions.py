@@ -218,3 +218,11 @@ def count_since(conn: Connection, *, source_id: int, since: datetime) -> int:
     """Standing decisions of a source from that moment on; near-copies that were decided along do not count."""
     made = select(func.count()).select_from(decision).where(decision.c.source_id == source_id, stands())
     return conn.execute(made.where(decision.c.decided_at >= since, decision.c.via_id.is_(None))).scalar_one()
+
+
+def count_new(conn: Connection, *, since: datetime | None) -> int:
+    """Labels that people and files gave, and that stand; copies of them on near-copies do not count."""
+    made = select(func.count()).where(decides(), decision.c.label.is_not(None), decision.c.via_id.is_(None))
+    if since is not None:
+        made = made.where(decision.c.decided_at >= since)
+    return conn.execute(made).scalar_one()

@@ -15,6 +15,7 @@ from core.domain import RunKind, RunStatus
 from core.services.forgetting import finish_forgetting
 from core.services.importing import sweep_leftovers, sweep_rejects, sweep_uploads
 from core.services.queueing import catch_up
+from core.services.retraining import BY_ITSELF, retrain_if_due
 from core.services.runs import fail_dead_runs
 from core.services.scoring import queue_scoring_if_needed
 from core.services.searching import index_new_texts
@@ -67,6 +68,7 @@ class Supervisor:
         self._settings = settings
         self._launch = launch
         self._swept_at: datetime | None = None
+        self._asked_at: datetime | None = None
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._may_have_leftovers = True  # of an import that died while nobody supervised
 
@@ -80,11 +82,18 @@ class Supervisor:
         self._sweep_after_imports()
         finish_takebacks(self._engine)
         self._sweep_daily(now)
+        self._retrain_if_due(now)
         if catch_up(self._engine, now=now):
             queue_scoring_if_needed(self._engine, created_by="supervisor", now=now)
         self._index_texts()
         for run_id in self._startable():
             self._children[run_id] = self._launch(self._settings, run_id)
+
+    def _retrain_if_due(self, now: datetime) -> None:
+        """Looked at each minute: counting decisions each time would cost more than it is worth."""
+        if self._asked_at is None or now - self._asked_at >= timedelta(minutes=1):
+            self._asked_at = now
+            retrain_if_due(self._engine, BY_ITSELF, now=now)
 
     def _sweep_daily(self, now: datetime) -> None:
         """At the server's start and each day after."""

@@ -17,6 +17,7 @@ from db.engine import read, write
 
 LEASE_MINUTES, PREFETCH, REJECT_DAYS = (1, 120), (1, 25), (1, 3_650)  # least and most
 MOST_RULES = 30
+FEWEST_NEW = 20  # decisions before the model is trained anew by itself: with fewer it would do nothing else
 
 
 def current_policy(engine: Engine) -> Policy:
@@ -53,6 +54,12 @@ def _refuse_unworkable(chosen: Policy) -> None:
         raise BadInput(
             _("The shares of the queue are {sum} together; they are 100 % at most.").format(
                 sum=f"{sum(chosen.shares.values()):.0%}"
+            )
+        )
+    if not (chosen.retrain_after == 0 or chosen.retrain_after >= FEWEST_NEW):
+        raise BadInput(
+            _("Retraining after {count} decisions was given; from {least} on is possible, or 0 for never.").format(
+                count=chosen.retrain_after, least=FEWEST_NEW
             )
         )
     if not 0 <= chosen.band_low < chosen.band_high <= 1:

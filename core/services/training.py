@@ -49,6 +49,7 @@ class TrainingRequest:
     base: str | None = None
     seed: int = 13
     all_gpus: bool = False
+    by_itself: bool = False  # nobody clicked: see core.services.retraining
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,9 @@ def typed_policy(stored: Policy) -> Policy:
         second_share=chosen["second_share"] / 100,
         check_share=chosen["check_share"] / 100,
         rules=tuple(typed(rule) for rule in chosen["rules"]),
+        retrain_after=chosen["retrain_after"],
+        retrain_hour=chosen["retrain_hour"],
+        promotes_by_itself=chosen["promotes_by_itself"],
         strategy=chosen["strategy"],
         shares=shares,
         **band,
@@ -254,6 +257,35 @@ def show_rules(page: Page) -> None:
     st.button(_("Add a rule"), on_click=add_rule, disabled=len(listed) >= MOST_RULES)
 
 
+def show_retraining(policy: Policy) -> None:
+    st.subheader(_("Retraining by itself"), anchor=False)
+    left, middle, _rest = st.columns([2, 2, 3])
+    left.number_input(
+        _("After so many new decisions"),
+        0,
+        1_000_000,
+        value=policy.retrain_after,
+        step=50,
+        key="retrain_after",
+        help=_("0: never. Counted since the last training began."),
+    )
+    hours = [None, *range(24)]
+    middle.selectbox(
+        _("Each day at"),
+        hours,
+        index=hours.index(policy.retrain_hour),
+        format_func=lambda hour: _("never") if hour is None else f"{hour:02d}:00 UTC",
+        key="retrain_hour",
+        help=_("When there is anything new to learn from."),
+    )
+    st.toggle(
+        _("Promote what it brings, if it is not worse than the active version"),
+        value=policy.promotes_by_itself,
+        key="promotes_by_itself",
+        help=_("Otherwise it waits on the Models page for a lead. The Retrain page says what was done."),
+    )
+
+
 def show_kept(policy: Policy) -> None:
     st.subheader(_("What is kept"), anchor=False)
     st.number_input(
@@ -276,5 +308,6 @@ with errors_as_sentences():
     show_checks(policy)
     show_rules(page)
     show_training(policy)
+    show_retraining(policy)
     show_kept(policy)
     st.button(_("Save"), type="primary", on_click=save)

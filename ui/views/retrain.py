@@ -101,6 +101,8 @@ def show_training(page: Page, run: Run) -> None:
             label=_("Compare and promote {version}").format(version=run.result["version"]),
             icon=":material/rule:",
         )
+        if said := run.result.get("by_itself"):
+            st.info(_("Trained by itself, as the policy lets it.") + " " + retell(str(said)))
         for warning in run.result.get("warnings", []):  # type: ignore[attr-defined]
             st.warning(retell(str(warning)))
 

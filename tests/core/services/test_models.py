@@ -9,10 +9,11 @@ from sqlalchemy import Engine, insert, select
 
 from core.clock import utc_now
 from core.comparison import Verdict
-from core.domain import Actor, Label, Prediction, Side
+from core.domain import Actor, Label, Policy, Prediction, Side
 from core.errors import Conflict
 from core.evaluation import ENOUGH
-from core.services import models
+from core.services import models, retraining
+from core.services.rules import change_policy
 from db import models as model_rows
 from db.engine import read, write
 from db.tables import audit_log, decision, distinct_text, post, promotion, source
@@ -92,6 +93,18 @@ def test_version_that_is_worse_beyond_the_interval_is_not_promoted_without_a_rea
     models.promote(engine, OPERATOR, "v2", reason="v1 was measured on spam only", now=utc_now())
     said = [row["details"] for row in rows(engine, audit_log, action="promote")]
     assert said[-1] == {"version": "v2", "instead_of": "v1", "reason": "v1 was measured on spam only"}
+
+
+def test_training_by_itself_promotes_nothing_that_is_worse_and_says_why(
+    engine: Engine, judged: Callable[..., list[int]]
+) -> None:
+    text_ids = judged(100, side=Side.evaluation)
+    add_version(engine, "v1", text_ids, truth)
+    add_version(engine, "v2", text_ids, blind)
+    change_policy(engine, OPERATOR, Policy(promotes_by_itself=True), now=utc_now())
+    models.promote(engine, OPERATOR, "v1", now=utc_now())
+    assert "v2 is worse than v1" in retraining.finish(engine, retraining.BY_ITSELF, "v2", now=utc_now())
+    assert [row.version.name for row in models.list_versions(engine, OPERATOR) if row.is_active] == ["v1"]
 
 
 def test_version_that_was_active_before_comes_back_without_a_question(
