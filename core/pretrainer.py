@@ -140,7 +140,7 @@ def adapt_encoder(context: Context) -> dict[str, object]:
         shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True, exist_ok=True)
     (partial / BEGUN_FROM).write_text(encoder.name, encoding="utf-8")
-    texts = pretraining.count_texts(context.engine, most=request.most_texts)
+    texts = pretraining.count_pool(context.engine, most=request.most_texts)
     logger.info("adapting %s in %s to %s texts", encoder.name, encoder.path, texts)
     context.report(N_("preparing"), 0, None, N_("reading the texts of the pool"))
     result = pretrain(

@@ -51,7 +51,7 @@ def _show(page: Page, run: Run) -> None:
 
 
 def _choose(page: Page, encoders: list[Encoder]) -> None:
-    texts = pretraining.count_texts(page.engine)
+    texts = pretraining.count_texts(page.engine, page.actor)
     if texts < LEAST_TEXTS:
         st.info(_("There are too few posts to learn from; import some first."))
         return

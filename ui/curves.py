@@ -106,8 +106,8 @@ def how_in_words(run: Run) -> str:
     found = run.config.get("found")
     if not isinstance(found, dict) or "precision" not in found:
         return ""
-    several = _("{count} × {device} in {precision}") if found["devices"] > 1 else _("{device} in {precision}")
-    parts = [several.format(count=found["devices"], device=found["device"], precision=found["precision"])]
+    where = found["device"] if found["devices"] == 1 else f"{found['devices']} × {found['device']}"
+    parts = [_("on {device}, precision {precision}").format(device=where, precision=found["precision"])]
     batch, at_once = found["batch_size"], found["at_once"]
     if at_once * found["devices"] < batch:
         said = _("batches of {size}, computed {at_once} at a time because memory is short")

@@ -70,8 +70,14 @@ def queue_pretraining(engine: Engine, actor: Actor, request: PretrainingRequest,
         return added
 
 
-def count_texts(engine: Engine, *, most: int = MOST_TEXTS) -> int:
+def count_texts(engine: Engine, actor: Actor) -> int:
     """How many texts it would learn from now."""
+    require(actor, Permission.look)
+    return count_pool(engine, most=MOST_TEXTS)
+
+
+def count_pool(engine: Engine, *, most: int) -> int:
+    """How many texts pool_texts gives."""
     with read(engine) as conn:
         return min(most, models.count_texts(conn))
 

@@ -305,4 +305,4 @@ def test_texts_of_the_pool_are_those_of_visible_posts_once_each_without_anything
     assert len(found) == len(set(found)) == 300
     assert set(found) == bodies
     assert list(pretraining.pool_texts(forum, most=7)) == found[:7]
-    assert pretraining.count_texts(forum, most=7) == 7
+    assert pretraining.count_pool(forum, most=7) == 7

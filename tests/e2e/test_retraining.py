@@ -66,7 +66,7 @@ def test_curves_grow_while_a_training_runs_and_their_figures_stand_in_a_table(
     lead = visit(served)
     lead.enter("lea", "retrain")
     page = lead.page
-    expect(page.get_by_text("a device in bf16")).to_contain_text(
+    expect(page.get_by_text("on a device, precision bf16")).to_contain_text(
         "batches of 32, computed 8 at a time because memory is short · class weights: normal 1.04, suspicious 4.20"
     )
     expect(page.get_by_text("The curves begin with")).to_be_visible()

@@ -36,9 +36,9 @@ def test_points_stand_in_a_row_for_each_step_with_gaps_where_nothing_was_measure
 
 def test_it_is_said_on_what_in_which_precision_and_with_what_weights_a_training_runs() -> None:
     assert how_in_words(run_with()) == (
-        "a card in fp16 · batches of 32 · class weights: normal 1.00, suspicious 2.50, violation 5.00"
+        "on a card, precision fp16 · batches of 32 · class weights: normal 1.00, suspicious 2.50, violation 5.00"
     )
     assert "computed 8 at a time because memory is short" in how_in_words(run_with(at_once=8))
     several = how_in_words(run_with(devices=4, at_once=8))
-    assert "4 × a card in fp16 · batches of 32 ·" in several
+    assert "on 4 × a card, precision fp16 · batches of 32 ·" in several
     assert how_in_words(RUN) == ""

@@ -109,6 +109,7 @@ NEEDS = {
     "retraining.finish": Permission.promote,
     "retraining.retrain_if_due": Permission.manage_runs,
     "rules.change_policy": Permission.manage_policy,
+    "pretraining.count_texts": Permission.look,
     "pretraining.queue_pretraining": Permission.manage_runs,
     "runs.cancel_run": Permission.manage_runs,
     "runs.list_runs": Permission.look,
