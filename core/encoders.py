@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,15 +69,27 @@ def resolve_encoder(wanted: str | None, *, models_dir: Path, starter_dir: Path, 
     here = local_encoders(models_dir=models_dir, starter_dir=starter_dir, hub_cache=hub_cache)
     if wanted is None and here:
         return here[0]
-    named = next((encoder for encoder in here if wanted in (encoder.name, encoder.name.rpartition("/")[2])), None)
-    if named is not None:
-        return named
-    if wanted and (Path(wanted) / "config.json").is_file():
-        folder = read_encoder(Path(wanted).resolve(), name=str(Path(wanted).resolve()), origin="folder")
-        if folder is not None:
-            return folder
+    found = next((encoder for encoder in here if wanted and _is_called(encoder, wanted)), None)
+    if found is None and wanted:
+        found = _in_folder(Path(wanted).resolve(), here)
+    if found is None:
+        raise _not_here(wanted, here, models_dir)
+    return found
+
+
+def _is_called(encoder: Encoder, name: str) -> bool:
+    return name in (encoder.name, encoder.name.rpartition("/")[2])
+
+
+def _in_folder(folder: Path, here: Iterable[Encoder]) -> Encoder | None:
+    """The encoder in a folder that was named, by its own name where it is one of those here."""
+    known = next((encoder for encoder in here if encoder.path.resolve() == folder), None)
+    return known or read_encoder(folder, name=str(folder), origin="folder")
+
+
+def _not_here(wanted: str | None, here: Iterable[Encoder], models_dir: Path) -> NotFound:
     have = ", ".join(encoder.name for encoder in here) or "none"
-    raise NotFound(
+    return NotFound(
         _(
             "There is no base encoder {wanted!r} on this machine (there are: {have}). Put a BERT-like "
             "encoder with config.json, weights and tokenizer into {models_dir}/<name>/, or let "
@@ -89,24 +101,25 @@ def resolve_encoder(wanted: str | None, *, models_dir: Path, starter_dir: Path, 
 def resolve_trained_on(name: str, sha256: str, *, models_dir: Path, starter_dir: Path, hub_cache: Path) -> Encoder:
     """Return the encoder with these weights: the one of that name, or one that has another name on this machine.
 
-    Raises BadInput when those here have other weights: an adapter would turn them into noise. NotFound, as
-    resolve_encoder does, when there is none of that name either.
+    Where it was a folder of this machine, its whole path is the name. Raises BadInput when an encoder of that name has
+    other weights: an adapter would turn them into noise; NotFound when there is none.
     """
-    places = {"models_dir": models_dir, "starter_dir": starter_dir, "hub_cache": hub_cache}
-    here = local_encoders(**places)
-    named = [encoder for encoder in here if name in (encoder.name, encoder.name.rpartition("/")[2])]
+    here = local_encoders(models_dir=models_dir, starter_dir=starter_dir, hub_cache=hub_cache)
+    named = [encoder for encoder in here if _is_called(encoder, name)]
+    if Path(name).is_absolute() and (folder := _in_folder(Path(name), here)) is not None:
+        named.append(folder)
     for encoder in [*named, *(encoder for encoder in here if encoder not in named)]:
         if weights_hash(encoder.path) == sha256:
             return encoder
-    found = resolve_encoder(name, **places)  # a folder that was named, perhaps
-    if weights_hash(found.path) != sha256:
-        raise BadInput(
-            _(
-                "The version was trained on {base} with weights {expected}…, but {path} holds {found}…; put the "
-                "original base encoder back."
-            ).format(base=name, expected=sha256[:12], path=found.path, found=weights_hash(found.path)[:12])
-        )
-    return found
+    if not named:
+        raise _not_here(name, here, models_dir)
+    found = named[0].path
+    raise BadInput(
+        _(
+            "The version was trained on {base} with weights {expected}…, but {path} holds {found}…; put the "
+            "original base encoder back."
+        ).format(base=name, expected=sha256[:12], path=found, found=weights_hash(found)[:12])
+    )
 
 
 def _in_base_folder(folder: Path) -> Iterator[Encoder]:

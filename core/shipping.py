@@ -167,7 +167,6 @@ def export_model(
                 "writes its own safetensors and JSON."
             ).format(version=version)
         )
-    auditing.record_export(engine, actor, f"model {folder.name} as {form}", now=now)
     with written_aside(out) as partial:
         if encoder is None or form is ExportForm.adapter:
             exports.write_adapter(folder, partial)
@@ -175,6 +174,7 @@ def export_model(
             exports.write_merged(folder, partial, base_path=encoder.path)
         else:
             exports.write_onnx(folder, partial, base_path=encoder.path)
+    auditing.record_export(engine, actor, f"model {folder.name} as {form}", now=now)
     return encoder
 
 

@@ -79,6 +79,7 @@ def page_of(
         title,
         element("h1", title),
         paragraph(made, class_="quiet"),
+        paragraph(_("It was trained on another machine, and measured on this one.")) if _was_imported(report) else None,
         *(paragraph(retell(str(warning)), class_="warning") for warning in report.manifest.get("warnings") or []),
         *_measured(report.metrics),
         _calibration(report),
@@ -88,6 +89,10 @@ def page_of(
         section(_("Snapshot and settings"), *_settings(report.manifest)),
         language=language,
     )
+
+
+def _was_imported(report: VersionReport) -> bool:
+    return report.manifest.get("imported") is True
 
 
 # --- figures --------------------------------------------------------------------------------------------------------

@@ -73,7 +73,9 @@ def _base(folder: Path, found: dict[str, Any]) -> tuple[str, str | None]:
         return baseline.NAME, None
     if not isinstance(name, str) or not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
         raise _odd(folder, "base")
-    return name[:MAX_TEXT], sha256
+    return Path(name).name[:MAX_TEXT] if name.startswith("/") else name[
+        :MAX_TEXT
+    ], sha256  # a folder there is none here
 
 
 def _check_hash(folder: Path, name: str, files: object) -> None:
@@ -105,7 +107,7 @@ def _understood(folder: Path, found: dict[str, Any]) -> dict[str, Any]:
     if not _are_counts(found.get("examples")):
         raise _odd(folder, "examples")
     kept = {name: found[name] for name in KEPT if name in found}
-    if not _is_plain(kept, [MAX_NODES]):
+    if not _is_plain(kept, [MAX_NODES], depth=8):
         raise _odd(folder, _("what it says of the training"))
     return kept | {
         "format": FORMAT,
@@ -127,15 +129,17 @@ def _are_counts(value: object) -> bool:
     return isinstance(counts, dict) and all(isinstance(counts.get(name), int) for name in LABEL_NAMES)
 
 
-def _is_plain(value: object, left: list[int]) -> bool:
-    """Numbers, short strings, and not too many of them. left: how many more there may be."""
+def _is_plain(value: object, left: list[int], *, depth: int) -> bool:
+    """Numbers, short strings, and not too many or too deep. left: how many more there may be."""
     left[0] -= 1
-    if left[0] < 0:
+    if left[0] < 0 or not depth:
         return False
     if isinstance(value, dict):
-        return all(len(str(name)) <= MAX_TEXT and _is_plain(each, left) for name, each in value.items())
+        return all(
+            len(str(name)) <= MAX_TEXT and _is_plain(each, left, depth=depth - 1) for name, each in value.items()
+        )
     if isinstance(value, list):
-        return all(_is_plain(each, left) for each in value)
+        return all(_is_plain(each, left, depth=depth - 1) for each in value)
     return len(value) <= MAX_TEXT if isinstance(value, str) else value is None or isinstance(value, int | float)
 
 

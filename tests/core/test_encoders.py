@@ -143,3 +143,21 @@ def test_encoder_with_other_weights_than_the_version_learned_on_is_refused(tmp_p
         resolve_trained_on("org/name", "0" * 64, **places(tmp_path))
     with pytest.raises(NotFound):
         resolve_trained_on("other", "0" * 64, **places(tmp_path))
+
+
+def test_folder_that_is_named_has_its_own_name_where_it_is_one_of_those_here(tmp_path: Path) -> None:
+    folder = put(tmp_path / "models" / "base" / "org" / "name")
+    assert resolve_encoder(str(folder), **places(tmp_path)).name == "org/name"
+    other = put(tmp_path / "elsewhere")
+    assert resolve_encoder(str(other), **places(tmp_path)).name == str(other)
+
+
+def test_version_trained_on_a_folder_finds_it_by_its_whole_path_and_no_relative_path_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = put(tmp_path / "elsewhere")
+    wanted = weigh(folder, b"right")
+    assert resolve_trained_on(str(folder), wanted, **places(tmp_path)).path == folder
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NotFound, match="'elsewhere'"):
+        resolve_trained_on("elsewhere", wanted, **places(tmp_path))

@@ -240,6 +240,7 @@ def change_manifest(folder: Path, **changes: object) -> None:
         ({"hyper_parameters": {"max_tokens": 10**9}}, "hyper_parameters"),
         ({"libraries": {"torch": "x" * 300}}, "what it says of the training"),
         ({"examples": {"training": "many"}}, "examples"),
+        ({"evaluations": [[[[[[[[[1]]]]]]]]]}, "what it says of the training"),
     ],
 )
 def test_manifest_that_does_not_fit_is_refused(
