@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 LONG := training or browser or slow
 
-.PHONY: setup run quick test lint words bench bench-import bench-label bench-model lock clean
+.PHONY: setup run quick test lint words bench bench-import bench-label bench-model bench-queue lock clean
 
 setup: $(READY)
 
@@ -53,6 +53,11 @@ bench-label: setup
 # moderators decide. Needs COLD_DIR.
 bench-model: setup
 	$(BIN)/python -m tests.benchmarks training scoring score-and-decide --markdown $(ARGS)
+
+# How many labels each order of the queue needs, on simulated forums made of COLD (COLD_DIR); what is measured is kept in
+# build/, and an interrupted run goes on.
+bench-queue: setup
+	$(BIN)/python -m tests.benchmarks selecting --markdown $(ARGS)
 
 # Resolve anew: the newest versions that pyproject.toml allows.
 lock:

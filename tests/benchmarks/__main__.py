@@ -26,6 +26,7 @@ from tests.benchmarks import (
     rescoring,
     scoring,
     searches,
+    selecting,
     team,
     training,
 )
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "training": training.measure,
     "scoring": scoring.measure,
     "score-and-decide": rescoring.measure,
+    "selecting": selecting.measure,
     "cold": cold.measure,
 }
 BUILD = PROJECT_DIR / "build"
@@ -92,6 +94,7 @@ def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], Options, bool]
         "--import-rows", type=int, default=630_000, help="rows for import-and-decide and score-and-decide (%(default)s)"
     )
     parser.add_argument("--labels", type=int, nargs="+", default=[300, 1_000], help="sizes for cold (%(default)s)")
+    parser.add_argument("--starts", type=int, default=10, help="pools for selecting (%(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="samples for cold (%(default)s)")
     parser.add_argument(
         "--posts", type=int, default=175_000, help="in the forum of desk, team and search; kept in build/ (%(default)s)"
@@ -105,7 +108,13 @@ def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], Options, bool]
     if fewest < 500:
         parser.error(f"{fewest} rows are too few to measure anything; give 500 or more")
     options = Options(
-        parsed.rows, tuple(parsed.sizes), parsed.import_rows, tuple(parsed.labels), tuple(parsed.seeds), parsed.posts
+        parsed.rows,
+        tuple(parsed.sizes),
+        parsed.import_rows,
+        tuple(parsed.labels),
+        tuple(parsed.seeds),
+        parsed.posts,
+        parsed.starts,
     )
     return parsed.names or list(BENCHMARKS), options, parsed.markdown
 

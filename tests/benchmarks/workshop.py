@@ -20,7 +20,7 @@ class Options:
     """rows: of the export behind queue and labelling, and texts for families. sizes: of exports to import, in rows.
 
     import_rows: of the export that is imported, or whose posts are scored, while moderators decide. labels and seeds:
-    of the comparison on COLD. posts: in the forum that is kept for desk, team and search.
+    of the comparison on COLD. posts: in the forum that is kept for desk, team and search. starts: pools for selecting.
     """
 
     rows: int
@@ -29,6 +29,7 @@ class Options:
     labels: tuple[int, ...]
     seeds: tuple[int, ...]
     posts: int = 175_000
+    starts: int = 10
 
 
 @dataclass(frozen=True, slots=True)
