@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 
 from sqlalchemy import (
     ColumnElement,
@@ -22,7 +23,6 @@ from sqlalchemy import (
     literal_column,
     select,
     table,
-    tuple_,
 )
 
 from core.domain import Actor, Label
@@ -132,7 +132,16 @@ def find(
     not.
     """
     few = _few(conn, query, version_id)
-    return list(_found(conn, _select(query, few, version_id=version_id, after=after, measured=measured).limit(limit)))
+    found = _found(conn, _select(query, few, version_id=version_id, after=after, measured=measured))
+    return list(islice(_newest_first(found, after) if query.text else found, limit))
+
+
+def _newest_first(found: Iterator[FoundPost], after: tuple[int, int] | None) -> Iterator[FoundPost]:
+    """Of each text, whose posts follow one another, the newest first. after: some of the first may be shown already."""
+    for _text_id, posts in groupby(found, key=lambda each: each.text_id):
+        for each in sorted(posts, key=lambda each: each.post_id, reverse=True):
+            if after is None or each.place < after:
+                yield each
 
 
 def _few(conn: Connection, query: Query, version_id: int | None) -> list[int] | None:
@@ -198,9 +207,10 @@ def _select(
     )  # fmt: skip
     begun = select(*columns)
     by_pairs = query.text is not None and few is None
-    # The index hands its rows out newest first, so that what is common is found without looking at all of it.
-    newest_text = _text_pairs.c.rowid if by_pairs else post.c.text_id
-    place = tuple_(newest_text, post.c.id) if query.text else tuple_(post.c.id)
+    # The index hands its rows out newest first, so that what is common is found without looking at all of it. To order
+    # posts within a text as well, SQLite would gather all that is found.
+    by_text = _text_pairs.c.rowid if by_pairs else post.c.text_id
+    place = by_text if query.text else post.c.id
     joined = (
         begun.select_from(_text_pairs)
         .join(distinct_text, distinct_text.c.id == _text_pairs.c.rowid)
@@ -213,11 +223,13 @@ def _select(
         .outerjoin(source, source.c.id == made.c.source_id)
         .outerjoin(prediction, said)
         .where(is_visible(in_order=True), *_conditions(query, label, name, by_pairs=by_pairs))
-        .order_by(*(part.desc() for part in place.clauses))
+        .order_by(place.desc())
     )
     if few is not None:
         whole = whole.where(post.c.id.in_(each_of(few)))
-    return whole if after is None else whole.where(place < tuple_(*after[-len(place.clauses) :]))
+    if after is None:
+        return whole
+    return whole.where(place <= after[0] if query.text else place < after[1])
 
 
 def _conditions(
