@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from core.clock import utc_now
 from core.domain import Actor, Label, Role
-from core.services.annotation import TEXT_CHANGED
+from core.services.desk import TEXT_CHANGED
 from core.services.queueing import renew_queue
 from core.settings import Settings
 from db.cards import Card
