@@ -184,11 +184,11 @@ def _thresholds(found: Mapping[str, Any] | None) -> Iterator[Html]:
     rows: list[Row] = [
         [_("removed from this probability of a violation on"), Cell(_place(found["removes"]))],
         [_("passed from this probability of normal on"), Cell(_place(found["passes"]))],
-        [_("of the posts are removed"), _share(found["removed"])],
-        [_("of what is removed are violations"), _share(found["precision"])],
-        [_("of the posts pass"), _share(found["passed"])],
-        [_("of the violations pass"), _share(found["missed"])],
-        [_("of the posts are left for moderators"), _share(found["moderators"])],
+        [_("share of the posts that is removed"), _share(found["removed"])],
+        [_("share of violations in what is removed"), _share(found["precision"])],
+        [_("share of the posts that passes"), _share(found["passed"])],
+        [_("share of the violations that passes"), _share(found["missed"])],
+        [_("share of the posts left for moderators"), _share(found["moderators"])],
     ]
     yield table([_("what"), Cell(_("value"))], rows)
 

@@ -86,7 +86,7 @@ def test_report_shows_figures_curves_calibration_and_settings(engine: Engine, ve
     page = report(engine, version)
     for said in (
         "Model version v1", "drawn at random (audit slice)", "macro-F1", "Confusion matrix", "Temperature",
-        "of the most likely label", "of the violations pass", "Loss by step",
+        "of the most likely label", "share of the violations that passes", "Loss by step",
         "Recall by label and step", "abc123", "a" * 64,
         "0.0003", "normal 10, suspicious 9, violation 8", "It is not the active version",
     ):  # fmt: skip
