@@ -17,6 +17,7 @@ import torch
 from accelerate.utils import broadcast, reduce
 from accelerate.utils.memory import should_reduce_batch_size
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
+from peft.helpers import disable_input_dtype_casting
 from torch.nn.functional import cross_entropy
 
 from core.calibration import Ids
@@ -139,9 +140,10 @@ def fit(
     padding: token id. Raises Cancelled within a step of being asked, TiebreakError when the device cannot hold even
     one example.
     """
-    return _Fit(model, schedule, rates, setup, place, padding, report=report, is_cancelled=is_cancelled).run(
-        training, evaluation, metric_folder=metric_folder
-    )
+    # Adapters would have what they are given converted to float32, only for autocast to undo it.
+    with disable_input_dtype_casting(model):
+        started = _Fit(model, schedule, rates, setup, place, padding, report=report, is_cancelled=is_cancelled)
+        return started.run(training, evaluation, metric_folder=metric_folder)
 
 
 class _Fit:

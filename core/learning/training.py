@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from accelerate import PartialState
 from peft import LoraConfig, TaskType, get_peft_model
-from peft.helpers import disable_input_dtype_casting
 from transformers import PreTrainedTokenizerBase, set_seed
 
 from core.domain import LABEL_NAMES
@@ -216,6 +215,14 @@ def add_lora(model: Any, config: TrainingConfig) -> Any:
     return get_peft_model(model, lora)
 
 
+def prepare(base: Any, config: TrainingConfig, place: Place) -> Any:
+    """The encoder with adapters, on the device and as it is trained there."""
+    model = add_lora(base, config)
+    if not config.load_in_8bit:  # whose frozen weights lie there as they are
+        model = hold_frozen(model, place.kind)
+    return quicken(model) if place.device.type == "cpu" else model.to(place.device)
+
+
 def hold_frozen(model: Any, kind: torch.dtype | None) -> Any:
     """Hold what is not trained in the precision that it is computed in; returns the model.
 
@@ -275,28 +282,24 @@ def _learn(
     tokenizer = load_tokenizer(order.config.base_path)
     base = load_base(order.config.base_path, in_8bit_on=str(place.device) if order.config.load_in_8bit else None)
     config = replace(order.config, max_tokens=min(order.config.max_tokens, longest_input(base, tokenizer)))
-    model = add_lora(base, config)
-    if not config.load_in_8bit:  # whose frozen weights lie there as they are
-        model = hold_frozen(model, place.kind)
-    model = quicken(model) if place.device.type == "cpu" else model.to(place.device)
+    model = prepare(base, config, place)
     set_seed(config.seed + place.rank)  # what is dropped out differs between processes
     weights = list(order.setup.class_weights.values())
     training = encode(order.training, tokenizer, max_tokens=config.max_tokens, class_weights=weights)
     evaluation = encode(order.evaluation, tokenizer, max_tokens=config.max_tokens, class_weights=weights)
-    with disable_input_dtype_casting(model):  # to float32 in front of each adapter, only for autocast to undo it
-        fitted = fit(
-            model,
-            training,
-            evaluation if order.schedule.evaluates else None,
-            schedule=order.schedule,
-            rates=Rates(config.learning_rate, config.warmup_share, config.weight_decay, config.seed),
-            setup=order.setup,
-            place=place,
-            padding=tokenizer.pad_token_id,
-            report=report,
-            is_cancelled=is_cancelled,
-            metric_folder=str(order.folder / f"metric-{place.rank}"),
-        )
+    fitted = fit(
+        model,
+        training,
+        evaluation if order.schedule.evaluates else None,
+        schedule=order.schedule,
+        rates=Rates(config.learning_rate, config.warmup_share, config.weight_decay, config.seed),
+        setup=order.setup,
+        place=place,
+        padding=tokenizer.pad_token_id,
+        report=report,
+        is_cancelled=is_cancelled,
+        metric_folder=str(order.folder / f"metric-{place.rank}"),
+    )
     if place.rank == 0:
         report(TrainingProgress(N_("saving"), len(fitted.losses), order.schedule.steps))
         _save(model, tokenizer, order.folder, config)

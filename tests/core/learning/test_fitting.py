@@ -183,7 +183,7 @@ def test_frozen_weights_in_half_precision_change_no_loss(
     device = replace(cpu, precision="bf16")
     held = train(learning, steady_base, tmp_path / "held", devices=[device])
     monkeypatch.setattr(learning, "hold_frozen", lambda model, kind: model)
-    monkeypatch.setattr(learning, "disable_input_dtype_casting", nullcontext)
+    monkeypatch.setattr("core.learning.fitting.disable_input_dtype_casting", nullcontext)
     np.testing.assert_allclose(train(learning, steady_base, tmp_path / "whole", devices=[device]), held, atol=1e-3)
 
 
