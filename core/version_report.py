@@ -190,7 +190,7 @@ def _thresholds(found: Mapping[str, Any] | None) -> Iterator[Html]:
         [_("share of the violations that passes"), _share(found["missed"])],
         [_("share of the posts left for moderators"), _share(found["moderators"])],
     ]
-    yield table([_("what"), Cell(_("value"))], rows)
+    yield table([_("figure"), Cell(_("value"))], rows)
 
 
 def _place(threshold: float | None) -> str:
@@ -268,7 +268,7 @@ def _settings(manifest: Mapping[str, Any]) -> Iterator[Html]:
         (_("libraries"), manifest.get("libraries")),
     ]
     listed: list[Row] = [[name, Cell(_words(value), "text")] for name, value in rows if value is not None]
-    yield table([_("what"), _("value")], listed)
+    yield table([_("setting"), _("value")], listed)
 
 
 def _listed(words: str, examples: object) -> Iterator[tuple[str, object]]:
