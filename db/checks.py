@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, exists, func, insert, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Row,
+    Select,
+    case,
+    exists,
+    func,
+    insert,
+    select,
+    union_all,
+    update,
+)
 
 from core.domain import CheckStatus, Label, SkipKind
 from db import seconds
@@ -58,15 +71,17 @@ def is_measuring(post_id: ColumnElement[int]) -> ColumnElement[bool]:
     return seconds.is_wanted(post_id) | is_check
 
 
-def is_near_measuring(text_id: ColumnElement[int], *, user_id: int) -> ColumnElement[bool]:
+def is_near_measuring(text_id: ColumnElement[int], *, user_id: int | None = None) -> ColumnElement[bool]:
     """The text's family holds a post that people may still be measured by, or one on a card of the user's.
 
     What was said of a near-copy would tell what to say of the post. Cards count all alike: or what is left out would
     tell which of them are judged blind.
     """
     active = select(check_post.c.post_id).where(check_post.c.status == CheckStatus.active)
-    on_cards = select(lease.c.post_id).where(lease.c.user_id == user_id, lease.c.ended_at.is_(None))
-    theirs = union_all(seconds.waiting_posts(), active, on_cards)
+    theirs: CompoundSelect[int] = union_all(seconds.waiting_posts(), active)
+    if user_id is not None:
+        on_cards = select(lease.c.post_id).where(lease.c.user_id == user_id, lease.c.ended_at.is_(None))
+        theirs = union_all(seconds.waiting_posts(), active, on_cards)
     families = (  # a list that is put together once a query
         select(family_place.c.representative_id)
         .join_from(post, family_place, family_place.c.text_id == post.c.text_id)

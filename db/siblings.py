@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from core.domain import Label
-from db.checks import is_measuring
+from db.checks import is_near_measuring
 from db.engine import plain_rows
 from db.posts import decides, is_visible
 from db.tables import decision, post
@@ -15,7 +15,7 @@ from db.tables import decision, post
 
 @dataclass(frozen=True, slots=True)
 class Sibling:
-    """label: of the newest decision that stands; None too while the post measures people, who are not to know it."""
+    """label: of the newest decision that stands; None too while the post or a near-copy of it measures people."""
 
     post_id: int
     pid: str | None
@@ -41,7 +41,7 @@ def _siblings(
         select(func.max(decision.c.id)).where(decision.c.post_id == post.c.id, decides()).correlate(post)
     ).scalar_subquery()
     said = select(decision.c.label).where(decision.c.id == newest).correlate(post).scalar_subquery()
-    told = case((is_measuring(post.c.id), None), else_=said)
+    told = case((is_near_measuring(post.c.text_id), None), else_=said)
     found = (
         select(post.c.id, post.c.pid, told)
         .where(is_sibling, is_visible(in_order=True))

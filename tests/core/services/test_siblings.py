@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from core.domain import Actor, Label, Policy
 from core.errors import BadInput, NotAllowed
 from core.services import checks, queueing, rules, siblings
+from core.services.annotation import decide_post
 from core.services.siblings import AROUND_SHOWN, AUTHOR_SHOWN
 from db import engine as db_engine
 from db.cards import Card
@@ -19,7 +20,7 @@ from db.engine import migrate, open_engine, read, write
 from db.search import Query, find
 from db.tables import post
 from tests.conftest import NOW, rows
-from tests.core.services.conftest import decide, import_file, sync, unlike
+from tests.core.services.conftest import OPERATOR, decide, import_file, sync, unlike
 
 
 @pytest.fixture
@@ -114,6 +115,29 @@ def test_label_of_a_sibling_that_measures_people_is_told_to_nobody(
     assert hidden & told.keys()
     assert {told[post_id] for post_id in hidden & told.keys()} == {None}
     assert Label.violation in told.values()
+
+
+def test_label_of_a_near_copy_of_what_measures_people_is_told_to_nobody(
+    engine: Engine, tmp_path: Path, moderator: Actor, lead: Actor
+) -> None:
+    spam = "我们公司诚信经营，需要兼职的朋友请加微信{}，日结五百元，在家轻松做"
+    texts = [spam.format(11111111), spam.format(22222222), "今天的天气真好大家出去走走", "楼主说的这家店早就不在了"]
+    lines = [f"{n}\tAnn\t{text}" for n, text in enumerate(texts, 1)]
+    (tmp_path / "few.tsv").write_text("\n".join(["pid\tauthor\tcontext", *lines]) + "\n")
+    import_file(engine, tmp_path / "few.tsv")
+    queueing.renew_queue(engine, now=NOW, seed=1)
+    for post_id in (1, 2, 3):
+        decide_post(engine, OPERATOR, user_name="lea", post_id=post_id, label=Label.violation, now=NOW)
+    (card,) = sync(engine, moderator, want=4).cards
+
+    def told() -> dict[int, Label | None]:
+        found = siblings.siblings_of(engine, moderator, card.lease.post_id).author
+        assert found
+        return {post.post_id: post.label for post in found.posts}
+
+    assert told() == dict.fromkeys((1, 2, 3), Label.violation)
+    checks.make_check(engine, lead, 1, text_id=1, label=Label.violation, now=NOW)
+    assert told() == {1: None, 2: None, 3: Label.violation}
 
 
 def test_siblings_are_for_whoever_has_the_post_on_a_card(
