@@ -40,6 +40,7 @@ def test_pool_is_as_rare_and_as_copied_as_it_says() -> None:
     assert sum(row.label == Label.violation for row in kept) / len(kept) == pytest.approx(RARE, abs=0.002)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 def test_each_strategy_judges_each_post_once_and_learns(folder: Path, classes: int) -> None:
     forum = Forum(folder, classes=classes, seed=3)

@@ -46,6 +46,7 @@ def test_near_copies_make_no_figure_surer() -> None:
     assert copied["macro_f1"].interval == pytest.approx(alone["macro_f1"].interval)
 
 
+@pytest.mark.slow
 def test_interval_holds_the_true_recall_about_as_often_as_it_says() -> None:
     held = 0
     for seed in range(200):

@@ -304,6 +304,7 @@ def test_what_else_lies_in_the_folder_stays_behind_and_the_tokenizer_is_the_base
         take_in(engine, settings, folder, "mixed")
 
 
+@pytest.mark.slow
 def test_baseline_from_elsewhere_is_taken_in_without_an_encoder(
     forum: Engine, settings: Settings, tmp_path: Path
 ) -> None:

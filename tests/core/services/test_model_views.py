@@ -207,6 +207,7 @@ def test_report_compares_both_sides_and_leaves_out_what_was_taken_back(
     assert found.by_label[Label.normal][0].posts == 0
 
 
+@pytest.mark.slow
 def test_report_tells_when_people_follow_what_they_are_shown(
     engine: Engine, scored: Callable[[int], int], moderator: Actor, lead: Actor
 ) -> None:
