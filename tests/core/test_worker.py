@@ -101,6 +101,10 @@ def test_the_loop_trains_promotes_scores_and_orders_the_queue_by_the_model(
     assert "alembic" not in log
     assert "Warning" not in log
     assert rows(forum, promotion) == []
+    found = rows(forum, run_table, id=trained.id)[0]["config"]["found"]
+    assert found["precision"] == manifest["device"]["precision"]
+    assert (found["batch_size"], found["at_once"], found["steps"]) == (16, 16, 200)
+    assert found["class_weights"] == manifest["class_weights"]
     assert {point["step"] for point in rows(forum, run_point)} >= {2, 200}
     assert len(rows(forum, snapshot_decision)) == 120
     scored = models.promote(forum, OPERATOR, "v1", now=utc_now())
@@ -306,3 +310,18 @@ def test_texts_of_the_pool_are_those_of_visible_posts_once_each_without_anything
     assert set(found) == bodies
     assert list(pretraining.pool_texts(forum, most=7)) == found[:7]
     assert pretraining.count_pool(forum, most=7) == 7
+
+
+def test_loss_macro_f1_and_recall_of_an_evaluation_become_points_of_the_run(forum: Engine, settings: Settings) -> None:
+    from core.learning.fitting import TrainingProgress
+
+    with write(forum) as conn:
+        queued = run_rows.add_run(conn, kind=RunKind.training, config={}, created_by="lea", now=NOW)
+    reporting = Context(forum, settings, queued, Pulse(forum, queued.id), lambda run: None)
+    trainer._report_training(reporting, TrainingProgress("training", 7, 9, "step 7 of 9", loss=0.5))
+    trainer._report_training(
+        reporting, TrainingProgress("training", 7, 9, "step 7 of 9", macro_f1=0.6, recall=(0.9, None, 0.3))
+    )
+    trainer._report_training(reporting, TrainingProgress("training", 8, 9, "step 8 of 9"))
+    (point,) = runs.points_of(forum, OPERATOR, queued.id)
+    assert (point.step, point.loss, point.macro_f1, point.recall) == (7, 0.5, 0.6, (0.9, None, 0.3))

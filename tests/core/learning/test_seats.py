@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from core.errors import BadInput, TiebreakError
 from core.learning.seats import Crew, Seat
+from core.settings import PROJECT_DIR
 
 
 def square(seat: Seat, power: int) -> int:
@@ -100,3 +103,22 @@ def test_leaving_the_block_ends_all_of_them() -> None:
         while len(pids) < 2:
             pids += [pid for _rank, pid in crew.hear(timeout_s=1)]
     assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_processes_whose_parent_was_killed_leave_too() -> None:
+    script = (
+        "import sys; from core.learning.seats import Crew; from tests.core.learning.test_seats import sleep\n"
+        "if __name__ == '__main__':\n"
+        "    with Crew(sleep, ['cpu', 'cpu']) as crew:\n"
+        "        while True:\n"
+        "            for _rank, pid in crew.hear(timeout_s=1): print(pid, flush=True)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=PROJECT_DIR, stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL
+    )
+    assert parent.stdout is not None
+    children = [psutil.Process(int(parent.stdout.readline())) for _ in range(2)]
+    parent.kill()
+    parent.wait()
+    gone, alive = psutil.wait_procs(children, timeout=20)
+    assert (len(gone), alive) == (2, [])
