@@ -455,7 +455,7 @@ class Policy:
     lease_minutes: int = 10
     prefetch: int = 20
     reject_days: int = 30  # that the rejected lines of an import are kept
-    second_share: float = 0.1  # of posts that two people judge, without either knowing
+    second_share: float = 0.1  # of families of which two people judge a post, without either knowing
     check_share: float = 0.05  # of a moderator's cards that are check posts; none come before a lead has made some
     rules: tuple[Rule, ...] = RULES  # in the order of their keys on the keyboard
     retrain_after: int = 0  # new decisions; 0: never by itself

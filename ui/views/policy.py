@@ -193,7 +193,10 @@ def show_seconds(policy: Policy) -> None:
         100,
         value=round(policy.second_share * 100),
         key="second_share",
-        help=_("Drawn by chance, with every post of the audit slice. 0 switches second opinions off."),
+        help=_(
+            "Drawn by chance, with every post of the audit slice; of near-copies of one text, one post. 0 switches "
+            "second opinions off."
+        ),
         width=460,
     )
 
