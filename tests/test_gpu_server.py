@@ -78,6 +78,7 @@ def machines(tmp_path: Path, tiny_base: Path) -> Iterator[tuple[Path, Path, dict
         "INSTALLED": str(installed),
         "HF_HOME": str(tmp_path / "hf"),
         "HF_ENDPOINT": hub.endpoint,
+        "HF_HUB_OFFLINE": "",  # which earlier tests of this process may have set
         "GIT_CONFIG_GLOBAL": "/dev/null",
     }
     environ.pop("TIEBREAK_HOME", None)

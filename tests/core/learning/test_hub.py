@@ -119,6 +119,7 @@ def pull(base_dir: Path, name: str = NAME) -> Any:
 
 def ask(home: Path, endpoint: str, *args: str, given: str = "") -> subprocess.CompletedProcess[str]:
     environ = os.environ | {"TIEBREAK_HOME": str(home), "HF_HOME": str(home / "hf"), "HF_ENDPOINT": endpoint}
+    environ["HF_HUB_OFFLINE"] = ""  # as earlier tests of this process may have set it
     command = [sys.executable, "-m", "ui.cli", "base", "pull", *args]
     return subprocess.run(
         command, input=given, capture_output=True, text=True, cwd=PROJECT_DIR, env=environ, check=False
