@@ -258,6 +258,9 @@ def _learn_in_seat(seat: Seat, order: _Order, precision: str) -> tuple[TrainingC
     device = torch.device(seat.device)
     if device.type == "cpu":
         torch.set_num_threads(max(1, torch.get_num_threads() // seat.count))
+    else:
+        torch.cuda.set_device(device)
+    os.environ["ACCELERATE_TORCH_DEVICE"] = seat.device  # by rank it would be another one, where a GPU is left out
     # By the loopback: all of them are on this machine, whose name may lead nowhere.
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
     state = PartialState(
