@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine, insert, select
 
 from core import passwords
@@ -21,6 +22,10 @@ from db.engine import migrate, open_engine, write
 from db.tables import source, user
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+# On a machine that does other things too, how long an example took says nothing of the code.
+hypothesis_settings.register_profile("tiebreak", deadline=None)
+hypothesis_settings.load_profile("tiebreak")
 
 
 @pytest.fixture(scope="session", autouse=True)

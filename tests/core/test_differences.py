@@ -39,9 +39,9 @@ def test_replacing_what_is_marked_turns_one_text_into_the_other(a: str, b: str) 
 
 
 def test_long_texts_without_anything_in_common_are_one_difference() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert marked("开" + "甲乙" * 50_000, "开" + "丙丁" * 50_000) == [("甲乙" * 50_000, "丙丁" * 50_000)]
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_numbers_links_and_names_that_only_one_has_are_told(a: str, b: str, told
 @pytest.mark.parametrize("part", ["a.", "1 ", "a-", "@a", "www.", "一", "1a_"])
 def test_time_to_tell_grows_in_proportion(part: str) -> None:
     def seconds(size: int) -> float:
-        begun = time.perf_counter()
+        begun = time.process_time()
         telling_differences(part * size, "")
-        return time.perf_counter() - begun
+        return time.process_time() - begun
 
     once, thrice = min(seconds(10_000) for _ in range(3)), min(seconds(30_000) for _ in range(3))
     assert thrice < 6 * once + 0.02
