@@ -28,7 +28,6 @@ from core.evaluation import NOTHING, Evaluation
 from core.learning import quantising
 from core.learning.classifiers import load_base, load_tokenizer, longest_input
 from core.learning.device import Device, find_device
-from core.learning.dropout import quicken
 from core.learning.examples import (
     TrainingExample,
     by_label,
@@ -220,7 +219,7 @@ def prepare(base: Any, config: TrainingConfig, place: Place) -> Any:
     model = add_lora(base, config)
     if not config.load_in_8bit:  # whose frozen weights lie there as they are
         model = hold_frozen(model, place.kind)
-    return quicken(model) if place.device.type == "cpu" else model.to(place.device)
+    return model.to(place.device)
 
 
 def hold_frozen(model: Any, kind: torch.dtype | None) -> Any:

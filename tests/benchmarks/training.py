@@ -131,7 +131,7 @@ def _ours(model: Any, tokenizer: Any, examples: Sequence[tuple[str, int]], devic
     from core.learning.examples import TrainingExample
     from core.learning.fitting import Place, Rates, Setup, fit
     from core.learning.schedules import Schedule
-    from core.learning.training import encode
+    from core.learning.training import encode, prepare
 
     weights = [1.0] * len(LABEL_NAMES)
     training = encode(
@@ -142,7 +142,8 @@ def _ours(model: Any, tokenizer: Any, examples: Sequence[tuple[str, int]], devic
     )
 
     def train(steps: int) -> float:
-        tuned = _with_adapters(model).to(device.kind)
+        place = Place(torch.device(device.kind), device.precision)
+        tuned = prepare(copy.deepcopy(model), _config(), place)
         setup = Setup(device.name, 1, device.precision, BATCH, BATCH, steps, dict.fromkeys(LABEL_NAMES, 1.0), False)
         with tempfile.TemporaryDirectory() as folder:
             begun = time.perf_counter()
@@ -153,7 +154,7 @@ def _ours(model: Any, tokenizer: Any, examples: Sequence[tuple[str, int]], devic
                 schedule=Schedule(BATCH, steps, evaluates=False, chooses_best=False),
                 rates=Rates(3e-4, 0.08, 0.01, seed=1),
                 setup=setup,
-                place=Place(torch.device(device.kind), device.precision),
+                place=place,
                 padding=tokenizer.pad_token_id,
                 report=lambda progress: None,
                 is_cancelled=lambda: False,
@@ -165,7 +166,12 @@ def _ours(model: Any, tokenizer: Any, examples: Sequence[tuple[str, int]], devic
 
 
 def _with_adapters(model: Any) -> Any:
-    from core.learning.training import TrainingConfig, add_lora
+    from core.learning.training import add_lora
 
-    config = TrainingConfig(base_path=Path(), base_name="", quick=True, seed=1, snapshot_hash="")
-    return add_lora(copy.deepcopy(model), config)
+    return add_lora(copy.deepcopy(model), _config())
+
+
+def _config() -> Any:
+    from core.learning.training import TrainingConfig
+
+    return TrainingConfig(base_path=Path(), base_name="", quick=True, seed=1, snapshot_hash="")
