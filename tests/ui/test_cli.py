@@ -24,6 +24,8 @@ from tests.conftest import add_user, rows
 from ui.cli import app, main
 from ui.server.address import forget_address, record_address
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = PROJECT_DIR / "data" / "samples"
 NASTY = PROJECT_DIR / "tests" / "nasty"
 

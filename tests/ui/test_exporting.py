@@ -17,6 +17,8 @@ from db.tables import audit_log
 from tests.conftest import NOW, marked_text, rows
 from tests.ui.test_cli import Terminal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def tiebreak(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Terminal:

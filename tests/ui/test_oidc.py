@@ -34,6 +34,8 @@ from tests.ui.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider, serve_pro
 from ui.server import oidc_signin, runtime, signin
 from ui.server.gate import Gate
 
+pytestmark = pytest.mark.slow
+
 EMAIL = "mo.li@forum.example"
 
 

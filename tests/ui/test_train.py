@@ -19,6 +19,8 @@ from core.settings import PROJECT_DIR, Settings
 from tests.conftest import marked_text
 from tests.ui.test_cli import Terminal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def tiebreak(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Terminal:

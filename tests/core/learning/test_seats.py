@@ -16,6 +16,8 @@ from core.errors import BadInput, TiebreakError
 from core.learning.seats import Crew, Seat
 from core.settings import PROJECT_DIR
 
+pytestmark = pytest.mark.slow
+
 
 def square(seat: Seat, power: int) -> int:
     """Answers what it is sent until it is sent None."""

@@ -272,6 +272,7 @@ def _import_until_killed(database_url: str, run_id: int, stage: str) -> None:
     importing.run_import(engine, run, report=die)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["reading", "publishing"])
 def test_killed_import_leaves_nothing_half_visible_and_is_simply_run_again(
     engine: Engine, settings: Settings, export: Write, stage: str
@@ -312,6 +313,7 @@ def _import_until_killed_after_publishing(database_url: str, run_id: int, step: 
     importing.run_import(engine, run, report=lambda *progress: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["publish_changes", "publish_decisions"])
 def test_import_killed_after_it_was_published_is_finished_by_the_next(
     engine: Engine, settings: Settings, export: Write, tmp_path: Path, step: str
