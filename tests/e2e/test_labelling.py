@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from core.clock import utc_now
-from core.domain import Actor, Label, Role
+from core.domain import Actor, Label, Policy, Role
 from core.services import annotation
+from core.services.rules import change_policy
 from core.settings import PROJECT_DIR
 from db.tables import decision, flag, lease, post, skip, user
 from tests.conftest import rows
@@ -221,13 +222,18 @@ def test_late_press_is_shown_as_refused_when_somebody_else_has_decided(labelling
     other = forum.add_user(f"other-of-{labelling.name}", Role.moderator)
     with forum.engine.begin() as conn:
         conn.exec_driver_sql("UPDATE lease SET ended_at = claimed_at, outcome = 'expired' WHERE post_id = ?", (shown,))
-    # At once, before the page asks again and is handed the post anew.
+    # The page is not to ask meanwhile: it would be handed the post anew, or another one.
+    labelling.page.route("**/api/label/sync", lambda route: route.abort())
     operator = Actor(None, "cli:test", Role.lead)
+    # Else the press may be the second opinion that the post waits for.
+    change_policy(forum.engine, operator, Policy(second_share=0), now=utc_now())
     annotation.decide_post(forum.engine, operator, user_name=other, post_id=shown, label=Label.violation, now=utc_now())
     labelling.page.keyboard.press("1")
-    expect(desk(labelling).locator(".notice")).to_contain_text("somebody else has decided it", timeout=10_000)
+    labelling.page.unroute("**/api/label/sync")
+    expect(desk(labelling).locator(".notice")).to_contain_text("somebody else has decided it", timeout=20_000)
     expect(desk(labelling).locator(".unsaved dd")).to_have_text("0")
     assert [m["label"] for m in rows(forum.engine, decision, post_id=shown)] == [2]
+    change_policy(forum.engine, operator, Policy(), now=utc_now())
 
 
 def test_leaving_the_page_returns_its_posts(labelling: Visitor, forum: Served) -> None:
