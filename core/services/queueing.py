@@ -84,7 +84,10 @@ def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> in
         rules = _rules(conn, policies.current_policy(conn), version)
         loaded = _load_pool(conn, version, rules)
     strategy = rules.strategy.value if loaded.pool.is_scored.any() else "cold start"
-    entries = _entries(order_pool(loaded.pool, rules, rng=np.random.default_rng(seed)), loaded)
+    picks = order_pool(loaded.pool, rules, rng=np.random.default_rng(seed))
+    post_ids, judged_before = loaded.post_ids, loaded.judged_before
+    del loaded  # of hits there are several times as many as posts, and the order is made of them by now
+    entries = _entries(picks, post_ids, judged_before)
     by_post = np.argsort(entries["post_id"])  # so they are quickest stored
     for start in range(0, len(entries), ENTRIES_PER_TRANSACTION):
         with in_turns(engine, write_unseen) as conn:
@@ -233,7 +236,9 @@ def _drop_repeated(values: npt.NDArray[np.int64]) -> int:
     return kept
 
 
-def _entries(picks: Iterable[Pick], loaded: _Loaded) -> npt.NDArray[np.void]:
+def _entries(
+    picks: Iterable[Pick], post_ids: npt.NDArray[np.int64], judged_before: npt.NDArray[np.int64]
+) -> npt.NDArray[np.void]:
     """What _ENTRY says of each pick."""
     ranked = np.fromiter(
         (
@@ -241,11 +246,11 @@ def _entries(picks: Iterable[Pick], loaded: _Loaded) -> npt.NDArray[np.void]:
             for rank, pick in enumerate(picks)
         ),
         dtype=_ENTRY,
-        count=len(loaded.post_ids),
+        count=len(post_ids),
     )
-    ranked["post_id"] = loaded.post_ids[ranked["post_id"]]
-    last = np.zeros(len(loaded.judged_before), dtype=_ENTRY)
-    last["post_id"] = loaded.judged_before
+    ranked["post_id"] = post_ids[ranked["post_id"]]
+    last = np.zeros(len(judged_before), dtype=_ENTRY)
+    last["post_id"] = judged_before
     last["rank"] = np.arange(len(ranked), len(ranked) + len(last))
     last["reason"] = _REASONS.index(Reason.random)
     last["score"] = last["probability"] = np.nan
