@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -20,12 +21,20 @@ NOTE = "本帖最后由 乙 于 2026-1-2 10:00 编辑"
 
 @pytest.fixture(scope="module")
 def forum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Posts that quote and answer, and posts that are nothing but a quotation."""
+    """Posts that quote and answer, and posts that are nothing but a quotation.
+
+    No two are near-copies: in families they would be two cards, and the second moderator would wait for the first.
+    """
     server = Served(tmp_path_factory.mktemp("quotations"), free_port())
     escaped = QUOTED.replace("<", "&lt;").replace(">", "&gt;")
     answer = f"[i=s] {NOTE} [/i]\\\n[quote]{HEADER}\\\n{escaped}[/quote]\\\n{ANSWER}"
+    words = random.Random(1)
+    tails = ["".join(chr(words.randrange(0x4E00, 0x9000)) for _ in range(120)) for _ in range(200)]
     path = server.home / "quotations.tsv"
-    rows = [f"{n}\t私聊\t{answer}{n}\n{n + 1}\t身份证\t[quote]{escaped}{n}[/quote]\n" for n in range(1, 200, 2)]
+    rows = [
+        f"{n}\t私聊\t{answer}{tails[n - 1]}\n{n + 1}\t身份证\t[quote]{escaped}{tails[n]}[/quote]\n"
+        for n in range(1, 200, 2)
+    ]
     path.write_text("pid\thit_word\tcontext\n" + "".join(rows), encoding="utf-8")
     server.run("import", str(path))
     server.start()
