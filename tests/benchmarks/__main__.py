@@ -14,6 +14,7 @@ from pathlib import Path
 
 from core.settings import PROJECT_DIR
 from tests.benchmarks import (
+    adapting,
     cold,
     deciding,
     desk,
@@ -49,6 +50,7 @@ BENCHMARKS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "score-and-decide": rescoring.measure,
     "selecting": selecting.measure,
     "cold": cold.measure,
+    "adapting": adapting.measure,
 }
 BUILD = PROJECT_DIR / "build"
 

@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.domain import Label
-from core.encoders import STARTER
 from core.loading import stay_offline
 from core.markup import read_markup
 from core.metrics import measure as measure_labels
-from core.settings import Settings
 from core.text import model_text
 from tests.benchmarks.aside import call_aside
 from tests.benchmarks.figures import Figure, Skipped
@@ -27,6 +25,7 @@ from tests.benchmarks.loop import require_starter
 from tests.benchmarks.workshop import Workshop
 
 FILES = ("cold_train.csv", "cold_test.csv")
+EVERY_FILE = ("cold_train.csv", "cold_dev.csv", "cold_test.csv")
 QUICK_UP_TO = 500  # labels; beyond, a lead would not train quickly
 
 Examples = Sequence[tuple[str, int]]  # (text, label)
@@ -51,7 +50,8 @@ def measure(workshop: Workshop) -> list[Figure]:
         starter, baseline = [], []
         for seed in workshop.options.seeds:
             sample = random.Random(seed).sample(train, count)
-            starter.append(call_aside(try_starter, sample, test, settings, seed).value)
+            out_dir = settings.versions_dir / f"{count}-{seed}"
+            starter.append(call_aside(try_encoder, sample, test, settings.starter_dir, out_dir, seed).value)
             baseline.append(call_aside(try_baseline, sample, test).value)
         kind = "quick" if count <= QUICK_UP_TO else "full"
         figures += _figures(f"{count:,} labels, starter, {kind} training", starter, workshop.options.seeds)
@@ -59,11 +59,11 @@ def measure(workshop: Workshop) -> list[Figure]:
     return figures
 
 
-def cold_folder() -> Path:
+def cold_folder(files: Sequence[str] = FILES) -> Path:
     folder = Path(os.environ.get("COLD_DIR", ""))
-    if "COLD_DIR" not in os.environ or not all((folder / name).is_file() for name in FILES):
+    if "COLD_DIR" not in os.environ or not all((folder / name).is_file() for name in files):
         raise Skipped(
-            f"Set COLD_DIR to a folder with {' and '.join(FILES)}, from thu-coai/COLDataset on GitHub (Apache-2.0)."
+            f"Set COLD_DIR to a folder with {' and '.join(files)}, from thu-coai/COLDataset on GitHub (Apache-2.0)."
         )
     return folder
 
@@ -85,24 +85,23 @@ def _figures(name: str, tried: Sequence[Tried], seeds: Sequence[int]) -> list[Fi
     ]
 
 
-def try_starter(sample: Examples, test: Examples, settings: Settings, seed: int) -> Tried:
-    """Train the starter encoder on the sample, as the worker would, without anything to evaluate on meanwhile."""
+def try_encoder(sample: Examples, test: Examples, encoder: Path, out_dir: Path, seed: int) -> Tried:
+    """Train on the sample, as the worker would, without anything to evaluate on meanwhile."""
     stay_offline()
     from core.learning.scoring import load_classifier
     from core.learning.training import TrainingConfig, TrainingExample, train
 
     config = TrainingConfig(
-        base_path=settings.starter_dir,
-        base_name=STARTER,
+        base_path=encoder,
+        base_name=encoder.name,
         quick=len(sample) <= QUICK_UP_TO,
         seed=seed,
         snapshot_hash=f"COLD, {len(sample)} labels, seed {seed}",
     )
-    out_dir = settings.versions_dir / f"{len(sample)}-{seed}"
     begun = time.perf_counter()
     train([TrainingExample(text, label) for text, label in sample], [], config=config, out_dir=out_dir)
     trained = time.perf_counter()
-    proba = load_classifier(out_dir, base_path=settings.starter_dir).probabilities([text for text, _ in test])
+    proba = load_classifier(out_dir, base_path=encoder).probabilities([text for text, _ in test])
     return _tried(test, proba.argmax(axis=1).tolist(), begun, trained)
 
 
