@@ -34,6 +34,7 @@ class Stream:
     score: npt.NDArray[np.floating] | None = None  # by position
     share: float = 0.0
     is_uniform: bool = False  # drawn at random: its selection probability is known
+    then: Stream | None = None  # has the share once this one has run out
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +148,8 @@ def _positions(hits: WordHits, begin: int, end: int) -> npt.NDArray[np.int64]:
 def interleave(streams: Sequence[Stream]) -> Iterator[Pick]:
     """Merge rankings by share: after any number of picks each stream is within one of its share.
 
-    A position comes once, for the stream that reaches it first. A stream that has run out leaves its share to
-    the others in proportion; streams with share 0 follow last, in the order given.
+    A position comes once, for the stream that reaches it first. A stream that has run out leaves its share to the one
+    that it names, or else to the others in proportion; streams with share 0 follow last, in the order given.
     """
     queues = [_Turns(stream) for stream in streams]
     seen = bytearray(max((int(stream.order.max(initial=-1)) for stream in streams), default=-1) + 1)
@@ -178,7 +179,9 @@ def _in_turn(order: IntArray) -> Iterator[int]:
 def _merge(group: list[_Turns], seen: bytearray) -> Iterator[Pick]:
     while group:
         turn = yield from _merge_until_one_ends(group, seen)
-        group.remove(turn)
+        then = turn.stream.then
+        place = group.index(turn)
+        group[place : place + 1] = [] if then is None else [_Turns(then)]
 
 
 def _merge_until_one_ends(group: list[_Turns], seen: bytearray) -> Generator[Pick, None, _Turns]:
@@ -248,24 +251,32 @@ def trust_in(rarest: int) -> float:
 
 
 def order_pool(pool: Pool, rules: Rules, *, rng: np.random.Generator) -> Iterator[Pick]:
-    """Yield every post of the pool once, in the order in which it is to be shown; short ones last."""
+    """Yield every post of the pool once, in the order in which it is to be shown; short ones last.
+
+    Audit draws are from the slice, and from all other posts once nothing of it is left.
+    """
     audit_share = rules.shares.get(Reason.audit, 0.0)
     is_open = ~pool.is_audit & ~pool.is_short
     # The audit slice comes by its own draw alone: what the model picks of it would no longer be a random sample.
     audit = rng.permutation(np.flatnonzero(pool.is_audit & ~pool.is_short))
-    streams = [Stream(Reason.audit, audit, share=audit_share, is_uniform=True)]
+    streams = []
     if rules.strategy is not Strategy.random:
-        by_model = _model_streams(pool, rules, is_open, rng=rng)
-        streams += by_model
+        streams = _model_streams(pool, rules, is_open, rng=rng)
         meant = sum(_shares_of_model(rules).values())
-        left = round(meant - sum(stream.share for stream in by_model), 9)
+        left = round(meant - sum(stream.share for stream in streams), 9)
         if left > 0:
             streams += _word_streams(pool, is_open, left, rng=rng)
-    rest = max(0.0, round(1.0 - sum(stream.share for stream in streams), 9))
+    rest = max(0.0, round(1.0 - audit_share - sum(stream.share for stream in streams), 9))
     others = rng.permutation(np.flatnonzero(is_open))
     short = rng.permutation(np.flatnonzero(pool.is_short))
+    later = Stream(Reason.audit, others, share=audit_share, is_uniform=True) if audit_share else None
     return interleave(
-        [*streams, Stream(Reason.random, others, share=rest, is_uniform=True), Stream(Reason.random, short)]
+        [
+            Stream(Reason.audit, audit, share=audit_share, is_uniform=True, then=later),
+            *streams,
+            Stream(Reason.random, others, share=rest, is_uniform=True),
+            Stream(Reason.random, short),
+        ]
     )
 
 

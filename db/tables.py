@@ -393,7 +393,7 @@ flag = Table(
     Index("uq_flag_one_open_each", "post_id", "user_id", unique=True, sqlite_where=text("closed_at IS NULL")),
 )
 
-# A post that two people are to judge, without either knowing: drawn by chance, or of the audit slice. It stays in the
+# A post that two people are to judge, without either knowing: drawn by chance, or shown for audit. It stays in the
 # queue for others until one of them has judged it too.
 second_opinion = Table(
     "second_opinion",

@@ -19,7 +19,7 @@ STATUSES = {
 }
 REASONS = {
     Reason.uncertain: N_("the model was unsure"),
-    Reason.audit: N_("of the audit slice"),
+    Reason.audit: N_("drawn to measure by"),
     Reason.likely_violation: N_("the model expected a violation"),
     Reason.exploration: N_("stands for a kind of posts"),
     Reason.disagreement: N_("people disagreed"),

@@ -121,6 +121,7 @@ def test_position_comes_once_for_the_stream_that_reaches_it_first() -> None:
 
 
 MIX = {"uncertain": 0.6, "likely_violation": 0.2, "exploration": 0.1, "audit": 0.1}
+NO_AUDIT = {"uncertain": 2 / 3, "likely_violation": 2 / 9, "exploration": 1 / 9}
 
 
 def pool(n: int = 300, *, scored: float = 1.0, audit: float = 0.02, short: float = 0.0, words: bool = True) -> Pool:
@@ -137,8 +138,10 @@ def pool(n: int = 300, *, scored: float = 1.0, audit: float = 0.02, short: float
     )
 
 
-def first(count: int, of: Pool, strategy: Strategy = Strategy.mix, **rules: float) -> list[Pick]:
-    return list(islice(order_pool(of, Rules(strategy, MIX, **rules), rng=RNG(5)), count))  # type: ignore[arg-type]
+def first(
+    count: int, of: Pool, strategy: Strategy = Strategy.mix, *, shares: dict[str, float] = MIX, **rules: float
+) -> list[Pick]:
+    return list(islice(order_pool(of, Rules(strategy, shares, **rules), rng=RNG(5)), count))  # type: ignore[arg-type]
 
 
 def reasons(picks: list[Pick]) -> Counter[Reason]:
@@ -157,9 +160,38 @@ def test_every_strategy_orders_the_whole_pool_keeps_audit_apart_and_short_posts_
     assert reasons(picks[:100])[Reason.audit] in (9, 10, 11)
     short = int(posts.is_short.sum())
     assert {pick.position for pick in picks[-short:]} == set(np.flatnonzero(posts.is_short))
-    for pick in picks[:-short]:
-        assert (pick.reason is Reason.audit) == bool(posts.is_audit[pick.position])
+    drawn = [pick.position for pick in picks if pick.reason is Reason.audit]
+    assert all(pick.reason is Reason.audit for pick in picks[:-short] if posts.is_audit[pick.position])
+    assert posts.is_audit[drawn].tolist() == sorted(posts.is_audit[drawn], reverse=True), "first the slice, then others"
     assert [pick.position for pick in picks] == [pick.position for pick in first(10_000, posts, strategy, trust=trust)]
+
+
+def test_audit_goes_on_by_chance_over_the_pool_once_its_slice_is_judged_and_says_how_likely_each_draw_was() -> None:
+    posts = pool(2_000, audit=0.005)
+    drawn = [pick for pick in first(600, posts) if pick.reason is Reason.audit]
+    assert len(drawn) == pytest.approx(60, abs=1)
+    slice_size, others = int(posts.is_audit.sum()), int((~posts.is_audit).sum())
+    assert [posts.is_audit[pick.position] for pick in drawn] == [n < slice_size for n in range(len(drawn))]
+    expected = [0.1 / (slice_size if n < slice_size else others) for n in range(len(drawn))]
+    assert [pick.selection_probability for pick in drawn] == pytest.approx(expected)
+    judged = replace(posts, is_audit=np.zeros(2_000, dtype=bool))
+    assert reasons(first(100, judged))[Reason.audit] in (9, 10)
+
+
+def test_no_audit_is_drawn_where_it_has_no_share() -> None:
+    posts = pool(300, audit=0.0)
+    picks = list(order_pool(posts, Rules(Strategy.margin, {}), rng=RNG(5)))
+    assert set(reasons(picks)) == {Reason.uncertain}
+
+
+def test_what_is_drawn_for_audit_from_the_pool_does_not_depend_on_what_the_model_says() -> None:
+    posts = pool(2_000, audit=0.0)
+    likely = posts.proba[:, 2] > np.quantile(posts.proba[:, 2], 0.9)
+    drawn = []
+    for seed in range(60):
+        picks = islice(order_pool(posts, Rules(Strategy.violations, MIX), rng=RNG(seed)), 30)
+        drawn += [pick.position for pick in picks if pick.reason is Reason.audit]
+    assert likely[drawn].mean() == pytest.approx(0.1, abs=0.1)
 
 
 def test_the_mix_keeps_its_shares() -> None:
@@ -186,12 +218,12 @@ def test_a_single_strategy_has_all_that_is_not_audit(strategy: Strategy, reason:
 def test_each_strategy_shows_what_it_ranks_by() -> None:
     posts = pool(2_000, audit=0.0)
     top = posts.proba.max(axis=1)
-    in_band = first(50, posts, Strategy.band)
+    in_band = first(50, posts, Strategy.band, shares=NO_AUDIT)
     assert all(0.4 <= pick.score <= 0.6 and pick.score == pytest.approx(top[pick.position]) for pick in in_band)  # type: ignore[operator]
-    by_entropy = [pick.score for pick in first(50, posts, Strategy.entropy)]
+    by_entropy = [pick.score for pick in first(50, posts, Strategy.entropy, shares=NO_AUDIT)]
     assert by_entropy == sorted(by_entropy, reverse=True)  # type: ignore[type-var]
     assert by_entropy[0] == pytest.approx(np.log(3), abs=0.02)
-    by_margin = [pick.score for pick in first(50, posts, Strategy.margin)]
+    by_margin = [pick.score for pick in first(50, posts, Strategy.margin, shares=NO_AUDIT)]
     assert by_margin == sorted(by_margin)  # type: ignore[type-var]
 
 
@@ -203,16 +235,16 @@ def test_entropy_is_none_for_a_sure_label_and_most_for_three_equal_ones() -> Non
 def test_a_band_that_runs_out_leaves_its_place_to_chance() -> None:
     posts = pool(400, audit=0.0)
     few = replace(posts, proba=np.where(np.arange(400)[:, None] < 7, [[0.5, 0.3, 0.2]], [[0.9, 0.05, 0.05]]))
-    assert reasons(first(100, few, Strategy.band)) == {Reason.uncertain: 7, Reason.random: 93}
+    assert reasons(first(100, few, Strategy.band, shares=NO_AUDIT)) == {Reason.uncertain: 7, Reason.random: 93}
 
 
 def test_the_model_is_followed_as_far_as_it_has_seen_labels_and_words_have_the_rest() -> None:
     assert [trust_in(n) for n in (0, 2, 8, 50)] == [0, 0.25, 1, 1]
     posts = pool(5_000, audit=0.0)
-    half = reasons(first(100, posts, trust=0.5))
+    half = reasons(first(100, posts, shares=NO_AUDIT, trust=0.5))
     assert abs(half[Reason.uncertain] - 33) <= 1
     assert abs(half[Reason.hit] - 50) <= 1
-    assert set(reasons(first(100, posts, trust=0.0))) == {Reason.hit}
+    assert set(reasons(first(100, posts, shares=NO_AUDIT, trust=0.0))) == {Reason.hit}
 
 
 def test_without_a_model_words_take_turns_the_rare_ones_first_and_posts_without_any_have_theirs() -> None:
@@ -229,8 +261,8 @@ def test_without_a_model_words_take_turns_the_rare_ones_first_and_posts_without_
 
 def test_the_most_uncertain_come_last_where_nobody_can_judge_them() -> None:
     posts = pool(1_000, audit=0.0)
-    plain = [pick.position for pick in first(1_000, posts, Strategy.margin)]
-    later = [pick.position for pick in first(1_000, posts, Strategy.margin, clip=0.01)]
+    plain = [pick.position for pick in first(1_000, posts, Strategy.margin, shares=NO_AUDIT)]
+    later = [pick.position for pick in first(1_000, posts, Strategy.margin, shares=NO_AUDIT, clip=0.01)]
     assert later[:900] == plain[10:910]
     assert clipped(np.arange(5), 0.4).tolist() == [2, 3, 4, 0, 1]
 

@@ -73,7 +73,7 @@ def test_two_people_judge_the_same_posts_and_both_they_and_the_lead_see_how_they
     twice = metrics.filter(has_text="Posts judged twice")
     expect(twice).to_be_visible()
     lead.shoot("71-agreement")
-    lead.page.get_by_text("of the audit slice").click()
+    lead.page.get_by_text("drawn to measure by").click()
     lead.settle()
     lead.assert_clean()
 

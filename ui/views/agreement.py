@@ -16,7 +16,7 @@ from ui.words import label_in_full, posts_in_words
 
 SEED = 20_260_302  # the same posts give the same interval each time the page is drawn
 IN_95 = _("95 % interval")
-SETS = {SecondOpinion.drawn: _("drawn by chance"), SecondOpinion.audit: _("of the audit slice")}
+SETS = {SecondOpinion.drawn: _("drawn by chance"), SecondOpinion.audit: _("drawn to measure by")}
 
 
 def number(value: float | None) -> str:

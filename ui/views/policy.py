@@ -22,7 +22,7 @@ SHARES = {
     "uncertain": _("posts that the model is unsure of"),
     "likely_violation": _("posts that it takes for violations"),
     "exploration": _("one post of each kind that the pool holds"),
-    "audit": _("posts of the audit slice"),
+    "audit": _("posts drawn by chance to measure by"),
 }
 STRATEGIES = {
     Strategy.mix: _("a mix: the unsure ones, likely violations, one of each kind (recommended)"),
@@ -194,8 +194,8 @@ def show_seconds(policy: Policy) -> None:
         value=round(policy.second_share * 100),
         key="second_share",
         help=_(
-            "Drawn by chance, with every post of the audit slice; of near-copies of one text, one post. 0 switches "
-            "second opinions off."
+            "Drawn by chance, with every post that is drawn to measure by; of near-copies of one text, one post. 0 "
+            "switches second opinions off."
         ),
         width=460,
     )

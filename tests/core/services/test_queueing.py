@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, Label, Policy, Prediction, Reason
+from core.domain import Actor, Label, Policy, Prediction, Reason, Side
 from core.services import annotation, queueing
 from core.services.rules import change_policy
-from db import decisions, explorations, models, queue
+from db import decisions, explorations, golds, models, queue
 from db.engine import read, write
 from db.tables import distinct_text, post, queue_entry, queue_round
+from db.tables import lease as lease_table
 from tests.conftest import NOW, rows
 from tests.core.services.conftest import OPERATOR, decide, import_file, sync, undo
 
@@ -46,6 +47,37 @@ def test_without_a_model_the_queue_goes_over_hit_words_and_says_so(engine: Engin
     pool(100)
     assert {entry["reason"] for entry in rows(engine, queue_entry)} - {"audit"} == {"hit"}
     assert rows(engine, queue_round)[-1]["strategy"] == "cold start"
+
+
+def test_once_the_audit_slice_is_judged_audit_draws_from_the_pool_blind_and_may_be_trained_on(
+    engine: Engine, pool: MakePool, moderator: Actor
+) -> None:
+    pool(120)
+    with write(engine) as conn:
+        conn.exec_driver_sql("UPDATE text SET side = 'train'")
+        conn.exec_driver_sql("UPDATE text SET side = 'audit' WHERE id IN (SELECT text_id FROM post WHERE id < 4)")
+    queueing.renew_queue(engine, now=NOW, seed=3)
+
+    def drawn() -> list[int]:
+        found = sorted(rows(engine, queue_entry, reason="audit"), key=lambda entry: entry["rank"])
+        assert all(entry["selection_probability"] for entry in found)
+        return [entry["post_id"] for entry in found]
+
+    assert set(drawn()[:3]) == {1, 2, 3}
+    for post_id in (1, 2, 3):
+        annotation.decide_post(engine, OPERATOR, user_name="mo", post_id=post_id, label=Label.normal, now=NOW)
+    queueing.renew_queue(engine, now=NOW, seed=3)
+    assert len(drawn()) >= 10
+    entry = rows(engine, queue_entry, post_id=drawn()[0])[0]
+    assert entry["selection_probability"] == pytest.approx(0.1 / 117)
+    (card,) = [card for card in sync(engine, moderator, want=25).cards if card.lease.post_id == drawn()[0]]
+    assert (card.lease.reason, card.is_blind) == (Reason.audit, True)
+    sync(engine, moderator, decide(card))
+    (lease,) = rows(engine, lease_table, id=card.lease.id)
+    assert lease["selection_probability"] == pytest.approx(0.1 / 117)
+    with read(engine) as conn:
+        sides = {gold.post_id: gold.side for gold in golds.gold_posts(conn)}
+    assert sides == {1: Side.audit, 2: Side.audit, 3: Side.audit, card.lease.post_id: Side.train}
 
 
 def test_what_is_decided_while_a_round_is_built_leaves_it_and_what_is_undone_joins_it(
