@@ -21,6 +21,7 @@ class Permission(StrEnum):
     manage_policy = N_("change the policy")
     review = N_("settle what is listed for review")
     search = N_("search and browse posts")
+    export = N_("export decisions, labels, predictions and families")
     look = N_("see distributions, families, versions and runs")
     read_guidelines = N_("read the guidelines, their versions and examples")
     write_guidelines = N_("write the guidelines, choose their examples")
@@ -32,7 +33,15 @@ ROLES: dict[Role, frozenset[Permission]] = {
         {Permission.own_account, Permission.label, Permission.search, Permission.read_guidelines}
     ),
     Role.lead: frozenset(Permission),
-    Role.analyst: frozenset({Permission.own_account, Permission.look, Permission.search, Permission.read_guidelines}),
+    Role.analyst: frozenset(
+        {
+            Permission.own_account,
+            Permission.look,
+            Permission.search,
+            Permission.export,
+            Permission.read_guidelines,
+        }
+    ),
 }
 
 

@@ -47,6 +47,11 @@ class Settings:
         return self.data_dir / "tokens"
 
     @property
+    def pseudonyms_file(self) -> Path:
+        """The key of the names that stand for authors in what is exported; made when first needed."""
+        return self.data_dir / "pseudonyms.key"
+
+    @property
     def logs_dir(self) -> Path:
         return self.data_dir / "logs"
 

@@ -14,7 +14,7 @@ PURE = (
     *("selection", "families", "lookalikes", "minhash", "buckets", "differences", "splits", "metrics", "agreement"),
     *("tsv", "text", "markup", "labels", "labelled", "json_arrays", "exchange", "gold", "overlaps", "drafts", "blocks"),
     *("people", "forum", "guidelines", "anchoring", "batches", "training_files", "html_page", "version_report"),
-    *("calibration", "resampling", "comparison", "evaluation", "thresholds", "exploration"),
+    *("calibration", "resampling", "comparison", "evaluation", "thresholds", "exploration", "sheets"),
 )
 ENTRANCES = tuple(f"core.{name}" for name in "learning worker trainer pretrainer standalone context loading".split())
 FOUNDATION = ("domain", "errors", "settings", "wording")

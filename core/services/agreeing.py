@@ -59,7 +59,7 @@ def agreement(engine: Engine, actor: Actor, *, why: SecondOpinion, rng: np.rando
     require(actor, Permission.review)
     with read(engine) as conn:
         found = seconds.judgements(conn, why=why)
-    doubled = [first for said in _grouped(found, lambda said: said.post_id).values() if (first := first_two(said))]
+    doubled = opinions_of_two(found)
     whole = _counts(doubled)
     return AgreementReport(
         nominal=_measured(*whole, Scale.nominal, rng),
@@ -71,6 +71,11 @@ def agreement(engine: Engine, actor: Actor, *, why: SecondOpinion, rng: np.rando
             for monday, group in sorted(_grouped(doubled, _week_of).items())
         ),
     )
+
+
+def opinions_of_two(found: Iterable[Judgement]) -> list[list[Judgement]]:
+    """What two people said of each post that two have judged; found: of many posts."""
+    return [both for said in _grouped(found, lambda said: said.post_id).values() if (both := first_two(said))]
 
 
 def first_two(said: Sequence[Judgement]) -> list[Judgement]:

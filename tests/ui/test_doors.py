@@ -34,7 +34,7 @@ from db.tables import session as session_table
 from tests.conftest import rows
 from tests.core.services.conftest import import_file
 from ui.server import audit_log as audit_routes
-from ui.server import labelling, reports, runtime, signin, tables, uploads
+from ui.server import exports, labelling, reports, runtime, signin, tables, uploads
 from ui.server.app import refuse_exposure
 from ui.server.cookies import COOKIE
 from ui.server.gate import Gate, is_allowed_host
@@ -59,7 +59,8 @@ async def stream(websocket: WebSocket) -> None:
 @pytest.fixture
 def client(settings: Settings, engine: Engine) -> TestClient:
     runtime.start(runtime.Runtime(settings, engine, frozenset({"forum.example"})))
-    own = [*signin.routes, *labelling.routes, *uploads.routes, *audit_routes.routes, *tables.routes, *reports.routes]
+    parts = (signin, labelling, uploads, audit_routes, tables, exports, reports)
+    own = [route for part in parts for route in part.routes]
     app = Starlette(
         routes=[*own, Route("/", inside), WebSocketRoute("/_stcore/stream", stream)], middleware=[Middleware(Gate)]
     )
@@ -590,6 +591,37 @@ def test_list_of_families_is_streamed_verbatim_to_those_who_look(
     assert {datetime.fromisoformat(seen).utcoffset() for line in lines[1:] for seen in line[2:4]} == {timedelta(0)}
     assert lines[3][7].startswith("=1+1 ")
     assert "bob" not in answer.text
+
+
+# --- exports ----------------------------------------------------------------------------------------------------------
+
+
+def test_tables_are_streamed_to_those_who_export_and_refused_in_a_sentence_to_others(
+    client: TestClient, engine: Engine, tmp_path: Path
+) -> None:
+    bring_family(engine, tmp_path)
+    enter(client, engine, "mo")
+    assert client.get("/api/export/families?form=csv").status_code == 403
+    enter(client, engine, "ana", Role.analyst)
+    answer = client.get("/api/export/families?form=csv")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert re.fullmatch(r'attachment; filename="families-\d{4}-\d\d-\d\d.csv"', answer.headers["content-disposition"])
+    assert answer.text.count("\r\n") == 4
+    assert "\"'=1+1 " in answer.text
+    assert "'=1+1" not in client.get("/api/export/families?form=tsv").text
+    assert "'=1+1" in client.get("/api/export/families?form=tsv&safe=1").text
+    assert client.get("/api/export/families?form=parquet").content.startswith(b"PAR1")
+    for asked, status, says in (
+        ("families?form=xlsx", 404, "no such table"),
+        ("posts?form=csv", 404, "no such table"),
+        ("families", 404, "no such table"),
+        ("families?form=doccano", 400, "takes gold labels"),
+        ("predictions?form=csv", 404, "No model version is active"),
+        ("gold?form=csv&authors=plain", 403, "may not do this"),
+        ("audit?form=csv", 403, "may not do this"),
+    ):
+        refused = client.get(f"/api/export/{asked}")
+        assert (refused.status_code, says in refused.json()["error"]) == (status, True), asked
 
 
 # --- audit log --------------------------------------------------------------------------------------------------------

@@ -1,12 +1,14 @@
-"""`tiebreak export model` and `tiebreak report version` as their users meet them."""
+"""`tiebreak export` and `tiebreak report version` as their users meet them."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
+from core.domain import LABEL_NAMES
 from core.evaluation import NOTHING
 from core.learning.baseline import load_classifier, make_baseline
 from core.learning.examples import TrainingExample
@@ -82,3 +84,21 @@ def test_report_is_written_into_a_file(
     assert tiebreak.json("report", "version", version, "--out", "other.html")["out"] == "other.html"
     assert "no model version 'v9'" in tiebreak("report", "version", "v9", code=1).stderr
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"v1.html", "other.html"}
+
+
+def test_tables_are_written_to_a_file_or_to_standard_output(
+    tiebreak: Terminal, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    labels = [{"pid": str(n), "text": marked_text(n % 3, n), "label": LABEL_NAMES[n % 3]} for n in range(6)]
+    Path("labels.jsonl").write_text("".join(json.dumps(each) + "\n" for each in labels))
+    tiebreak("import", "labels.jsonl")
+    assert tiebreak.json("export", "gold") == {"content": "gold", "format": "csv", "out": "gold.csv", "rows": 6}
+    assert tiebreak.json("export", "gold", "--format", "label-studio")["out"] == "gold.label-studio.json"
+    tiebreak("import", "gold.label-studio.json")
+    assert tiebreak.json("export", "decisions", "--format", "parquet", "--out", "d.parquet")["rows"] == 12
+    for content in ("families", "agreement", "audit"):
+        assert tiebreak.json("export", content)["out"] == f"{content}.csv"
+    assert "takes gold labels" in tiebreak("export", "families", "--format", "doccano", code=2).stderr
+    assert "No model version is active" in tiebreak("export", "predictions", code=1).stderr
+    assert not list(tmp_path.glob("*.partial"))

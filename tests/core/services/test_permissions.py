@@ -20,12 +20,14 @@ from core.domain import Actor, CheckStatus, Label, Language, LogFilter, Policy, 
 from core.errors import BadInput, Conflict, NotAllowed, NotFound, SignInFailed, TiebreakError
 from core.permissions import ROLES, Permission
 from core.services.cases import Case, Pile
+from core.services.exporting import Content, Wanted
 from core.services.forgetting import Target
 from core.services.importing import ImportRequest
 from core.services.pretraining import PretrainingRequest
 from core.services.searching import Query
 from core.services.training import NewVersion, Snapshot, TrainingRequest
 from core.settings import PROJECT_DIR, read_settings
+from core.sheets import SheetForm
 from db.tables import audit_log, decision, invitation, run
 from tests.conftest import NOW, add_user, rows
 
@@ -57,6 +59,7 @@ NEEDS = {
     "cases.doubting_version": Permission.review,
     "cases.find_case": Permission.review,
     "cases.settle_case": Permission.review,
+    "exporting.open_sheet": Permission.export,
     "families.count_families": Permission.look,
     "families.list_families": Permission.look,
     "families.list_members": Permission.look,
@@ -199,6 +202,7 @@ VALUES: dict[str, Any] = {
     "new": NewVersion("v9", "b", {"metrics": {}, "warnings": [], "snapshot": ""}, []),
     "measured": [],
     "pace": 1.0,
+    "wanted": Wanted(Content.gold, SheetForm.csv),
 }
 
 
