@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import typer
@@ -98,6 +99,7 @@ app.add_typer(db_app, name="db")
 
 def main() -> None:
     """Entry point: an error that a person can mend is one line, exit code 1; wrong use is 2."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: nothing half made stays behind
     try:
         code = app(standalone_mode=False)  # on its own Typer draws a box of several lines around each error
     except TiebreakError as err:

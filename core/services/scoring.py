@@ -76,7 +76,8 @@ def queue_scoring(
         chosen = models.active_version(conn) if version is None else models.require_version(conn, version)
         if chosen is None:
             raise Conflict(_("No model version is active yet: retrain first, then promote the new version."))
-        audit.record_action(conn, actor, "score", details={"version": chosen.name}, now=now)
+        asked = {} if share is None else {"share": share}
+        audit.record_action(conn, actor, "score", details={"version": chosen.name, **asked}, now=now)
         return put_in_line(conn, chosen, share=share, created_by=actor.name, now=now)
 
 

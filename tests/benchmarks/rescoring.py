@@ -50,17 +50,13 @@ def measure(workshop: Workshop) -> list[Figure]:
     calm = [saving for saving in savings if calm_from <= saving.begun < watched.begun]
     meanwhile = [saving for saving in savings if watched.begun <= saving.begun < watched.ended]
     speed = scored / watched.stages[STAGE]
-    met = target(watched.peak_mib < MOST_MIB, f"{MOST_MIB:,} beyond the model")
+    beyond = watched.peak_mib - alone.peak_mib
     return [
         Figure("scoring the pool", watched.seconds, "s", f"{scored:,} texts of {rows:,} rows, the starter encoder"),
         Figure("scoring the pool, from and to the database", speed, "texts/s", "the queue renewed meanwhile"),
         Figure("the model alone", alone.value, "texts/s", f"{TEXTS_ALONE:,} of these texts, just before it"),
-        Figure(
-            "peak memory",
-            watched.peak_mib,
-            "MiB",
-            f"with the model and its libraries; {met}",
-        ),
+        Figure("peak memory", watched.peak_mib, "MiB", f"the model alone, with its libraries: {alone.peak_mib:,.0f}"),
+        Figure("peak memory beyond the model", beyond, "MiB", target(beyond < MOST_MIB, f"{MOST_MIB:,} at most")),
         *figures_of("nothing scored", calm),
         *figures_of("during the scoring", meanwhile, most_ms=MOST_MS),
         *longest_by_stage("scoring", meanwhile, watched),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ from core.errors import BadInput, Cancelled
 from core.learning.baseline import BaselineClassifier, train_baseline
 from core.learning.manifests import NO_CORRECTION
 from core.learning.tokens import TokenCache
+from core.loading import load_on_all_devices
 from core.scorer import score_texts, windows_of
 from core.services import scoring
 from core.services.scoring import Score
+from core.settings import Settings
 from db import models, runs
 from db.engine import write
-from db.tables import distinct_text, exploration, prediction
+from db.tables import audit_log, distinct_text, exploration, prediction
 from tests.conftest import NOW, marked_text, rows
 from tests.core.services.conftest import OPERATOR, import_file
 
@@ -178,6 +181,8 @@ def test_a_share_is_drawn_from_the_whole_pool_and_grows_with_it(
     assert score(engine, version, classifier, share=0.25) == math.ceil(0.25 * 2 * texts) - wanted
     whole = scoring.queue_scoring(engine, OPERATOR, version="v1", share=1.0, now=NOW)
     assert whole.config["share"] == 1.0
+    said = [row["details"] for row in rows(engine, audit_log, action="score")]
+    assert said == [{"version": "v1", "share": 0.25}, {"version": "v1", "share": 1.0}]
 
 
 def test_outlook_tells_what_is_left_and_how_long_it_takes_at_the_pace_that_was_measured(
@@ -244,9 +249,14 @@ def test_texts_are_tokenised_once_for_all_versions_of_a_tokenizer(
 
 @pytest.mark.training
 def test_several_devices_score_each_text_once_and_say_the_same_as_one(
-    engine: Engine, version: ModelVersion, tiny_base: Path, tmp_path: Path
+    engine: Engine,
+    version: ModelVersion,
+    settings: Settings,
+    tiny_base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from core.learning.device import find_device
+    from core.learning import device
     from core.learning.fleet import Fleet
     from core.learning.schedules import Schedule
     from core.learning.scoring import load_classifier
@@ -256,7 +266,11 @@ def test_several_devices_score_each_text_once_and_say_the_same_as_one(
     examples = [TrainingExample(marked_text(n % 3, n), n % 3) for n in range(48)]
     few = Schedule(16, 9, evaluates=False, chooses_best=False)
     train(examples, [], config=config, schedule=few, out_dir=tmp_path / "v")
-    with Fleet(tmp_path / "v", base_path=tiny_base, devices=[find_device()] * 2) as fleet:
+    shutil.copytree(tiny_base, settings.models_dir / "base" / "tiny")
+    two = [device.find_device()] * 2
+    monkeypatch.setattr(device, "find_devices", lambda: two)
+    with load_on_all_devices(settings, tmp_path / "v") as fleet:
+        assert isinstance(fleet, Fleet)
         assert score(engine, version, fleet) == POSTS - POSTS // 10
     bodies = {row["id"]: row["body"] for row in rows(engine, distinct_text)}
     alone = load_classifier(tmp_path / "v", base_path=tiny_base).probabilities(list(bodies.values()))

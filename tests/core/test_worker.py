@@ -17,13 +17,14 @@ from sqlalchemy import Engine
 from core import context, pretrainer, trainer, worker
 from core.clock import utc_now
 from core.context import Context, Pulse
-from core.domain import LABEL_NAMES, Actor, Run, RunKind, RunStatus
+from core.domain import LABEL_NAMES, Actor, Policy, Run, RunKind, RunStatus
 from core.encoders import local_encoders
 from core.errors import BadInput, Conflict
 from core.exploration import TEXTS_A_KIND
 from core.loading import encoder_places
-from core.services import annotation, looking, models, pretraining, runs, scoring, training
+from core.services import annotation, looking, models, pretraining, retraining, runs, scoring, training
 from core.services.launching import Supervisor, log_path
+from core.services.rules import change_policy
 from core.settings import Settings
 from db import models as versions
 from db import runs as run_rows
@@ -280,9 +281,12 @@ def test_encoder_is_adapted_to_the_pool_cancelled_and_resumed_and_can_then_be_tr
     points = rows(forum, run_point, run_id=again.id)
     assert points[-1]["step"] == 15
     assert points[-1]["loss"] > 0
-    request = training.TrainingRequest(quick=True, base="ours")
+    change_policy(forum, OPERATOR, Policy(promotes_by_itself=True), now=utc_now())
+    request = training.TrainingRequest(quick=True, base="ours", by_itself=True)
     trained = worker.execute(settings, forum, training.queue_training(forum, OPERATOR, request, now=utc_now()).id)
     assert (trained.status, trained.error) == (RunStatus.succeeded, None)
+    assert trained.result["by_itself"] == retraining.PROMOTED
+    assert len(rows(forum, promotion)) == 1
 
 
 def test_encoder_is_never_replaced_and_an_unfinished_one_goes_on_from_its_own_base(

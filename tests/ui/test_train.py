@@ -133,7 +133,8 @@ def test_number_of_gpus_is_one_or_all(tiebreak: Terminal) -> None:
 
 
 @pytest.mark.training
-def test_ctrl_c_leaves_nothing_behind(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_training_leaves_nothing_behind(settings: Settings, tmp_path: Path, stop: signal.Signals) -> None:
     train, evaluation = write(tmp_path / "t.jsonl", 3_000), write(tmp_path / "e.jsonl", 30, start=5_000)
     before = everything(tmp_path)
     command = [sys.executable, "-m", "ui.cli", *asked(train, evaluation, tmp_path / "new" / "v")]
@@ -144,7 +145,7 @@ def test_ctrl_c_leaves_nothing_behind(settings: Settings, tmp_path: Path) -> Non
     deadline = time.monotonic() + 120
     while "class weights" not in said and time.monotonic() < deadline:
         said += process.stderr.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     said += process.communicate(timeout=60)[1]
     assert process.returncode == 1, said
     assert "stopped" in said

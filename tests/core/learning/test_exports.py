@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -99,17 +99,19 @@ def export(version: tuple[Path, Path], settings: Settings, engine: Any, tmp_path
 
 
 def without_tiebreak(script: str, folder: Path, *args: str) -> Any:
-    """Run a script in a process that cannot import this program, offline, and return the JSON that it prints."""
+    """Run a script in a virtual environment without this program, offline, and return the JSON that it prints."""
     guard = "import importlib.util as u\nassert all(u.find_spec(n) is None for n in ('core', 'ui', 'db'))\n"
     path = folder.parent / "script.py"
     path.write_text(guard + script, encoding="utf-8")
-    hidden = folder.parent / "path"  # the libraries without the hook that makes an editable install importable
-    hidden.mkdir()
-    (hidden / "libraries").symlink_to(Path(np.__file__).parent.parent)
-    environ = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(hidden / "libraries")}
+    environment = folder.parent / "environment"
+    venv.create(environment, symlinks=True)
+    # The libraries are those installed here; what hooks an editable install in is read in site folders alone.
+    (site_packages,) = environment.glob("lib/python*/site-packages")
+    (site_packages / "libraries.pth").write_text(f"{Path(np.__file__).parent.parent}\n")
     done = subprocess.run(
-        [sys.executable, "-P", "-S", str(path), str(folder), *args],
-        input=json.dumps(TEXTS), capture_output=True, text=True, check=False, cwd=folder.parent, env=environ,
+        [environment / "bin" / "python", "-P", path, folder, *args],
+        input=json.dumps(TEXTS), capture_output=True, text=True, check=False, cwd=folder.parent,
+        env={"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
