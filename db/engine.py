@@ -34,7 +34,9 @@ BUSY_TIMEOUT_MS = 60_000  # SQLite serves waiting writers in no order: under loa
 def open_engine(database_url: str) -> Engine:
     """Return an engine for a SQLite file: WAL, foreign keys on, our own BEGIN."""
     # An error's message goes to logs and to a run's page: it must not carry what was being written.
-    engine = create_engine(database_url, hide_parameters=True)
+    # The connection used last is used next: its page cache holds until another one writes, and an import that took the
+    # pool's connections in turn would read the same pages again at each transaction.
+    engine = create_engine(database_url, hide_parameters=True, pool_use_lifo=True)
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     return engine
@@ -92,12 +94,12 @@ def write_unseen(engine: Engine) -> Iterator[Connection]:
     all the same when it was not published, and publishing syncs everything before it.
     """
     with engine.connect().execution_options(tiebreak_write=True) as conn:
-        _set(conn, "synchronous=NORMAL", f"wal_autocheckpoint={PAGES_UNCHECKED // 5}")
+        _set_synchronous(conn, "NORMAL")
         try:
             with conn.begin():
                 yield conn
         finally:
-            _set(conn, "synchronous=FULL", f"wal_autocheckpoint={PAGES_UNCHECKED}")
+            _set_synchronous(conn, "FULL")
 
 
 @contextmanager
@@ -114,10 +116,9 @@ def in_turns(
     time.sleep(min(PAUSE_S, time.monotonic() - begun))
 
 
-def _set(conn: Connection, *pragmas: str) -> None:
+def _set_synchronous(conn: Connection, value: str) -> None:
     cursor = conn.connection.cursor()  # beside SQLAlchemy, which would begin a transaction for it
-    for pragma in pragmas:
-        cursor.execute(f"PRAGMA {pragma}")
+    cursor.execute(f"PRAGMA synchronous={value}")
     cursor.close()
 
 
