@@ -65,6 +65,18 @@ def estimates(truth: Ids, said: Ids, *, families: Ids, sizes: Floats, rng: np.ra
     return {name: Estimate(float(values[name][0]), _interval(drawn, name)) for name in figure_names()}
 
 
+def drawn_figures(
+    truth: Ids, said: Ids, sizes: Floats, draws: FamilyDraws
+) -> tuple[dict[str, float], dict[str, Floats]]:
+    """The figures of one version by name, and what each draw makes of them, (n_draws,).
+
+    truth, said: (n,) labels; sizes: (n,), how many posts each stands for, 0 for a text that is left out.
+    """
+    confusions = _confusions(truth, said, sizes)
+    values = _figures(confusions.sum(axis=0)[None])
+    return {name: float(values[name][0]) for name in figure_names()}, _figures(draws.sums(confusions))
+
+
 def gaps(
     truth: Ids, first: Ids, second: Ids, *, families: Ids, sizes: Floats, rng: np.random.Generator
 ) -> dict[str, Gap]:

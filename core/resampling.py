@@ -50,6 +50,20 @@ def draw_families(families: Ids, *, rng: np.random.Generator, draws: int = 1_000
     return FamilyDraws(numbers.astype(np.int64), times)
 
 
+def draw_totals(of_families: Floats, *, rng: np.random.Generator, draws: int = 1_000) -> Floats | None:
+    """What as many families add up to, drawn with replacement, (n_draws, n_values); None of fewer than two.
+
+    of_families: (n_families, n_values). Families with equal values are drawn together, by how many there are: a hundred
+    thousand that differ in few ways are quickly drawn.
+    """
+    if len(of_families) < MIN_FAMILIES:
+        return None
+    different, counts = np.unique(of_families, axis=0, return_counts=True)
+    times = rng.multinomial(len(of_families), counts / counts.sum(), size=draws)
+    totals: Floats = times @ different
+    return totals
+
+
 def percentile_interval(values: Floats, *, level: float = LEVEL) -> tuple[float, float] | None:
     """The middle share of what the draws gave, (n_draws,); draws in which it was not defined (NaN) are left out."""
     found = values[~np.isnan(values)]

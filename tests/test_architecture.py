@@ -15,6 +15,7 @@ PURE = (
     *("tsv", "text", "markup", "labels", "labelled", "json_arrays", "exchange", "gold", "overlaps", "drafts", "blocks"),
     *("people", "forum", "guidelines", "anchoring", "batches", "training_files", "html_page", "version_report"),
     *("calibration", "resampling", "comparison", "evaluation", "thresholds", "exploration", "sheets"),
+    *("prevalence", "growth"),
 )
 ENTRANCES = tuple(f"core.{name}" for name in "learning worker trainer pretrainer standalone context loading".split())
 FOUNDATION = ("domain", "errors", "settings", "wording")

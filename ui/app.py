@@ -34,6 +34,7 @@ PAGES = {
         ("views/retrain.py", N_("Retrain"), Permission.manage_runs),
         ("views/models.py", N_("Models"), Permission.look),
         ("views/distributions.py", N_("Distributions"), Permission.look),
+        ("views/proof.py", N_("Proof"), Permission.look),
         ("views/exports.py", N_("Exports"), Permission.export),
     ),
     N_("Team"): (

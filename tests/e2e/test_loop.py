@@ -51,6 +51,7 @@ def test_a_new_lead_goes_once_round_the_loop(served: Served, visit: Callable[[Se
 
     lead.go("Label")
     page.locator(".desk[data-painted]").wait_for()
+    expect(page.locator(".desk .reason")).not_to_contain_text("model")
     lead.shoot("04-label")
     for n in range(20):
         page.locator(".desk[data-painted]").wait_for()
@@ -100,6 +101,11 @@ def test_a_new_lead_goes_once_round_the_loop(served: Served, visit: Callable[[Se
     bars.last.click(force=True)
     expect(page.get_by_text(re.compile(r"^\d+ posts? between"))).to_be_visible(timeout=30_000)
     lead.shoot("12-distribution-posts")
+
+    lead.go("Proof")
+    expect(page.get_by_text("it takes 50", exact=False).first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("The median of the latest", exact=False)).to_be_visible()
+    lead.shoot("13-proof-of-little")
 
     lead.go("Home")
     lead.shoot("13-home")

@@ -104,6 +104,7 @@ NEEDS = {
     "own.own_figures": Permission.label,
     "previewing.earlier_imports": Permission.manage_imports,
     "previewing.preview": Permission.manage_imports,
+    "proving.prove": Permission.look,
     "queueing.head_of_queue": Permission.label,
     "queueing.preview": Permission.manage_policy,
     "rating.change_trust": Permission.review,
