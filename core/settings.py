@@ -52,6 +52,11 @@ class Settings:
         return self.data_dir / "pseudonyms.key"
 
     @property
+    def columns_dir(self) -> Path:
+        """The pool as arrays, for looking at all of it at once; made anew where they are missing."""
+        return self.data_dir / "columns"
+
+    @property
     def logs_dir(self) -> Path:
         return self.data_dir / "logs"
 

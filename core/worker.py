@@ -19,7 +19,7 @@ from core.domain import Run, RunKind, RunStatus
 from core.errors import Cancelled, Conflict, TiebreakError
 from core.pretrainer import adapt_encoder
 from core.scorer import score_pool
-from core.services import importing, queueing, scoring, searching, takeback
+from core.services import columns, importing, queueing, scoring, searching, takeback
 from core.settings import Settings, read_settings
 from core.trainer import train_version
 from core.wording import _
@@ -65,7 +65,17 @@ def execute(settings: Settings, engine: Engine, run_id: int, *, listen: Listener
         ended = runs.require_run(conn, run_id)
     logger.info("run %s: %s%s", run_id, ended.status, f": {ended.error}" if ended.error else "")
     listen(ended)
+    if ended.kind is RunKind.scoring and status is RunStatus.succeeded:
+        _write_columns(settings, engine, str(ended.config["version"]))
     return ended
+
+
+def _write_columns(settings: Settings, engine: Engine, version: str) -> None:
+    """So that nobody who looks at what was scored has to wait for them; whoever does where this failed."""
+    try:
+        columns.make(engine, settings, version=version)
+    except OSError as err:
+        logger.warning("the pool's columns could not be written (%s); they are when somebody looks", err)
 
 
 def _task(kind: RunKind) -> Callable[[Context], dict[str, object]]:

@@ -16,6 +16,7 @@ PURE = (
     *("people", "forum", "guidelines", "anchoring", "batches", "training_files", "html_page", "version_report"),
     *("calibration", "resampling", "comparison", "evaluation", "thresholds", "exploration", "sheets"),
     *("prevalence", "growth"),
+    *("columns", "distributions", "post_filter"),
 )
 ENTRANCES = tuple(f"core.{name}" for name in "learning worker trainer pretrainer standalone context loading".split())
 FOUNDATION = ("domain", "errors", "settings", "wording")

@@ -313,12 +313,13 @@ class _Files:
         return cls(tuple(uploads), tuple(logs))
 
     def remove(self, settings: Settings) -> None:
-        """With what tokenizers made of texts, which the next scoring makes anew."""
+        """With what tokenizers made of texts, and the pool's columns, which the next scoring or look makes anew."""
         for folder, names in ((settings.uploads_dir, self.uploads), (settings.logs_dir, self.logs)):
             for name in names:
                 (folder / name).unlink(missing_ok=True)
-        if settings.tokens_dir.exists():
-            shutil.rmtree(settings.tokens_dir)
+        for folder in (settings.tokens_dir, settings.columns_dir):
+            if folder.exists():
+                shutil.rmtree(folder)
 
 
 def _with_what_stays(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
+from core.column_writer import Writings
 from core.services.words import WordRecords
 from core.settings import Oidc, Settings
 
@@ -24,6 +25,7 @@ class Runtime:
     is_secure: bool = False
     address: str = ""
     words: WordRecords = field(default_factory=WordRecords)
+    writings: Writings = field(default_factory=Writings)
     oidc: Oidc | None = None
 
 

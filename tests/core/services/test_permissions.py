@@ -16,10 +16,13 @@ import pytest
 from sqlalchemy import Engine
 
 import core.services
+from core.columns import PAIR, assemble_posts
 from core.domain import Actor, CheckStatus, Label, Language, LogFilter, Policy, Role, SecondOpinion, SourceTrust
 from core.errors import BadInput, Conflict, NotAllowed, NotFound, SignInFailed, TiebreakError
 from core.permissions import ROLES, Permission
+from core.post_filter import PostFilter
 from core.services.cases import Case, Pile
+from core.services.columns import Columns
 from core.services.exporting import Content, Wanted
 from core.services.forgetting import Target
 from core.services.importing import ImportRequest
@@ -60,6 +63,9 @@ NEEDS = {
     "cases.find_case": Permission.review,
     "cases.settle_case": Permission.review,
     "exporting.open_sheet": Permission.export,
+    "columns.find": Permission.look,
+    "columns.may_ask_authors": Permission.look,
+    "columns.view": Permission.look,
     "families.count_families": Permission.look,
     "families.list_families": Permission.look,
     "families.list_members": Permission.look,
@@ -192,6 +198,8 @@ VALUES: dict[str, Any] = {
     "session_id": 1,
     "email": "mo@forum.example",
     "asked": LogFilter(),
+    "columns": Columns(assemble_posts(*[np.empty(0, dtype=PAIR)] * 5, []), np.empty((3, 0), dtype=np.float32), None),
+    "post_filter": PostFilter(),
     "per_page": 1,
     "what": "families",
     "action": "back up",
@@ -244,6 +252,7 @@ TOLD: dict[str, type[TiebreakError]] = {
     "annotation.decide_post": NotFound,
     "checks.change_check": NotFound,
     "checks.make_check": NotFound,
+    "columns.find": NotFound,
     "families.preview_family": NotFound,
     "families.split_off": NotFound,
     "forgetting.forget": NotFound,
