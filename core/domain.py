@@ -423,6 +423,20 @@ class WordRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ThresholdPolicy:
+    """Thresholds under a name. passes: the probability of normal from which a post passes; removes: that of a violation
+    from which it is removed; None: no post does. version: the name of the one that they were chosen on."""
+
+    id: int
+    name: str
+    version: str
+    passes: float | None
+    removes: float | None
+    saved_by: str
+    saved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """A rule of the guidelines that a post can break. key: what decisions carry, whatever the words become."""
 

@@ -32,6 +32,7 @@ from core.metrics import measure
 from core.thresholds import choose, verdicts_out_of_fold
 
 ENOUGH = 300  # random labelled texts: with fewer, neither a temperature nor a share of violations can be told
+SMALLEST = 1e-12  # of a probability that was rounded to nothing, before its logarithm
 SMOOTHING = 0.5  # posts added to each label: one that a sample has not met is rare, not impossible
 
 
@@ -81,11 +82,7 @@ def evaluate(logits: npt.NDArray[np.floating], aside: Aside, *, trained: Floats,
     random = _only(aside, aside.is_random)
     correction = _fit(raw[aside.is_random], random, trained)
     fold_of = folds_by_family(random.families, rng=rng)
-    out_of_fold = cross_fitted(
-        raw[aside.is_random],
-        fold_of,
-        fit=lambda chosen: _fit(raw[aside.is_random][chosen], _only(random, chosen), trained),
-    )
+    out_of_fold = _cross_fitted(raw[aside.is_random], random, trained, fold_of)
     figures = _figures(out_of_fold, random, measured_on=Side.audit, rng=rng)
     proba = correction.probabilities(raw)
     chosen = choose(proba[aside.is_random], random.truth, random.sizes)
@@ -94,6 +91,22 @@ def evaluate(logits: npt.NDArray[np.floating], aside: Aside, *, trained: Floats,
         tried, random.truth, random.sizes, families=random.families, rng=rng
     )
     return Evaluation(correction, proba, figures)
+
+
+def refitted(
+    proba: Floats, random: Aside, correction: Correction, *, trained: Floats, rng: np.random.Generator
+) -> Floats:
+    """What a version says of random texts, (n, 3), had each text's family had no part in its correction.
+
+    proba: (n, 3), by the correction that was fitted with them; trained: (3,), as in `evaluate`.
+    """
+    # Logits up to a constant for each text, which softmax does not see.
+    logits = (np.log(np.maximum(proba, SMALLEST)) - np.array(correction.offset)) * correction.temperature
+    return _cross_fitted(logits, random, trained, folds_by_family(random.families, rng=rng))
+
+
+def _cross_fitted(logits: Floats, random: Aside, trained: Floats, fold_of: Ids) -> Floats:
+    return cross_fitted(logits, fold_of, fit=lambda chosen: _fit(logits[chosen], _only(random, chosen), trained))
 
 
 def _only(aside: Aside, chosen: Selection) -> Aside:

@@ -23,6 +23,7 @@ class Permission(StrEnum):
     search = N_("search and browse posts")
     export = N_("export decisions, labels, predictions and families")
     look = N_("see distributions, families, versions and runs")
+    save_thresholds = N_("save thresholds under a name")
     read_guidelines = N_("read the guidelines, their versions and examples")
     write_guidelines = N_("write the guidelines, choose their examples")
     see_author = N_("see author names whatever the policy says")
@@ -39,6 +40,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
             Permission.look,
             Permission.search,
             Permission.export,
+            Permission.save_thresholds,
             Permission.read_guidelines,
         }
     ),

@@ -1,7 +1,7 @@
 """Tables that leave the program: rows as a stream, in each format that others read, in memory that does not grow.
 
-TSV is written as MySQL writes it, and core.tsv reads it again as it was. JSON lines hold no null, because
-`datasets.load_dataset` takes a column's type from the first megabytes, and would refuse a text where none came before.
+TSV is written as MySQL writes it, and core.tsv reads it again as it was. JSON lines have an empty text where
+none is, because `datasets.load_dataset` takes a column's type from the first megabytes, and would refuse one later.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ TABULAR = (SheetForm.csv, SheetForm.tsv, SheetForm.jsonl, SheetForm.parquet)
 
 
 class CellKind(StrEnum):
-    """What a column holds. Only texts may be missing."""
+    """What a column holds."""
 
     text = "text"
     whole = "whole"

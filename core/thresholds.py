@@ -6,6 +6,7 @@ the families, tried on the rest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -46,6 +47,13 @@ class Thresholds:
         if self.removes is not None:
             found[proba[:, Label.violation] >= self.removes] = Verdict.removed
         return found
+
+    def verdict(self, proba: Sequence[float]) -> Verdict:
+        """Of one post; proba: in Label order."""
+        if self.removes is not None and proba[Label.violation] >= self.removes:
+            return Verdict.removed
+        is_passed = self.passes is not None and proba[Label.normal] >= self.passes
+        return Verdict.passes if is_passed else Verdict.moderators
 
 
 def choose(proba: Floats, truth: Ids, sizes: Floats) -> Thresholds:

@@ -510,6 +510,22 @@ promotion = Table(
     Column("promoted_at", UtcTime, nullable=False),
 )
 
+# Thresholds under a name; saved again they are another row, and the newest of a name counts. version_id: on which they
+# were chosen; they can be tried on any. NULL: no post passes, or none is removed.
+threshold_policy = Table(
+    "threshold_policy",
+    metadata,
+    _id(),
+    Column("name", String(40), nullable=False, index=True),
+    _ref("version_id", "model_version.id"),
+    Column("passes", Float),
+    Column("removes", Float),
+    Column("saved_by", String(80), nullable=False),
+    Column("saved_at", UtcTime, nullable=False),
+    CheckConstraint("passes > 0 AND passes <= 1", name="passes"),
+    CheckConstraint("removes > 0 AND removes <= 1", name="removes"),
+)
+
 # Keyed by distinct text: copies are scored once, and a post whose text changed has no prediction until made again.
 prediction = Table(
     "prediction",

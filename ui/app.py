@@ -35,6 +35,7 @@ PAGES = {
         ("views/models.py", N_("Models"), Permission.look),
         ("views/distributions.py", N_("Distributions"), Permission.look),
         ("views/proof.py", N_("Proof"), Permission.look),
+        ("views/thresholds.py", N_("Thresholds"), Permission.look),
         ("views/exports.py", N_("Exports"), Permission.export),
     ),
     N_("Team"): (

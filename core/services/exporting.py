@@ -17,14 +17,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, Label, LogFilter, ModelVersion, SecondOpinion
+from core.domain import Actor, Label, LogFilter, ModelVersion, SecondOpinion, ThresholdPolicy
 from core.errors import BadInput, NotFound
 from core.permissions import Permission, may, require
 from core.pseudonyms import Pseudonyms, read_pseudonyms
 from core.services import auditing
 from core.services.agreeing import opinions_of_two
+from core.services.thresholding import require_policy
 from core.settings import Settings
 from core.sheets import TABULAR, Batch, CellKind, Column, Row, Sheet, SheetForm
+from core.thresholds import Thresholds
 from core.wording import _
 from db import models, seconds, sheets
 from db.engine import read
@@ -38,6 +40,7 @@ class Content(StrEnum):
     decisions = "decisions"
     gold = "gold"
     predictions = "predictions"
+    verdicts = "verdicts"
     families = "families"
     agreement = "agreement"
     audit = "audit"
@@ -47,12 +50,13 @@ NEEDED = {
     Content.decisions: Permission.export,
     Content.gold: Permission.export,
     Content.predictions: Permission.export,
+    Content.verdicts: Permission.export,
     Content.families: Permission.export,
     Content.agreement: Permission.review,
     Content.audit: Permission.audit,
 }
 
-WITH_AUTHORS = frozenset({Content.gold, Content.predictions})
+WITH_AUTHORS = frozenset({Content.gold, Content.predictions, Content.verdicts})
 
 
 class Authors(StrEnum):
@@ -65,14 +69,20 @@ class Authors(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked for. version: of predictions; the active one where none is named."""
+    """What is asked for. version: of predictions and verdicts; the active one where none is named.
+
+    policy: the thresholds that verdicts are by.
+    """
 
     content: Content
     form: SheetForm
     authors: Authors = Authors.left_out
     version: str | None = None
+    policy: str | None = None
 
     def __post_init__(self) -> None:
+        if self.content is Content.verdicts and self.policy is None:
+            raise BadInput(_("Say by which thresholds; the Thresholds page saves them under a name."))
         if self.form not in TABULAR and self.content is not Content.gold:
             raise BadInput(
                 _("{form} takes gold labels; {content} can be written as {forms}.").format(
@@ -84,8 +94,9 @@ class Wanted:
     def words(self) -> str:
         """For the audit log."""
         of = f" of {self.version}" if self.version else ""
+        by = f" by {self.policy}" if self.policy else ""
         authors = "" if self.authors is Authors.left_out else f", authors {self.authors}"
-        return f"{self.content}{of} as {self.form}{authors}"
+        return f"{self.content}{of}{by} as {self.form}{authors}"
 
 
 def open_sheet(engine: Engine, actor: Actor, wanted: Wanted, *, settings: Settings, now: datetime) -> Sheet:
@@ -112,6 +123,9 @@ def _sheet(conn: Connection, engine: Engine, actor: Actor, wanted: Wanted, peopl
         return _gold(engine, sheets.newest_post(conn), people)
     if wanted.content is Content.predictions:
         return _predictions(engine, sheets.newest_post(conn), _version(conn, wanted.version), people)
+    if wanted.content is Content.verdicts:
+        policy, version = require_policy(conn, wanted.policy or ""), _version(conn, wanted.version)
+        return _verdicts(engine, sheets.newest_post(conn), version, policy, people, sheets.extra_names(conn))
     if wanted.content is Content.families:
         return _families(engine, sheets.newest_text(conn))
     return _agreement(conn)
@@ -227,6 +241,44 @@ def _predictions(engine: Engine, newest: int, version: ModelVersion, people: _Pe
         ]
 
     return Sheet(columns, _in_steps(engine, newest, rows_of))
+
+
+def _verdicts(
+    engine: Engine,
+    newest: int,
+    version: ModelVersion,
+    policy: ThresholdPolicy,
+    people: _People,
+    further: list[str],
+) -> Sheet:
+    """The columns that came in, a row for each hit as there, and what people and thresholds say of the post."""
+    ours = (*_texts("label", "predicted"), *PROBABILITIES, *_texts("version", "verdict"))
+    taken = {column.name for column in (*ours, *people.columns)}
+    names = [name if name not in taken else f"{name} (file)" for name in further]
+    columns = (*_texts("pid"), *people.columns, *_texts("hit_word", "context", *names), *ours)
+    thresholds = Thresholds(policy.removes, policy.passes)
+
+    def rows_of(conn: Connection, first: int, last: int) -> list[Row]:
+        labels = sheets.labels_between(conn, first, last)
+        rows: list[Row] = []
+        for post_id, pid, word, excerpt, extra, *rest in sheets.hits_between(conn, first, last, version_id=version.id):
+            held = json.loads(extra)
+            label, said = labels.get(post_id), tuple(rest[:3])
+            told = (None, None) if said[0] is None else (_likeliest(said).name, thresholds.verdict(said).name)
+            rows.append(
+                (
+                    pid, *people.cells(tuple(rest[3:])), word or None, excerpt, *(held.get(name) for name in further),
+                    None if label is None else label.name, told[0], *said, version.name, told[1],
+                )
+            )  # fmt: skip
+        return rows
+
+    return Sheet(columns, _in_steps(engine, newest, rows_of))
+
+
+def _likeliest(said: tuple[float, ...]) -> Label:
+    """Between equals the less severe, as everywhere."""
+    return Label(max(range(len(said)), key=said.__getitem__))
 
 
 def _families(engine: Engine, newest: int) -> Sheet:

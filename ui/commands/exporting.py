@@ -75,9 +75,29 @@ OfAuthors = Annotated[Authors, typer.Option(help="Authors and addresses: left ou
 OfVersion = Annotated[str | None, typer.Option("--model", help="Version name (default: the active one).")]
 
 
-def export_decisions(form: Form = SheetForm.csv, out: Out = None, is_safe: Safe = False, as_json: Json = False) -> None:
-    """Write every decision: its post, label, source, time, why the post was shown, and whether it stands."""
-    _export(lambda: Wanted(Content.decisions, form), out, is_safe=is_safe, as_json=as_json)
+def export_decisions(
+    form: Form = SheetForm.csv,
+    out: Out = None,
+    policy: Annotated[
+        str | None, typer.Option(help="Thresholds by name: every post instead, with what they say of it.")
+    ] = None,
+    version: OfVersion = None,
+    authors: Annotated[
+        Authors | None, typer.Option(help="With --policy: authors and addresses (default: as they are).")
+    ] = None,
+    is_safe: Safe = False,
+    as_json: Json = False,
+) -> None:
+    """Write every decision: its post, label, source, time, why the post was shown, and whether it stands.
+
+    With --policy, write the forum instead: the columns that came in, a row for each hit as there, and beside them the
+    label that counts, what the version says, and the verdict: passes, moderators or removed.
+    """
+    if policy is None:
+        _export(lambda: Wanted(Content.decisions, form), out, is_safe=is_safe, as_json=as_json)
+    else:
+        shown = authors or Authors.plain
+        _export(lambda: Wanted(Content.verdicts, form, shown, version, policy), out, is_safe=is_safe, as_json=as_json)
 
 
 def export_gold(

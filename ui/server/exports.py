@@ -18,7 +18,7 @@ from ui.server.refusals import refusal_of
 
 
 def download(request: Request) -> Response:
-    """GET /api/export/CONTENT?form=FORM, with authors=, version= and safe=1 (no cell of a TSV is read as a formula)."""
+    """GET /api/export/CONTENT?form=FORM, with authors=, version= and policy=; safe=1: no cell of a TSV is a formula."""
     session: Session = request.state.session
     running, now = runtime.require(), utc_now()
     try:
@@ -39,7 +39,7 @@ def _wanted(request: Request) -> Wanted:
         form, authors = SheetForm(given.get("form", "")), Authors(given.get("authors") or Authors.left_out)
     except ValueError as err:
         raise NotFound(_("There is no such table, or not in that format; the Exports page lists them.")) from err
-    return Wanted(content, form, authors, given.get("version") or None)
+    return Wanted(content, form, authors, given.get("version") or None, given.get("policy") or None)
 
 
 routes = [Route("/api/export/{content}", download, methods=["GET"])]

@@ -59,6 +59,7 @@ ACTIONS = {
     "remove example": N_("remove an example"),
     "split off": N_("split a near-copy off"),
     "export": N_("export"),
+    "save thresholds": N_("save thresholds"),
     "forget": N_("forget"),
     "back up": N_("back up"),
     "restore": N_("restore a backup"),

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from core.permissions import Permission, may
-from core.services import models
+from core.services import models, thresholding
 from core.services.exporting import NEEDED, WITH_AUTHORS, Authors, Content
 from core.sheets import TABULAR, SheetForm
 from core.wording import N_, _
@@ -17,6 +17,7 @@ CONTENTS = {
     Content.gold: N_("Gold labels"),
     Content.decisions: N_("Decisions"),
     Content.predictions: N_("Predictions"),
+    Content.verdicts: N_("Posts, with what thresholds say"),
     Content.families: N_("Families"),
     Content.agreement: N_("Agreement"),
     Content.audit: N_("Audit log"),
@@ -25,6 +26,7 @@ SAYS = {
     Content.gold: N_("A row for each post whose label counts, with its text, family and side of the split."),
     Content.decisions: N_("A row for each decision, also those that were taken back: label, source, time, why shown."),
     Content.predictions: N_("A row for each post that the version has scored: its label and the three probabilities."),
+    Content.verdicts: N_("The columns that came in, a row for each hit, with label, probabilities and verdict beside."),
     Content.families: N_("A row for each post of the families of near-copies of two or more."),
     Content.agreement: N_("A row for each post that two people judged without knowing of one another."),
     Content.audit: N_("A row for each entry, newest first. The Audit log page exports a part of it."),
@@ -69,6 +71,16 @@ def ask_version(page: Page) -> str | None:
     return chosen
 
 
+def ask_policy(page: Page) -> str | None:
+    """Under which name; None while there is none."""
+    names = list(dict.fromkeys(policy.name for policy in thresholding.list_policies(page.engine, page.actor)))
+    if not names:
+        st.write(_("No thresholds are saved under a name yet; the Thresholds page does that."))
+        return None
+    chosen: str = st.selectbox(_("Thresholds"), names, key="export-policy")
+    return chosen
+
+
 def show_choice(page: Page) -> dict[str, str] | None:
     """What is asked for, as the address has it; None while there is nothing to ask for."""
     offered = [content for content in CONTENTS if may(page.actor, NEEDED[content])]
@@ -84,11 +96,16 @@ def show_choice(page: Page) -> dict[str, str] | None:
             st.caption(_("Cells that a spreadsheet would take for formulas begin with an apostrophe."))
         if form is SheetForm.tsv and st.toggle(_("No cell is read as a formula"), key="export-safe"):
             given["safe"] = "1"
-        if content is Content.predictions:
+        if content in (Content.predictions, Content.verdicts):
             version = ask_version(page)
             if version is None:
                 return None
             given["version"] = version
+        if content is Content.verdicts:
+            policy = ask_policy(page)
+            if policy is None:
+                return None
+            given["policy"] = policy
         if content in WITH_AUTHORS:
             given["authors"] = str(ask_authors(page))
     return given | {"form": str(form)}
@@ -108,5 +125,5 @@ with errors_as_sentences():
             _(
                 "It is written while it is read: a large one starts at once, and each part is as of the moment at "
                 "which it is written. The command line has the same tables: `tiebreak export {table}`."
-            ).format(table=content)
+            ).format(table="decisions --policy" if content == Content.verdicts else content)
         )

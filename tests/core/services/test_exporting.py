@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from sqlalchemy import Engine, select
 
 from core.domain import Actor, Label, Prediction
 from core.errors import BadInput, NotAllowed, NotFound
-from core.services import exporting
+from core.services import exporting, thresholding
 from core.services.exporting import Authors, Content, Wanted
 from core.settings import Settings
 from core.sheets import BOM, SheetForm, write_sheet
+from core.thresholds import Thresholds
 from db import models
 from db.engine import write
 from db.tables import audit_log, post
@@ -170,7 +172,7 @@ def test_what_measures_people_and_the_audit_log_are_for_the_lead(
 ) -> None:
     for content in Content:
         with pytest.raises(NotAllowed):
-            export(moderator, content)
+            export(moderator, content, policy="careful")
     for content in (Content.agreement, Content.audit):
         with pytest.raises(NotAllowed):
             export(analyst, content)
@@ -191,3 +193,49 @@ def test_who_exported_what_is_on_record(engine: Engine, version: str, analyst: A
 def test_other_tools_take_gold_labels_alone() -> None:
     with pytest.raises(BadInput, match="gold labels"):
         Wanted(Content.decisions, SheetForm.doccano)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("content", [Content.predictions, Content.verdicts, Content.families])
+def test_memory_does_not_grow_with_the_forum(engine: Engine, settings: Settings, lead: Actor, content: Content) -> None:
+    with write(engine) as conn:
+        made = models.add_version(conn, name="v1", run_id=None, base="b", folder="v1", manifest={}, metrics={}, now=NOW)
+        models.promote(conn, made.id, promoted_by="lea", now=NOW)
+    thresholding.save_policy(engine, lead, "careful", Thresholds(0.9, 0.9), version="v1", now=NOW)
+    wanted = Wanted(content, SheetForm.csv, Authors.plain, policy="careful")
+    peaks, rows_written, first = [], [], 1
+    for count in (10_000, 40_000):
+        fill(engine, first, count)
+        first += count
+        tracemalloc.start()
+        sheet = exporting.open_sheet(engine, lead, wanted, settings=settings, now=NOW)
+        rows_written.append(sum(piece.count(b"\n") for piece in write_sheet(sheet, SheetForm.csv)) - 1)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert rows_written == [10_000, 50_000]
+    assert peaks[1] < peaks[0] * 1.3
+
+
+def fill(engine: Engine, first: int, count: int) -> None:
+    """So many scored posts with a hit, ids from `first` on, in families of two."""
+    with write(engine) as conn:
+        if first == 1:
+            conn.exec_driver_sql(
+                "INSERT INTO run (id, kind, status, stage, done, message, config, result, created_by, created_at, "
+                "published_at) VALUES (1, 'import', 'succeeded', '', 0, '', '{}', '{}', 'x', '2026-01-01', "
+                "'2026-01-01')"
+            )
+        conn.exec_driver_sql("CREATE TEMP TABLE n (n INTEGER PRIMARY KEY)")
+        conn.exec_driver_sql(
+            f"WITH RECURSIVE up(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM up WHERE n < {first + count - 1}) "
+            "INSERT INTO n SELECT n FROM up"
+        )
+        for statement in (
+            "text (id, hash, normal_hash, body, side) SELECT n, n, n, 'words of post ' || n, 'train' FROM n",
+            "post (id, pid, text_id, import_id, original, author, extra) SELECT n, n, n, 1, 'x', 'a' || n, '{}' FROM n",
+            "family_place (text_id, representative_id) SELECT n, n - 1 + n % 2 FROM n",
+            "hit (post_id, fingerprint, word, import_id, place, excerpt) SELECT n, n, 'w', 1, n, 'words ' || n FROM n",
+            "prediction SELECT 1, n, 0.5, 0.25, 0.25 FROM n",
+        ):
+            conn.exec_driver_sql(f"INSERT INTO {statement}")
+        conn.exec_driver_sql("DROP TABLE n")

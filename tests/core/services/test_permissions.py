@@ -31,6 +31,7 @@ from core.services.searching import Query
 from core.services.training import NewVersion, Snapshot, TrainingRequest
 from core.settings import PROJECT_DIR, read_settings
 from core.sheets import SheetForm
+from core.thresholds import Thresholds
 from db.tables import audit_log, decision, invitation, run
 from tests.conftest import NOW, add_user, rows
 
@@ -141,6 +142,9 @@ NEEDS = {
     "takeback.queue_take_back": Permission.manage_imports,
     "team.team_report": Permission.review,
     "team.walk_team": Permission.review,
+    "thresholding.list_policies": Permission.look,
+    "thresholding.save_policy": Permission.save_thresholds,
+    "thresholding.trial": Permission.look,
     "training.count_labels": Permission.look,
     "training.queue_training": Permission.manage_runs,
     "training.read_snapshot": Permission.manage_runs,
@@ -211,6 +215,7 @@ VALUES: dict[str, Any] = {
     "new": NewVersion("v9", "b", {"metrics": {}, "warnings": [], "snapshot": ""}, []),
     "measured": [],
     "pace": 1.0,
+    "thresholds": Thresholds(0.9, 0.9),
     "wanted": Wanted(Content.gold, SheetForm.csv),
 }
 
@@ -282,6 +287,8 @@ TOLD: dict[str, type[TiebreakError]] = {
     "takeback.posts_that_stay": NotFound,
     "takeback.preview_takeback": NotFound,
     "takeback.queue_take_back": NotFound,
+    "thresholding.save_policy": NotFound,
+    "thresholding.trial": NotFound,
     "flags.close_flag": Conflict,
     "pretraining.queue_pretraining": Conflict,
     "flags.put_back": Conflict,

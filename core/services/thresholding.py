@@ -1,0 +1,125 @@
+"""Thresholds: what they would do to the forum, saved under names, and tried on any version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from sqlalchemy import Connection, Engine
+
+from core.calibration import Correction
+from core.domain import LABEL_NAMES, Actor, ModelVersion, Side, ThresholdPolicy
+from core.errors import BadInput, NotFound
+from core.evaluation import Aside, refitted
+from core.permissions import Permission, require
+from core.thresholds import Thresholds
+from core.wording import _
+from core.workload import Pace, Sample, Workload
+from db import audit, families, golds, models, threshold_policies, workload
+from db.engine import read, write
+
+SEED = 17  # of folds: the same posts say the same each time that they are asked
+LONGEST_NAME = 40
+SHORTEST_SPAN = timedelta(days=1)  # from the first import to the last, for a pace to be told
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What thresholds are tried on: all posts that the version has scored, and those drawn at random and judged.
+
+    pace: None where it cannot be known: nothing came in a day or more after the first import.
+    """
+
+    version: str
+    pool: Workload
+    sample: Sample
+    pace: Pace | None
+
+
+def trial(engine: Engine, actor: Actor, version: str) -> Trial:
+    require(actor, Permission.look)
+    with read(engine) as conn:
+        found = models.require_version(conn, version)
+        normal, violation = workload.probabilities(conn, version_id=found.id)
+        return Trial(found.name, Workload.of(normal, violation), _sample(conn, found), _pace(workload.arrivals(conn)))
+
+
+def _sample(conn: Connection, version: ModelVersion) -> Sample:
+    """Families of the audit slice, each by the post that stands for it, as far as they are judged and scored."""
+    judged = golds.gold_families(gold for gold in golds.gold_posts(conn) if gold.side is Side.audit)
+    said = {
+        each.text_id: each.probabilities
+        for each in models.predictions_for(conn, version_id=version.id, text_ids=[gold.text_id for gold in judged])
+    }
+    there = [gold for gold in judged if gold.text_id in said]
+    sizes = families.sizes_of(conn, [gold.family for gold in there])
+    drawn = Aside(
+        np.array([gold.label for gold in there], dtype=np.int64),
+        np.array([gold.family for gold in there], dtype=np.int64),
+        np.array([sizes[gold.family] for gold in there], dtype=np.float64),
+        np.full(len(there), True),
+    )
+    proba = np.array([said[gold.text_id] for gold in there], dtype=np.float64).reshape(-1, len(LABEL_NAMES))
+    return Sample(_out_of_fold(proba, drawn, version), drawn.truth, drawn.sizes)
+
+
+def _out_of_fold(
+    proba: np.ndarray[tuple[int, ...], np.dtype[np.float64]], drawn: Aside, version: ModelVersion
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """As they are for a version without a correction: then the posts have had no part in them."""
+    correction, mix = version.manifest.get("calibration"), version.manifest.get("training_mix")
+    if not isinstance(correction, dict) or not isinstance(mix, dict) or not len(drawn.truth):
+        return proba
+    fitted = Correction(float(correction["temperature"]), tuple(map(float, correction["offset"])))
+    trained = np.array([mix[name] for name in LABEL_NAMES], dtype=np.float64)
+    return refitted(proba, drawn, fitted, trained=trained, rng=np.random.default_rng(SEED))
+
+
+def _pace(arrivals: list[tuple[datetime, int]]) -> Pace | None:
+    """What the first import brought had gathered before, nobody knows since when."""
+    if len(arrivals) < 2 or arrivals[-1][0] - arrivals[0][0] < SHORTEST_SPAN:
+        return None
+    return Pace(sum(posts for _at, posts in arrivals[1:]), (arrivals[-1][0] - arrivals[0][0]) / timedelta(days=1))
+
+
+# --- under a name -----------------------------------------------------------------------------------------------------
+
+
+def list_policies(engine: Engine, actor: Actor) -> list[ThresholdPolicy]:
+    """Newest first, those that a later one of the same name replaced among them."""
+    require(actor, Permission.look)
+    with read(engine) as conn:
+        return threshold_policies.list_all(conn)
+
+
+def save_policy(
+    engine: Engine, actor: Actor, name: str, thresholds: Thresholds, *, version: str, now: datetime
+) -> None:
+    """Keep thresholds under a name, with who chose them when and on which version; the same name again replaces them.
+
+    Raises BadInput without a name, or with one that is too long.
+    """
+    require(actor, Permission.save_thresholds)
+    name = " ".join(name.split())
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise BadInput(_("A name has from 1 to {most} characters.").format(most=LONGEST_NAME))
+    passes, removes = thresholds.passes, thresholds.removes
+    with write(engine) as conn:
+        chosen_on = models.require_version(conn, version)
+        threshold_policies.save(
+            conn, actor, name=name, version_id=chosen_on.id, passes=passes, removes=removes, now=now
+        )
+        details: dict[str, object] = {"name": name, "version": version, "passes": passes, "removes": removes}
+        audit.record_action(conn, actor, "save thresholds", details=details, now=now)
+
+
+def require_policy(conn: Connection, name: str) -> ThresholdPolicy:
+    found = threshold_policies.newest(conn, name)
+    if found is None:
+        raise NotFound(
+            _("There are no thresholds under the name {name!r}; the Thresholds page lists and saves them.").format(
+                name=name[:LONGEST_NAME]
+            )
+        )
+    return found

@@ -1,0 +1,133 @@
+"""An analyst tries thresholds, saves them, and takes tables along; every number is the one that SQL gives."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, expect
+from sqlalchemy import insert, select
+
+from core.domain import LABEL_NAMES, Prediction, Role
+from db import models
+from db.engine import write
+from db.tables import distinct_text, post, source
+from tests.conftest import NOW
+from tests.core.services.conftest import import_file, unlike
+from tests.e2e.conftest import Served, Visitor, free_port
+
+pytestmark = pytest.mark.browser
+
+POSTS = 500  # a fifth of them train, the others are of the audit slice
+
+
+@pytest.fixture(scope="module")
+def forum(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Served]:
+    """A judged forum whose version is right as a rule; one import, so that nobody knows how many posts a day come."""
+    home = tmp_path_factory.mktemp("forum")
+    server = Served(home, free_port())
+    (home / "data").mkdir()
+    shutil.copy(migrated, home / "data" / "tiebreak.db")
+    rng = np.random.default_rng(3)
+    truth = rng.choice(3, size=POSTS, p=(0.7, 0.1, 0.2))
+    rows = [f"{n}\t{unlike(n)}\t{LABEL_NAMES[truth[n]]}\tword{n % 3}" for n in range(POSTS)]
+    (home / "labels.tsv").write_text("\n".join(["pid\ttext\tlabel\thit_word", *rows]) + "\n")
+    import_file(server.engine, home / "labels.tsv")
+    with write(server.engine) as conn:
+        made = models.add_version(conn, name="v1", run_id=None, base="b", folder="v1", manifest={}, metrics={}, now=NOW)
+        models.promote(conn, made.id, promoted_by="lea", now=NOW)
+        texts = list(conn.execute(select(post.c.text_id).order_by(post.c.id)).scalars())
+        conn.execute(distinct_text.update().where(distinct_text.c.id > texts[POSTS // 5]).values(side="audit"))
+        logits = rng.normal(size=(POSTS, 3)) + 4 * np.eye(3)[truth]
+        said = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        models.add_predictions(
+            conn, [Prediction(made.id, t, tuple(p)) for t, p in zip(texts, said.tolist(), strict=True)]
+        )
+        conn.execute(insert(source).values(kind="person", name="ana"))
+    server.start()
+    server.add_user("ana", Role.analyst)
+    yield server
+    server.stop()
+
+
+def counted(server: Served, passes: float, removes: float) -> tuple[int, int]:
+    """Posts that pass, and that are removed, by SQL."""
+    with server.engine.connect() as conn:
+        query = (
+            "SELECT coalesce(sum(p_normal >= ? AND p_violation < ?), 0), sum(p_violation >= ?) "
+            "FROM post JOIN prediction USING (text_id)"
+        )
+        passed, removed = conn.exec_driver_sql(query, (passes, removes, removes)).one()
+        return int(passed), int(removed)
+
+
+def metric(visitor: Visitor, name: str) -> Locator:
+    return visitor.page.get_by_test_id("stMetric").filter(has_text=name)
+
+
+def expect_counts(visitor: Visitor, passes: float, removes: float) -> None:
+    passed, removed = counted(visitor.server, passes, removes)
+    expect(metric(visitor, "Pass")).to_contain_text(f"{passed / POSTS:.1%}")
+    expect(metric(visitor, "Are removed")).to_contain_text(f"{removed / POSTS:.1%}")
+    expect(metric(visitor, "Left for moderators")).to_contain_text(f"{1 - (passed + removed) / POSTS:.1%}")
+
+
+def test_sliders_answer_in_the_forums_own_numbers_and_are_saved_sent_and_exported(
+    forum: Served, visit: Callable[[Served], Visitor]
+) -> None:
+    analyst = visit(forum)
+    analyst.enter("ana", "thresholds")
+    page = analyst.page
+    expect_counts(analyst, 0.97, 0.9)
+    page.get_by_role("slider").nth(0).press("ArrowLeft")
+    expect(page.get_by_test_id("stSlider").nth(0)).to_contain_text("0.96")
+    analyst.settle()
+    for _press in range(2):
+        page.get_by_role("slider").nth(1).press("ArrowLeft")
+    expect(page.get_by_test_id("stSlider").nth(1)).to_contain_text("0.88")
+    analyst.settle()
+    expect_counts(analyst, 0.96, 0.88)
+    expect(page.get_by_text("cannot be known from one import", exact=False)).to_be_visible()
+    page.get_by_label("Posts a day").fill("1000")
+    page.get_by_label("Posts a day").press("Enter")
+    passed, _removed = counted(forum, 0.96, 0.88)
+    expect(metric(analyst, "Pass")).to_contain_text(f"{passed * 1000 / POSTS:,.0f} a day")
+    expect(page.get_by_text("judged families of the audit slice", exact=False)).to_be_visible()
+    analyst.shoot("70-thresholds")
+
+    page.get_by_label("Name", exact=True).fill("careful")
+    page.get_by_label("Name", exact=True).press("Enter")
+    page.get_by_role("button", name="Save these thresholds").click()
+    expect(page.get_by_role("button", name="Set the sliders to it")).to_be_visible()
+    page.get_by_role("slider").nth(0).press("ArrowLeft")
+    expect(page.get_by_test_id("stSlider").nth(0)).to_contain_text("0.95")
+    analyst.settle()
+    sent = page.url
+    page.get_by_role("button", name="Set the sliders to it").click()
+    expect(page.get_by_test_id("stSlider").nth(0)).to_contain_text("0.96")
+    expect_counts(analyst, 0.96, 0.88)
+    colleague = visit(forum)
+    colleague.enter("ana", sent.removeprefix(forum.url + "/"))
+    expect_counts(colleague, 0.95, 0.88)
+
+    analyst.go("Exports")
+    page.get_by_label("Table").click()
+    page.get_by_role("option", name="Posts, with what thresholds say").click()
+    expect(page.get_by_label("Thresholds", exact=True)).to_be_visible()
+    analyst.settle()
+    with page.expect_download() as downloaded:
+        page.get_by_role("link", name="Download").click()
+    text = downloaded.value.path().read_text(encoding="utf-8-sig")
+    found = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert (sum(row["verdict"] == "passes" for row in found), sum(row["verdict"] == "removed" for row in found)) == (
+        counted(forum, 0.96, 0.88)
+    )
+    assert "author" not in found[0]
+    analyst.shoot("71-exports")
+    analyst.assert_clean()
+    colleague.assert_clean()
