@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -272,12 +272,14 @@ def hit_words(conn: Connection, post_ids: Sequence[int]) -> dict[int, tuple[str,
     return {post_id: tuple(found) for post_id, found in words.items()}
 
 
-def hits_with_words(conn: Connection) -> Iterator[tuple[int, str]]:
+def hits_with_words(conn: Connection, *, among: Collection[int] | None = None) -> Iterator[tuple[int, str]]:
     """(post_id, word) of every published hit with a word; one for each excerpt, and of decided posts too.
 
-    To join the posts, or to order, would cost more than to leave the others out where they are read.
+    among: of these posts only. To join the posts, or to order, would cost more than to leave the others out where they
+    are read.
     """
-    return plain_rows(conn, select(hit.c.post_id, hit.c.word).where(hit.c.word != "", _is_published()))
+    query = select(hit.c.post_id, hit.c.word).where(hit.c.word != "", _is_published())
+    return plain_rows(conn, query if among is None else query.where(hit.c.post_id.in_(each_of(among))))
 
 
 def are_there_any(conn: Connection) -> bool:
@@ -308,12 +310,13 @@ def count_by_label(conn: Connection) -> dict[str, int]:
 
 
 def pool(
-    conn: Connection, *, version_id: int | None
+    conn: Connection, *, version_id: int | None, among: Collection[int] | None = None
 ) -> Iterator[tuple[int, int, str, str | None, float | None, float | None, float | None]]:
     """Undecided visible posts: (id, family, side, body, p_normal, p_suspicious, p_violation), in order of id.
 
     body: of texts so short that only exact copies join their family; None for others. Probabilities are those of the
-    version for the post's current text, None where there are none yet.
+    version for the post's current text, None where there are none yet. among: of the texts with these ids only, and of
+    these only those that lead their family: so families are as likely to be met as each other, however large.
     """
     scored = (prediction.c.text_id == post.c.text_id) & (prediction.c.version_id == version_id)
     query = (
@@ -330,6 +333,9 @@ def pool(
         .join(family_place, family_place.c.text_id == post.c.text_id)
         .outerjoin(prediction, scored)
         .where(is_visible(in_order=True), ~is_decided())
-        .order_by(post.c.id)
     )
-    return plain_rows(conn, query)
+    if among is None:
+        return plain_rows(conn, query.order_by(post.c.id))
+    leads = family_place.c.representative_id == post.c.text_id
+    # Ordered by what is no column: some ten thousand are quickly sorted, and millions not read for their order.
+    return plain_rows(conn, query.where(post.c.text_id.in_(each_of(among)), leads).order_by(post.c.id + 0))

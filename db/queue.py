@@ -55,6 +55,19 @@ def add_entries(conn: Connection, rows: Sequence[QueueRow], *, taken_back: int) 
     insert_rows(conn, queue_entry, columns, rows)
 
 
+def describe_round(conn: Connection, round_id: int, *, version_id: int | None, strategy: str) -> None:
+    """Say by what a round is ordered whose first cards are served while it is built."""
+    said = {"version_id": version_id, "strategy": strategy}
+    conn.execute(update(queue_round).where(queue_round.c.id == round_id).values(said))
+
+
+def _served(conn: Connection) -> list[tuple[int, bool]]:
+    """(round, only its first cards): what is there of the round that is being built, then the one that is complete."""
+    newest, current = conn.execute(select(func.max(queue_round.c.id))).scalar(), current_round(conn)
+    in_front = [] if newest is None or newest == current else [(newest, True)]
+    return in_front if current is None else [*in_front, (current, False)]
+
+
 def publish_round(
     conn: Connection, round_id: int, *, version_id: int | None, strategy: str, last_decision: int, now: datetime
 ) -> None:
@@ -118,16 +131,18 @@ def claimable(
     later: those that this user has left for later, instead of those that this user has not skipped at all. What
     somebody could not judge is the lead's.
     """
-    round_id = current_round(conn)
-    if round_id is None:
-        return []
-    asked = {"of_round": round_id, "of_user": user_id, "most": limit}
-    return list(conn.execute(_claimable(later), asked))
+    asked = {"of_user": user_id, "most": limit}
+    found: dict[int, Row[int, int, str, float, int, float]] = {}
+    for round_id, is_in_front in _served(conn):
+        if len(found) < limit:
+            for row in conn.execute(_claimable(later, is_in_front), asked | {"of_round": round_id}):
+                found.setdefault(row.post_id, row)
+    return list(found.values())[:limit]
 
 
 @cache
-def _claimable(later: bool) -> Select[int, int, str, float, int, float]:
-    """Put together once: that takes longer than the query."""
+def _claimable(later: bool, is_in_front: bool) -> Select[int, int, str, float, int, float]:
+    """Put together once: that takes longer than the query. is_in_front: only what comes before the round itself."""
     post_id, user_id = queue_entry.c.post_id, bindparam("of_user", type_=Integer)
     held = exists().where(lease.c.post_id == post_id, lease.c.ended_at.is_(None))
     decided = exists().where(decision.c.post_id == post_id, decides())
@@ -137,6 +152,8 @@ def _claimable(later: bool) -> Select[int, int, str, float, int, float]:
     is_second = seconds.is_wanted(post_id) & ~seconds.is_judged_by(post_id, user_id)
     is_open = ~decided | is_second
     free = _entries_in_order(bindparam("of_round", type_=Integer)).where(~held, is_open, is_there, is_due)
+    if is_in_front:
+        free = free.where(queue_entry.c.rank < 0)
     return free.where(~is_left_to_lead(post_id)).limit(bindparam("most", type_=Integer))
 
 
@@ -214,13 +231,13 @@ def count_left(conn: Connection, *, most: int | None = None) -> int:
 
 
 def head_of_queue(conn: Connection, *, limit: int) -> list[QueueEntry]:
-    round_id = current_round(conn)
-    if round_id is None:
-        return []
-    strategy = conn.execute(select(queue_round.c.strategy).where(queue_round.c.id == round_id)).scalar_one()
-    return [
-        QueueEntry(
-            row.post_id, row.rank, Reason(row.reason), row.score, strategy, row.round_id, row.selection_probability
-        )
-        for row in conn.execute(_entries_in_order(round_id).limit(limit))
-    ]
+    found: dict[int, QueueEntry] = {}
+    for round_id, is_in_front in _served(conn):
+        entries = _entries_in_order(round_id).limit(limit)
+        strategy = conn.execute(select(queue_round.c.strategy).where(queue_round.c.id == round_id)).scalar_one()
+        for post_id, rank, reason, score, _round, probability in conn.execute(
+            entries.where(queue_entry.c.rank < 0) if is_in_front else entries
+        ):
+            entry = QueueEntry(post_id, rank, Reason(reason), score, strategy, round_id, probability)
+            found.setdefault(post_id, entry)
+    return list(found.values())[:limit]

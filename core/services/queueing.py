@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,32 +11,19 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Engine
 
-from core.domain import Actor, Label, ModelVersion, Policy, Post, QueueEntry, Reason, RunKind
+from core.domain import Actor, ModelVersion, Policy, Post, QueueEntry, Reason, RunKind
 from core.permissions import Permission, may, require
-from core.selection import Pick, Pool, Rules, WordHits, order_pool, trust_in
-from core.text import is_too_short
-from db import decisions, explorations, families, leases, models, policies, posts, queue, runs, texts
+from core.selection import Pick, Rules, order_pool, trust_in
+from core.services.pool import LoadedPool, Sample, draw_sample, load_pool
+from db import decisions, leases, models, policies, posts, queue, runs
 from db.engine import in_turns, read, write, write_unseen
 from db.queue import QueueRow
 
+IN_FRONT = 1_000  # cards: what a large team decides until the whole order is there
 ENTRIES_PER_TRANSACTION = 5_000  # some 20 ms of writing: deciding never waits longer for a new round
-POSTS_AT_ONCE = 50_000
-HITS_AT_ONCE = 500_000
 SKIPS_LOOKED_AT = 200  # cards that were shown because the model is unsure, the last ones
 MOST_NOT_JUDGED = 0.2  # of them; when more cannot be judged, the most uncertain posts come last
 CLIPPED = 0.01
-_POOL_ROW = np.dtype(
-    [
-        ("id", np.int64),
-        ("family", np.int64),
-        ("is_audit", np.bool_),
-        ("is_scored", np.bool_),
-        ("is_short", np.bool_),
-        ("probabilities", np.float32, 3),
-    ]
-)
-
-_HIT = np.dtype([("post", np.int64), ("word", np.int64)])
 _ENTRY = np.dtype(
     [
         ("post_id", np.int64),
@@ -56,35 +42,27 @@ class QueuedPost:
     post: Post
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """post_ids: (n_posts,), the first undecided post of each family, in order of id; the pool is parallel to it.
-
-    judged_before: posts of families in which another post is decided, but not these. They come after all others.
-    """
-
-    post_ids: npt.NDArray[np.int64]
-    pool: Pool
-    judged_before: npt.NDArray[np.int64]
-
-
 def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> int:
     """Build a round over the whole pool, a post a family, publish it, drop the entries of older ones; returns its id.
 
     Built aside in short transactions: moderators are served from the old round until the new one is complete,
-    and cards already in their hands stay there.
+    and cards already in their hands stay there. Of a large pool the first cards are put in front of the old round at
+    once, chosen from a sample by the same rules.
     """
+    rng = np.random.default_rng(seed)
     with write(engine) as conn:
         round_id = queue.open_round(conn, now=now)
     with read(engine) as conn:
         last_decision = decisions.newest_id(conn)
-        taken_back = posts.count_taken_back(conn)
         version = models.active_version(conn)
-        version_id = None if version is None else version.id
         rules = _rules(conn, policies.current_policy(conn), version)
-        loaded = _load_pool(conn, version, rules)
-    strategy = rules.strategy.value if loaded.pool.is_scored.any() else "cold start"
-    picks = order_pool(loaded.pool, rules, rng=np.random.default_rng(seed))
+    version_id = None if version is None else version.id
+    in_front = _put_in_front(engine, round_id, version, rules, rng=rng)
+    with read(engine) as conn:
+        taken_back = posts.count_taken_back(conn)
+        loaded = load_pool(conn, version, rules, without=in_front)
+    strategy = _strategy(loaded, rules)
+    picks = order_pool(loaded.pool, rules, rng=rng)
     post_ids, judged_before = loaded.post_ids, loaded.judged_before
     del loaded  # of hits there are several times as many as posts, and the order is made of them by now
     entries = _entries(picks, post_ids, judged_before)
@@ -102,6 +80,48 @@ def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> in
     return round_id
 
 
+def _put_in_front(
+    engine: Engine, round_id: int, version: ModelVersion | None, rules: Rules, *, rng: np.random.Generator
+) -> list[int]:
+    """Put the first cards of a round before what is served until it is complete; returns their families.
+
+    They come from a sample that is soon read, so that millions of posts keep nobody waiting. None of a small pool.
+    """
+    with read(engine) as conn:
+        sample = draw_sample(conn, rng=rng)
+        if sample is None:
+            return []
+        taken_back = posts.count_taken_back(conn)
+        loaded = load_pool(conn, version, rules, sample=sample)
+    picks = _first_picks(loaded, rules, IN_FRONT, sample=sample, rng=rng)
+    entries = _ranked(picks, loaded.post_ids, count=-1)
+    entries["rank"] -= len(entries)  # before all others of the round, which begin at 0
+    with write(engine) as conn:
+        queue.add_entries(conn, _rows(entries, round_id), taken_back=taken_back)
+        version_id = None if version is None else version.id
+        queue.describe_round(conn, round_id, version_id=version_id, strategy=_strategy(loaded, rules))
+    return [int(loaded.family_ids[pick.position]) for pick in picks]
+
+
+def _strategy(loaded: LoadedPool, rules: Rules) -> str:
+    return rules.strategy.value if loaded.pool.is_scored.any() else "cold start"
+
+
+def _first_picks(
+    loaded: LoadedPool, rules: Rules, count: int, *, sample: Sample | None, rng: np.random.Generator
+) -> list[Pick]:
+    """The first of the order. What chance draws from a sample had to be in the sample first, which counts as well."""
+    picks = islice(order_pool(loaded.pool, rules, rng=rng), count)
+    if sample is None:
+        return list(picks)
+    return [
+        pick
+        if pick.selection_probability is None
+        else replace(pick, selection_probability=pick.selection_probability * sample.share)
+        for pick in picks
+    ]
+
+
 def catch_up(engine: Engine, *, now: datetime) -> bool:
     """Renew the queue if an import died right after publishing; returns whether that was needed."""
     with read(engine) as conn:
@@ -113,13 +133,18 @@ def catch_up(engine: Engine, *, now: datetime) -> bool:
 
 
 def preview(engine: Engine, actor: Actor, chosen: Policy, *, limit: int) -> list[QueuedPost]:
-    """The posts that would come first were the queue renewed by this policy now; draws by chance come out otherwise."""
+    """The posts that would come first were the queue renewed by this policy now; draws by chance come out otherwise.
+
+    Of a large pool, from a sample, as the first cards are.
+    """
     require(actor, Permission.manage_policy)
+    rng = np.random.default_rng()
     with read(engine) as conn:
         version = models.active_version(conn)
         rules = _rules(conn, chosen, version)
-        loaded = _load_pool(conn, version, rules)
-        picks = list(islice(order_pool(loaded.pool, rules, rng=np.random.default_rng()), limit))
+        sample = draw_sample(conn, rng=rng)
+        loaded = load_pool(conn, version, rules, sample=sample)
+        picks = _first_picks(loaded, rules, limit, sample=sample, rng=rng)
         ids = [int(loaded.post_ids[pick.position]) for pick in picks]
         found = posts.posts_by_id(conn, ids)
     return [
@@ -150,111 +175,31 @@ def _rarest_label(version: ModelVersion) -> int:
     return min((count for count in counts.values() if count), default=0)
 
 
-def _load_pool(conn: Connection, version: ModelVersion | None, rules: Rules) -> _Loaded:
-    """Some ten thousand rows at a time: of millions of posts, what is not kept must not be in memory together."""
-    is_seen = np.zeros(texts.newest_id(conn) + 1, dtype=np.bool_)  # by family
-    is_judged = np.zeros_like(is_seen)
-    is_judged[list(families.decided_families(conn))] = True
-    found = posts.pool(conn, version_id=None if version is None else version.id)
-    rows = (
-        (post_id, family, side == "audit", p_normal is not None, body is not None and is_too_short(body),
-         (p_normal or 0.0, p_suspicious or 0.0, p_violation or 0.0))
-        for post_id, family, side, body, p_normal, p_suspicious, p_violation in found
-    )  # fmt: skip
-    columns = {name: bytearray() for name in _POOL_ROW.names or ()}  # grown in place: many small arrays leave holes
-    judged_before = array("q")
-    while len(piece := np.fromiter(islice(rows, POSTS_AT_ONCE), dtype=_POOL_ROW)):
-        families_met, first = np.unique(piece["family"], return_index=True)
-        firsts = piece[np.sort(first[~is_seen[families_met]])]
-        is_seen[families_met] = True
-        was_judged = is_judged[firsts["family"]]
-        judged_before.frombytes(firsts["id"][was_judged].tobytes())
-        shown = firsts[~was_judged]
-        for name, column in columns.items():
-            column += shown[name].tobytes()
-    post_ids = np.frombuffer(columns["id"], dtype=np.int64)
-    is_scored = np.frombuffer(columns["is_scored"], dtype=np.bool_)
-    is_by_word = not is_scored.any() or rules.trust < 1
-    pool = Pool(
-        np.frombuffer(columns["probabilities"], dtype=np.float32).reshape(-1, len(Label)),
-        is_scored,
-        np.frombuffer(columns["is_audit"], dtype=np.bool_),
-        np.frombuffer(columns["is_short"], dtype=np.bool_),
-        _word_hits(conn, post_ids) if is_by_word else _no_hits(),
-        _explored(conn, version, np.frombuffer(columns["family"], dtype=np.int64)),
-    )
-    return _Loaded(post_ids, pool, np.frombuffer(judged_before, dtype=np.int64) if judged_before else _no_ids())
-
-
-def _explored(
-    conn: Connection, version: ModelVersion | None, families_there: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Positions of the families that stand for kinds of posts, in their order. families_there: (n_posts,)."""
-    texts_meant = [] if version is None else explorations.explored_texts(conn, version_id=version.id)
-    places = {text_id: place for place, text_id in enumerate(texts_meant)}
-    found = np.flatnonzero(np.isin(families_there, np.array(texts_meant, dtype=np.int64)))
-    order = np.argsort([places[family] for family in families_there[found].tolist()])
-    return found[order.astype(np.int64)]
-
-
-def _no_ids() -> npt.NDArray[np.int64]:
-    return np.empty(0, dtype=np.int64)
-
-
-def _no_hits() -> WordHits:
-    return WordHits(_no_ids())
-
-
-def _word_hits(conn: Connection, post_ids: npt.NDArray[np.int64]) -> WordHits:
-    """Hit words of these posts, which are in order of id; each word of a post once."""
-    if not len(post_ids):
-        return _no_hits()
-    numbers: dict[str, int] = {}
-    pairs = ((post_id, numbers.setdefault(word, len(numbers))) for post_id, word in posts.hits_with_words(conn))
-    packed = array("q")  # to be sorted in place
-    while len(piece := np.fromiter(islice(pairs, HITS_AT_ONCE), dtype=_HIT)):
-        places = np.searchsorted(post_ids, piece["post"])
-        places[places == len(post_ids)] = 0
-        is_shown = post_ids[places] == piece["post"]
-        packed.frombytes((piece["word"][is_shown] << 32 | places[is_shown]).tobytes())
-    if not packed:
-        return _no_hits()
-    found = np.frombuffer(packed, dtype=np.int64)
-    found.sort()
-    return WordHits(found[: _drop_repeated(found)])
-
-
-def _drop_repeated(values: npt.NDArray[np.int64]) -> int:
-    """Move what differs from the one before it to the front, in pieces and in place; returns how many there are."""
-    kept, last = 0, -1
-    for start in range(0, len(values), HITS_AT_ONCE):
-        piece = values[start : start + HITS_AT_ONCE]
-        new = piece[np.diff(piece, prepend=last) != 0]
-        last = int(piece[-1])
-        values[kept : kept + len(new)] = new
-        kept += len(new)
-    return kept
-
-
 def _entries(
     picks: Iterable[Pick], post_ids: npt.NDArray[np.int64], judged_before: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.void]:
-    """What _ENTRY says of each pick."""
-    ranked = np.fromiter(
-        (
-            (pick.position, rank, _REASONS.index(pick.reason), _maybe(pick.score), _maybe(pick.selection_probability))
-            for rank, pick in enumerate(picks)
-        ),
-        dtype=_ENTRY,
-        count=len(post_ids),
-    )
-    ranked["post_id"] = post_ids[ranked["post_id"]]
+    """What _ENTRY says of each pick, then of what was judged before."""
+    ranked = _ranked(picks, post_ids, count=len(post_ids))
     last = np.zeros(len(judged_before), dtype=_ENTRY)
     last["post_id"] = judged_before
     last["rank"] = np.arange(len(ranked), len(ranked) + len(last))
     last["reason"] = _REASONS.index(Reason.random)
     last["score"] = last["probability"] = np.nan
     return np.concatenate((ranked, last)) if len(last) else ranked
+
+
+def _ranked(picks: Iterable[Pick], post_ids: npt.NDArray[np.int64], *, count: int) -> npt.NDArray[np.void]:
+    """What _ENTRY says of each pick. count: how many there are, -1 if that is not known."""
+    ranked = np.fromiter(
+        (
+            (pick.position, rank, _REASONS.index(pick.reason), _maybe(pick.score), _maybe(pick.selection_probability))
+            for rank, pick in enumerate(picks)
+        ),
+        dtype=_ENTRY,
+        count=count,
+    )
+    ranked["post_id"] = post_ids[ranked["post_id"]]
+    return ranked
 
 
 def _maybe(value: float | None) -> float:

@@ -19,6 +19,7 @@ from tests.benchmarks import (
     deciding,
     desk,
     families,
+    first_cards,
     importing,
     labelling,
     loop,
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "import": importing.measure,
     "import-and-decide": deciding.measure,
     "queue": queueing.measure,
+    "first-cards": first_cards.measure,
     "labelling": labelling.measure,
     "loop": loop.measure,
     "families": families.measure,
@@ -99,7 +101,10 @@ def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], Options, bool]
     parser.add_argument("--starts", type=int, default=10, help="pools for selecting (%(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="samples for cold (%(default)s)")
     parser.add_argument(
-        "--posts", type=int, default=175_000, help="in the forum of desk, team and search; kept in build/ (%(default)s)"
+        "--posts",
+        type=int,
+        default=175_000,
+        help="in the forum of desk, team and search, and the pool of first-cards; kept in build/ (%(default)s)",
     )
     parser.add_argument("--markdown", action="store_true", help="print the figures once more, as tables for README.md")
     parsed = parser.parse_args(arguments)

@@ -68,14 +68,22 @@ def renew(database_url: str) -> int:
     return round_id
 
 
-def score_pool(engine: Engine, *, seed: int) -> None:
-    """Give every text of the pool made-up probabilities of a made-up version, and promote it."""
-    rng = np.random.default_rng(seed)
+def add_active_version(engine: Engine) -> int:
+    """A made-up version that has seen enough labels to be followed; returns its id."""
     with write(engine) as conn:
         version = models.add_version(
             conn, name="v1", run_id=None, base="none", folder="none", manifest=LEARNED, metrics={}, now=utc_now()
         )
         models.promote(conn, version.id, promoted_by="benchmark", now=utc_now())
+        return version.id
+
+
+def score_pool(engine: Engine, *, seed: int) -> None:
+    """Give every text of the pool made-up probabilities of a made-up version, and promote it."""
+    rng = np.random.default_rng(seed)
+    add_active_version(engine)
+    with read(engine) as conn:
+        version = models.require_version(conn, "v1")
     text_ids = texts_to_score(engine, version, share=1.0, rng=rng).tolist()
     for start in range(0, len(text_ids), 5_000):
         some = text_ids[start : start + 5_000]

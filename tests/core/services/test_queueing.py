@@ -13,13 +13,14 @@ from sqlalchemy import Connection, Engine
 
 from core.domain import Actor, Label, Policy, Prediction, Reason, Side
 from core.services import annotation, queueing
+from core.services import pool as pools
 from core.services.rules import change_policy
 from db import decisions, explorations, golds, models, queue
 from db.engine import read, write
 from db.tables import distinct_text, post, queue_entry, queue_round
 from db.tables import lease as lease_table
 from tests.conftest import NOW, rows
-from tests.core.services.conftest import OPERATOR, decide, import_file, sync, undo
+from tests.core.services.conftest import OPERATOR, decide, import_file, sync, undo, unlike
 
 MakePool = Callable[[int], None]
 
@@ -124,18 +125,18 @@ def test_round_over_an_older_pool_never_replaces_one_over_a_newer(
     engine: Engine, pool: MakePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool(3)
-    load = queueing._load_pool
+    load = queueing.load_pool
 
-    def load_and_be_overtaken(conn: Connection, *which: object) -> object:
-        found = load(conn, *which)
-        monkeypatch.setattr(queueing, "_load_pool", load)
+    def load_and_be_overtaken(conn: Connection, *which: object, **others: object) -> object:
+        found = load(conn, *which, **others)
+        monkeypatch.setattr(queueing, "load_pool", load)
         path = tmp_path / "more.tsv"
         path.write_text("pid\tcontext\n900\tone more\n")
         import_file(engine, path)
         queueing.renew_queue(engine, now=NOW)
         return found
 
-    monkeypatch.setattr(queueing, "_load_pool", load_and_be_overtaken)
+    monkeypatch.setattr(queueing, "load_pool", load_and_be_overtaken)
     queueing.renew_queue(engine, now=NOW)
     assert len(current(engine)) == 4
 
@@ -172,10 +173,123 @@ def test_kinds_of_posts_have_their_share_in_their_order_as_long_as_nobody_judged
     assert [entry["post_id"] for entry in entries[: len(expected)]] == expected
 
 
+# --- the first cards of a large pool ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pools of any size count as large: eight cards come first, from a sample of forty texts."""
+    for name, value in (("WHOLE_UP_TO", 0), ("SAMPLED", 40), ("BLOCK", 5)):
+        monkeypatch.setattr(pools, name, value)
+    monkeypatch.setattr(queueing, "IN_FRONT", 8)
+
+
+def renew_and_meanwhile(engine: Engine, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
+    """Renew the queue; what happens when the first cards are there and the whole pool is to be read."""
+    load = queueing.load_pool
+
+    def load_and(*which: object, sample: object = None, **others: object) -> object:
+        if sample is None:
+            monkeypatch.setattr(queueing, "load_pool", load)
+            happens()
+        return load(*which, sample=sample, **others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(queueing, "load_pool", load_and)
+    queueing.renew_queue(engine, now=NOW, seed=5)
+
+
+@pytest.mark.usefixtures("small_samples")
+def test_first_cards_are_served_before_the_whole_order_is_there_and_then_stand_before_it(
+    engine: Engine, pool: MakePool, moderator: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool(120)
+    first, served = [], []
+
+    def look() -> None:
+        building = max(row["id"] for row in rows(engine, queue_round))
+        first.extend(row["post_id"] for row in rows(engine, queue_entry, round_id=building))
+        served.extend(card.lease.post_id for card in sync(engine, moderator, want=12).cards)
+        head = queueing.head_of_queue(engine, OPERATOR, limit=10)
+        assert len({each.entry.post_id for each in head}) == 10
+        assert {each.entry.post_id for each in head[:8]} == set(first)
+
+    renew_and_meanwhile(engine, monkeypatch, look)
+    assert len(first) == 8
+    assert set(served[:8]) == set(first)
+    assert len(set(served)) == 12
+    order = sorted(current(engine).items(), key=lambda entry: entry[1])
+    assert {post_id for post_id, rank in order[:8] if rank < 0} == set(first)
+    assert sorted(current(engine)) == list(range(1, 121)), "each post once"
+
+
+@pytest.mark.usefixtures("small_samples")
+def test_first_cards_decided_while_the_order_is_built_leave_it_and_one_undone_is_in_it(
+    engine: Engine, pool: MakePool, moderator: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool(60)
+    decided = []
+
+    def decide_two() -> None:
+        one, other = sync(engine, moderator, want=2).cards
+        sync(engine, moderator, decide(one), decide(other))
+        sync(engine, moderator, undo(other))
+        decided.append(one.lease.post_id)
+
+    renew_and_meanwhile(engine, monkeypatch, decide_two)
+    assert sorted(current(engine)) == sorted(set(range(1, 61)) - set(decided))
+
+
+@pytest.mark.usefixtures("small_samples")
+def test_draws_among_the_first_cards_are_as_likely_as_from_the_whole_pool(
+    engine: Engine, pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool(100)
+    with write(engine) as conn:
+        conn.exec_driver_sql("UPDATE text SET side = 'train'")
+    monkeypatch.setattr(queueing, "IN_FRONT", 30)
+    queueing.renew_queue(engine, now=NOW, seed=5)
+    likely = [row["selection_probability"] for row in rows(engine, queue_entry, reason="audit") if row["rank"] < 0]
+    assert 2 <= len(likely) <= 4
+    assert likely == pytest.approx([0.1 / 100] * len(likely))
+
+
+@pytest.mark.usefixtures("small_samples")
+def test_preview_of_a_large_pool_reads_a_sample_of_it(
+    engine: Engine, pool: MakePool, lead: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool(300)
+    read_posts: list[int] = []
+    load = queueing.load_pool
+
+    def counting(*which: object, **others: object) -> object:
+        loaded = load(*which, **others)  # type: ignore[arg-type]
+        read_posts.append(len(loaded.post_ids))
+        return loaded
+
+    monkeypatch.setattr(queueing, "load_pool", counting)
+    assert len(queueing.preview(engine, lead, Policy(), limit=20)) == 20
+    assert read_posts == [40]
+
+
+@pytest.mark.usefixtures("small_samples")
+def test_near_copies_stand_once_in_the_order_whichever_of_them_came_first(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "今天我们去公园看花吃饭说话好的了是不在有人这中大来上"
+    lines = [f"{n}\t{text}{'!' * (n % 3)}" for n in range(40)]
+    path = tmp_path / "copies.tsv"
+    others = [f"{n}\t{unlike(n)}" for n in range(100, 160)]
+    path.write_text("\n".join(["pid\tcontext", *lines, *others]) + "\n")
+    import_file(engine, path)
+    for seed in range(5):  # in front or not
+        queueing.renew_queue(engine, now=NOW, seed=seed)
+        assert len(current(engine)) == 61
+
+
 @given(st.lists(st.integers(0, 9)), st.integers(1, 5))
 def test_numbers_that_are_repeated_are_dropped_in_place(values: list[int], at_once: int) -> None:
     numbers = np.array(sorted(values), dtype=np.int64)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queueing, "HITS_AT_ONCE", at_once)
-        kept = queueing._drop_repeated(numbers)
+        patch.setattr(pools, "HITS_AT_ONCE", at_once)
+        kept = pools._drop_repeated(numbers)
     assert numbers[:kept].tolist() == sorted(set(values))

@@ -473,15 +473,15 @@ def test_round_that_is_built_while_an_import_is_taken_back_leaves_its_posts_out(
     pool(10)
     with read(engine) as conn:
         run = db_runs.require_run(conn, 1)
-    built = queueing._load_pool
+    built = queueing.load_pool
 
     def then_take_back(*args: Any, **options: Any) -> Any:
         found = built(*args, **options)
-        monkeypatch.setattr(queueing, "_load_pool", built)
+        monkeypatch.setattr(queueing, "load_pool", built)
         take_back(engine, settings, run)
         return found
 
-    monkeypatch.setattr(queueing, "_load_pool", then_take_back)
+    monkeypatch.setattr(queueing, "load_pool", then_take_back)
     queueing.renew_queue(engine, now=NOW)
     assert rows(engine, queue_entry) == []
 
