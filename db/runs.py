@@ -179,3 +179,9 @@ def set_config(conn: Connection, run_id: int, config: dict[str, object]) -> None
 def mark_published(conn: Connection, run_id: int, *, result: dict[str, object], now: datetime) -> None:
     """From here on what the import brought is visible, whatever becomes of its process."""
     conn.execute(update(run).where(run.c.id == run_id).values(published_at=now, result=result))
+
+
+def times_of_imports(conn: Connection) -> dict[int, datetime]:
+    """When each import that counts was published."""
+    query = select(run.c.id, run.c.published_at).where(run.c.published_at.is_not(None), run.c.taken_back_at.is_(None))
+    return {run_id: published_at for run_id, published_at in conn.execute(query)}

@@ -8,15 +8,16 @@ from datetime import datetime, timedelta
 import numpy as np
 from sqlalchemy import Connection, Engine
 
-from core.calibration import Correction
-from core.domain import LABEL_NAMES, Actor, ModelVersion, Side, ThresholdPolicy
+from core.calibration import Correction, Floats, Ids
+from core.domain import LABEL_NAMES, Actor, Label, ModelVersion, Side, ThresholdPolicy
 from core.errors import BadInput, NotFound
 from core.evaluation import Aside, refitted
 from core.permissions import Permission, require
+from core.services.columns import Columns
 from core.thresholds import Thresholds
 from core.wording import _
 from core.workload import Pace, Sample, Workload
-from db import audit, families, golds, models, threshold_policies, workload
+from db import audit, families, golds, models, runs, threshold_policies
 from db.engine import read, write
 
 SEED = 17  # of folds: the same posts say the same each time that they are asked
@@ -37,12 +38,15 @@ class Trial:
     pace: Pace | None
 
 
-def trial(engine: Engine, actor: Actor, version: str) -> Trial:
+def trial(engine: Engine, actor: Actor, columns: Columns, *, version: str) -> Trial:
+    """columns: with the probabilities of that version."""
     require(actor, Permission.look)
     with read(engine) as conn:
         found = models.require_version(conn, version)
-        normal, violation = workload.probabilities(conn, version_id=found.id)
-        return Trial(found.name, Workload.of(normal, violation), _sample(conn, found), _pace(workload.arrivals(conn)))
+        sample, times = _sample(conn, found), runs.times_of_imports(conn)
+    is_scored = ~np.isnan(columns.proba[Label.normal])
+    counted = Workload.of(columns.proba[Label.normal][is_scored], columns.proba[Label.violation][is_scored])
+    return Trial(found.name, counted, sample, _pace(times, np.bincount(columns.posts.imports)))
 
 
 def _sample(conn: Connection, version: ModelVersion) -> Sample:
@@ -64,9 +68,7 @@ def _sample(conn: Connection, version: ModelVersion) -> Sample:
     return Sample(_out_of_fold(proba, drawn, version), drawn.truth, drawn.sizes)
 
 
-def _out_of_fold(
-    proba: np.ndarray[tuple[int, ...], np.dtype[np.float64]], drawn: Aside, version: ModelVersion
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _out_of_fold(proba: Floats, drawn: Aside, version: ModelVersion) -> Floats:
     """As they are for a version without a correction: then the posts have had no part in them."""
     correction, mix = version.manifest.get("calibration"), version.manifest.get("training_mix")
     if not isinstance(correction, dict) or not isinstance(mix, dict) or not len(drawn.truth):
@@ -76,11 +78,17 @@ def _out_of_fold(
     return refitted(proba, drawn, fitted, trained=trained, rng=np.random.default_rng(SEED))
 
 
-def _pace(arrivals: list[tuple[datetime, int]]) -> Pace | None:
-    """What the first import brought had gathered before, nobody knows since when."""
-    if len(arrivals) < 2 or arrivals[-1][0] - arrivals[0][0] < SHORTEST_SPAN:
+def _pace(times: dict[int, datetime], posts: Ids) -> Pace | None:
+    """What the first import brought had gathered before, nobody knows since when.
+
+    times: when each import was published, oldest first. posts: by import, how many it brought.
+    """
+    brought = {run_id: int(posts[run_id]) for run_id in times if run_id < len(posts) and posts[run_id]}
+    first, last = min(brought, key=times.__getitem__, default=None), max(brought, key=times.__getitem__, default=None)
+    if first is None or last is None or times[last] - times[first] < SHORTEST_SPAN:
         return None
-    return Pace(sum(posts for _at, posts in arrivals[1:]), (arrivals[-1][0] - arrivals[0][0]) / timedelta(days=1))
+    later = sum(count for run_id, count in brought.items() if run_id != first)
+    return Pace(later, (times[last] - times[first]) / timedelta(days=1))
 
 
 # --- under a name -----------------------------------------------------------------------------------------------------

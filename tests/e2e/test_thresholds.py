@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,6 +78,14 @@ def expect_counts(visitor: Visitor, passes: float, removes: float) -> None:
     expect(metric(visitor, "Left for moderators")).to_contain_text(f"{1 - (passed + removed) / POSTS:.1%}")
 
 
+def move(visitor: Visitor, slider: int, *, to: str) -> None:
+    """A step to the left; the page is drawn, and its address renewed, before the next."""
+    visitor.page.get_by_role("slider").nth(slider).press("ArrowLeft")
+    expect(visitor.page.get_by_test_id("stSlider").nth(slider)).to_contain_text(to)
+    expect(visitor.page).to_have_url(re.compile(f"={to}(&|$)"))
+    visitor.settle()
+
+
 def test_sliders_answer_in_the_forums_own_numbers_and_are_saved_sent_and_exported(
     forum: Served, visit: Callable[[Served], Visitor]
 ) -> None:
@@ -84,13 +93,9 @@ def test_sliders_answer_in_the_forums_own_numbers_and_are_saved_sent_and_exporte
     analyst.enter("ana", "thresholds")
     page = analyst.page
     expect_counts(analyst, 0.97, 0.9)
-    page.get_by_role("slider").nth(0).press("ArrowLeft")
-    expect(page.get_by_test_id("stSlider").nth(0)).to_contain_text("0.96")
-    analyst.settle()
-    for _press in range(2):
-        page.get_by_role("slider").nth(1).press("ArrowLeft")
-    expect(page.get_by_test_id("stSlider").nth(1)).to_contain_text("0.88")
-    analyst.settle()
+    move(analyst, 0, to="0.96")
+    move(analyst, 1, to="0.89")
+    move(analyst, 1, to="0.88")
     expect_counts(analyst, 0.96, 0.88)
     expect(page.get_by_text("cannot be known from one import", exact=False)).to_be_visible()
     page.get_by_label("Posts a day").fill("1000")
@@ -104,9 +109,7 @@ def test_sliders_answer_in_the_forums_own_numbers_and_are_saved_sent_and_exporte
     page.get_by_label("Name", exact=True).press("Enter")
     page.get_by_role("button", name="Save these thresholds").click()
     expect(page.get_by_role("button", name="Set the sliders to it")).to_be_visible()
-    page.get_by_role("slider").nth(0).press("ArrowLeft")
-    expect(page.get_by_test_id("stSlider").nth(0)).to_contain_text("0.95")
-    analyst.settle()
+    move(analyst, 0, to="0.95")
     sent = page.url
     page.get_by_role("button", name="Set the sliders to it").click()
     expect(page.get_by_test_id("stSlider").nth(0)).to_contain_text("0.96")

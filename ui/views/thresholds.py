@@ -17,6 +17,7 @@ from core.thresholds import Thresholds, Verdict
 from core.wording import _, ngettext
 from core.workload import PLACES, FrontierPoint, Share, expected, frontier, nearest
 from ui.page import Page, current_page, errors_as_sentences, open_page
+from ui.pool_columns import open_columns
 from ui.words import posts_in_words
 
 SEED = 29  # the same thresholds give the same intervals each time the page is drawn
@@ -270,7 +271,9 @@ page = open_page(
 )
 with errors_as_sentences():
     version = ask_version(page) or st.stop()
-    found = thresholding.trial(page.engine, page.actor, version)
+    with st.container():  # of its own: what stands below keeps its place when nothing has to be made
+        columns = open_columns(page, version=version)
+    found = thresholding.trial(page.engine, page.actor, columns, version=version)
     if not found.pool.posts:
         st.write(
             _("This version has scored nothing yet. Promote it, or run `tiebreak score --model {version}`.").format(

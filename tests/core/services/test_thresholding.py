@@ -14,7 +14,7 @@ from sqlalchemy import Engine, select
 
 from core.domain import LABEL_NAMES, Actor, Label, Prediction, Side
 from core.errors import BadInput, NotAllowed, NotFound
-from core.services import exporting, thresholding
+from core.services import columns, exporting, thresholding
 from core.services.exporting import Authors, Content, Wanted
 from core.settings import Settings
 from core.sheets import SheetForm, write_sheet
@@ -52,14 +52,21 @@ def score(engine: Engine, *, manifest: dict[str, object] | None = None, name: st
         models.add_predictions(conn, found[: round(len(found) * share)])
 
 
+def try_on(engine: Engine, settings: Settings, actor: Actor, version: str) -> thresholding.Trial:
+    columns.make(engine, settings, version=version)
+    pool = columns.find(engine, actor, settings, version=version)
+    assert pool is not None
+    return thresholding.trial(engine, actor, pool, version=version)
+
+
 def test_trial_counts_the_pool_and_takes_the_judged_audit_slice_for_its_sample(
-    engine: Engine, tmp_path: Path, analyst: Actor
+    engine: Engine, settings: Settings, tmp_path: Path, analyst: Actor
 ) -> None:
     bring(engine, tmp_path / "a.jsonl", 1, 40)
     with write(engine) as conn:  # what is not of the slice measures nothing
         conn.execute(distinct_text.update().where(distinct_text.c.id <= 10).values(side=Side.train))
     score(engine, share=0.5)
-    found = thresholding.trial(engine, analyst, "v1")
+    found = try_on(engine, settings, analyst, "v1")
     with engine.connect() as conn:
         removed = conn.exec_driver_sql(
             "SELECT count(*) FROM post JOIN prediction USING (text_id) WHERE p_violation >= 0.9"
@@ -76,7 +83,7 @@ def test_trial_counts_the_pool_and_takes_the_judged_audit_slice_for_its_sample(
 
 
 def test_probabilities_of_the_sample_come_from_corrections_of_other_families(
-    engine: Engine, tmp_path: Path, analyst: Actor
+    engine: Engine, settings: Settings, tmp_path: Path, analyst: Actor
 ) -> None:
     bring(engine, tmp_path / "a.jsonl", 1, 60)
     manifest = {
@@ -85,7 +92,7 @@ def test_probabilities_of_the_sample_come_from_corrections_of_other_families(
     }
     score(engine, name="v1")
     score(engine, name="v2", manifest=manifest)
-    plain, refitted = (thresholding.trial(engine, analyst, name).sample.proba for name in ("v1", "v2"))
+    plain, refitted = (try_on(engine, settings, analyst, name).sample.proba for name in ("v1", "v2"))
     with engine.connect() as conn:
         said = np.array(conn.exec_driver_sql(
             "SELECT p_normal, p_suspicious, p_violation FROM post JOIN prediction USING (text_id) "
@@ -97,18 +104,18 @@ def test_probabilities_of_the_sample_come_from_corrections_of_other_families(
 
 
 def test_pace_is_what_came_after_the_first_import_and_unknown_before(
-    engine: Engine, tmp_path: Path, analyst: Actor
+    engine: Engine, settings: Settings, tmp_path: Path, analyst: Actor
 ) -> None:
     bring(engine, tmp_path / "a.jsonl", 1, 20)
     score(engine)
-    assert thresholding.trial(engine, analyst, "v1").pace is None
+    assert try_on(engine, settings, analyst, "v1").pace is None
     bring(engine, tmp_path / "b.jsonl", 21, 9)
-    assert thresholding.trial(engine, analyst, "v1").pace is None  # on the same day
+    assert try_on(engine, settings, analyst, "v1").pace is None  # on the same day
     with write(engine) as conn:
         first, second = conn.execute(select(run.c.id).order_by(run.c.id)).scalars()
         for run_id, at in ((first, NOW), (second, NOW + timedelta(days=3))):
             conn.execute(run.update().where(run.c.id == run_id).values(published_at=at))
-    pace = thresholding.trial(engine, analyst, "v1").pace
+    pace = try_on(engine, settings, analyst, "v1").pace
     assert pace is not None
     assert (pace.posts, pace.days, pace.a_day) == (9, 3.0, 3.0)
 
