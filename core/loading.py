@@ -32,12 +32,15 @@ def encoder_places(settings: Settings) -> dict[str, Path]:
     }
 
 
-def stay_offline() -> None:
+def prepare_libraries() -> None:
     """Before the model libraries are imported: peft looks names of base encoders up on the hub otherwise.
 
     Where bitsandbytes is installed, peft imports it, and it would tell whoever runs a command what it did not find.
+    On a CPU, oneDNN keeps code and memory for each of the last 1,024 shapes that it met: with batches of all lengths,
+    gigabytes. A step's own shapes are fewer than 64.
     """
     os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 

@@ -14,7 +14,7 @@ from core import encoders
 from core.context import Context
 from core.domain import RunPoint
 from core.errors import BadInput, Cancelled, Conflict
-from core.loading import encoder_places, stay_offline
+from core.loading import encoder_places, prepare_libraries
 from core.services import pretraining
 from core.services.pretraining import PretrainingRequest, passes
 from core.settings import Settings
@@ -49,7 +49,7 @@ def pretrain_from_files(
     if not (resume or force):
         _refuse_overwriting(out_dir)
     encoder = encoders.resolve_encoder(base, **encoder_places(settings)) if base is not None else None
-    stay_offline()
+    prepare_libraries()
     from core.learning.pretraining import PretrainingConfig, adapting, pretrain
     from core.texts import read_texts
 
@@ -121,7 +121,7 @@ def adapt_encoder(context: Context) -> dict[str, object]:
 
     When it is cancelled, or its process dies, what it has learned stays for a run that resumes it.
     """
-    stay_offline()
+    prepare_libraries()
     context.report(N_("preparing"), 0, None, N_("loading the libraries"))
     from core.learning.pretraining import adapting, pretrain
 

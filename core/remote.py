@@ -14,7 +14,7 @@ from core.domain import LABEL_NAMES, Actor, ModelVersion, Run, Side
 from core.encoders import Encoder, resolve_trained_on
 from core.errors import Conflict
 from core.learning.folders import written_aside
-from core.loading import encoder_places, stay_offline
+from core.loading import encoder_places, prepare_libraries
 from core.services import training
 from core.services.training import NewVersion, SnapshotText
 from core.settings import Settings
@@ -71,7 +71,7 @@ def import_version(
     folder = settings.versions_dir / chosen
     if folder.exists():
         raise Conflict(_("{folder} is there already; choose another name with --name.").format(folder=folder))
-    stay_offline()
+    prepare_libraries()
     from core.learning import arrivals
     from core.learning.manifests import record, with_evaluation, with_hashes
 

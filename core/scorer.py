@@ -20,7 +20,7 @@ from core.context import Context
 from core.domain import ModelVersion
 from core.exploration import representatives
 from core.learning.tokens import TokenCache, key_of
-from core.loading import checked, load_on_all_devices, stay_offline
+from core.loading import checked, load_on_all_devices, prepare_libraries
 from core.services import queueing, scoring
 from core.services.scoring import Score
 from core.wording import N_, _
@@ -53,7 +53,7 @@ class _Window:
 
 def score_pool(context: Context) -> dict[str, object]:
     """Score what the version has not scored yet; the queue is renewed whenever the scored part has doubled."""
-    stay_offline()
+    prepare_libraries()
     context.report(N_("preparing"), 0, None, N_("loading the libraries"))
     version = scoring.version_to_score(context.engine, str(context.run.config["version"]))
     share = float(str(context.run.config.get("share", 1.0)))

@@ -15,7 +15,7 @@ from core.domain import Actor
 from core.encoders import Encoder, local_encoders, resolve_encoder, resolve_trained_on
 from core.errors import BadInput, Conflict
 from core.learning.folders import written_aside
-from core.loading import encoder_places, stay_offline
+from core.loading import encoder_places, prepare_libraries
 from core.services import auditing, scoring
 from core.settings import Settings
 from core.wording import _
@@ -79,7 +79,7 @@ def load_model(
     """
     folder = Path(model)
     if not (folder / MANIFEST).is_file() and (folder / ADAPTER).is_file():
-        stay_offline()
+        prepare_libraries()
         return _load_adapter(settings, folder, base, order, in_8bit)
     if base or order:
         raise BadInput(
@@ -88,7 +88,7 @@ def load_model(
             )
         )
     folder = _folder_of(settings, engine, model)
-    stay_offline()
+    prepare_libraries()
     return _load_version(settings, folder, in_8bit)
 
 
@@ -152,7 +152,7 @@ def export_model(
     """
     folder = _folder_of(settings, engine, version)
     refuse_filled(out)
-    stay_offline()
+    prepare_libraries()
     from core.learning import baseline, exports
     from core.learning.manifests import read_manifest
 

@@ -15,7 +15,7 @@ from core import encoders
 from core.encoders import Encoder
 from core.errors import BadInput, Conflict
 from core.evaluation import NOTHING, Aside, Evaluation, evaluate
-from core.loading import encoder_places, load_folder, read_training_mix, stay_offline
+from core.loading import encoder_places, load_folder, prepare_libraries, read_training_mix
 from core.settings import Settings
 from core.training_files import FiledText, apart_from, hash_of, read_training_file
 from core.wording import _, ngettext
@@ -71,7 +71,7 @@ def train_files(settings: Settings, asked: FileTraining, *, report: Callable[[Tr
     Raises BadInput for what is wrong with a file, with its line, before anything is trained or written; Conflict when
     the folder holds something that is not to be overwritten.
     """
-    stay_offline()
+    prepare_libraries()
     from core.learning import baseline
 
     simple_folder = asked.out.with_name(f"{asked.out.name}-{baseline.NAME}")

@@ -19,7 +19,7 @@ from core.context import Context
 from core.domain import Label, ModelVersion, Prediction, RunPoint, Side
 from core.errors import Cancelled
 from core.evaluation import Aside, Evaluation, evaluate
-from core.loading import checked, encoder_places, load_folder, read_training_mix, stay_offline
+from core.loading import checked, encoder_places, load_folder, prepare_libraries, read_training_mix
 from core.services import retraining, scoring, training
 from core.services.training import NewVersion
 from core.settings import Settings
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 def train_version(context: Context) -> dict[str, object]:
     """Train a version and the baseline on a snapshot; returns their names and figures on what was kept aside."""
-    stay_offline()
+    prepare_libraries()
     context.report(N_("preparing"), 0, None, N_("loading the libraries"))
     from core.learning import baseline
     from core.learning import training as learning

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from core.loading import stay_offline
+from core.loading import prepare_libraries
 from core.settings import PROJECT_DIR
 from tests.benchmarks.aside import call_aside
 from tests.benchmarks.cold import EVERY_FILE, Examples, Tried, cold_folder, read_examples, try_baseline, try_encoder
@@ -76,7 +76,7 @@ def _encoders(half_a: Sequence[str], half_b: Sequence[str]) -> dict[str, Path]:
 
 def _pretrain(texts: Sequence[str], out_dir: Path, base: Path | None, epochs: int) -> None:
     """As `tiebreak pretrain` does it; goes on where it was interrupted."""
-    stay_offline()
+    prepare_libraries()
     from core.learning.pretraining import PretrainingConfig, adapting, pretrain
 
     if (out_dir / "pretraining.json").is_file():

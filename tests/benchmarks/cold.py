@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.domain import Label
-from core.loading import stay_offline
+from core.loading import prepare_libraries
 from core.markup import read_markup
 from core.metrics import measure as measure_labels
 from core.text import model_text
@@ -87,7 +87,7 @@ def _figures(name: str, tried: Sequence[Tried], seeds: Sequence[int]) -> list[Fi
 
 def try_encoder(sample: Examples, test: Examples, encoder: Path, out_dir: Path, seed: int) -> Tried:
     """Train on the sample, as the worker would, without anything to evaluate on meanwhile."""
-    stay_offline()
+    prepare_libraries()
     from core.learning.scoring import load_classifier
     from core.learning.training import TrainingConfig, TrainingExample, train
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from core.calibration import Correction
 from core.domain import LABEL_NAMES
-from core.loading import stay_offline
+from core.loading import prepare_libraries
 from core.settings import PROJECT_DIR
 from tests.benchmarks.cold import FILES, cold_folder, read_examples
 from tests.benchmarks.figures import Figure, target
@@ -35,7 +35,7 @@ Score = Callable[[Sequence[str]], object]
 
 def measure(workshop: Workshop) -> list[Figure]:
     texts = [text for text, _ in read_examples(cold_folder() / FILES[1])]
-    stay_offline()
+    prepare_libraries()
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.domain import LABEL_NAMES
-from core.loading import stay_offline
+from core.loading import prepare_libraries
 from core.settings import PROJECT_DIR
 from tests.benchmarks.cold import FILES, cold_folder, read_examples
 from tests.benchmarks.figures import Figure, target
@@ -33,7 +33,7 @@ Train = Callable[[int], float]  # steps → seconds
 
 def measure(workshop: Workshop) -> list[Figure]:
     examples = read_examples(cold_folder() / FILES[0])
-    stay_offline()
+    prepare_libraries()
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 
