@@ -54,10 +54,11 @@ bench-label: setup
 bench-model: setup
 	$(BIN)/python -m tests.benchmarks training scoring score-and-decide --markdown $(ARGS)
 
-# How many labels each order of the queue needs, on simulated forums made of COLD (COLD_DIR); what is measured is kept in
-# build/, and an interrupted run goes on.
+# How many labels each order of the queue needs, on simulated forums made of COLD (COLD_DIR): with TF-IDF, and with what
+# the product trains, which takes a night on two cores and minutes on a GPU. What is measured is kept in build/ and in
+# tests/benchmarks/tuning.csv, and an interrupted run goes on.
 bench-queue: setup
-	$(BIN)/python -m tests.benchmarks selecting --markdown $(ARGS)
+	$(BIN)/python -m tests.benchmarks selecting tuning --markdown $(ARGS)
 
 # Resolve anew: the newest versions that pyproject.toml allows.
 lock:

@@ -31,6 +31,7 @@ from tests.benchmarks import (
     selecting,
     team,
     training,
+    tuning,
 )
 from tests.benchmarks.figures import Figure, Outcome, Skipped, markdown, table
 from tests.benchmarks.workshop import Options, Workshop
@@ -51,6 +52,7 @@ BENCHMARKS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "scoring": scoring.measure,
     "score-and-decide": rescoring.measure,
     "selecting": selecting.measure,
+    "tuning": tuning.measure,
     "cold": cold.measure,
     "adapting": adapting.measure,
 }
@@ -98,7 +100,12 @@ def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], Options, bool]
         "--import-rows", type=int, default=630_000, help="rows for import-and-decide and score-and-decide (%(default)s)"
     )
     parser.add_argument("--labels", type=int, nargs="+", default=[300, 1_000], help="sizes for cold (%(default)s)")
-    parser.add_argument("--starts", type=int, default=10, help="pools for selecting (%(default)s)")
+    parser.add_argument(
+        "--starts",
+        type=int,
+        default=10,
+        help="pools for selecting, and for tuning, which has five at most (%(default)s)",
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="samples for cold (%(default)s)")
     parser.add_argument(
         "--posts",

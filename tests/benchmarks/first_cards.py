@@ -1,4 +1,4 @@
-"""First cards: from the probabilities of a whole pool to the first card that can be leased, and the Policy page's preview.
+"""First cards: from a pool's probabilities to the first card that can be leased, and to what the Policy page previews.
 
 The database is written by itself, without an import: posts, texts, families, hits and predictions as an import and a
 scoring leave them, every text a family of its own. It is made once and kept in build/.

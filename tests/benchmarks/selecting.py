@@ -21,12 +21,14 @@ from core.selection import Rules, order_pool, trust_in
 from core.settings import PROJECT_DIR
 from tests.benchmarks.cold import cold_folder
 from tests.benchmarks.figures import Figure, target
+from tests.benchmarks.plot import Panel, plot
 from tests.benchmarks.simulated import Forum, area, labels_to
 from tests.benchmarks.workshop import Workshop
 
 KEPT = PROJECT_DIR / "build" / "selecting"
 FIRST, BATCH, LABELS = 100, 50, 2_000
 RARE_AT = 1_000  # labels at which it is counted what was found
+ENOUGH_STARTS = 10
 GOOD = 0.95  # of what all labels reach
 MOST_OF_RANDOM, LEAST_FOUND = 0.3, 6.0
 FORMAT = 1  # of what is kept: another one is measured anew
@@ -37,12 +39,17 @@ Run = dict[str, Any]
 def measure(workshop: Workshop) -> list[Figure]:
     folder = cold_folder()
     figures: list[Figure] = []
+    panels: list[Panel] = []
     for classes in (2, 3):
         runs = {
             strategy: [_kept(folder, classes, strategy, seed) for seed in range(workshop.options.starts)]
             for strategy in Strategy
         }
         figures += _figures(f"{classes} classes", runs)
+        panels.append(panel(f"{classes} classes", runs))
+    # Curves of fewer starts are no figure to show.
+    path = (PROJECT_DIR / "docs" if workshop.options.starts >= ENOUGH_STARTS else KEPT) / "learning-curves.svg"
+    path.write_text(plot(panels), encoding="utf-8")
     return figures
 
 
@@ -105,6 +112,22 @@ def _by_chance(forum: Forum, judged: Sequence[int], rng: np.random.Generator) ->
     return found
 
 
+def panel(title: str, runs: dict[Strategy, list[Run]]) -> Panel:
+    """macro-F1 by labels, the mean over the starts, as far as every start goes."""
+    some = runs[Strategy.random]
+    goal = statistics.mean(run["goals"]["macro_f1"] for run in some)
+    count = min(sum(labels <= LABELS for labels in run["labels"]) for each in runs.values() for run in each)
+    lines = {
+        str(strategy): [
+            (statistics.mean(run["labels"][at] for run in each), statistics.mean(run["macro_f1"][at] for run in each))
+            for at in range(count)
+        ]
+        for strategy, each in runs.items()
+    }
+    said = f"{title}, TF-IDF, mean of {len(some)} starts"
+    return Panel(said, "labels", "macro-F1", lines, goal=(goal, f"{GOOD:.0%} of all labels'"))
+
+
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
@@ -146,7 +169,7 @@ def _labels_needed(name: str, strategy: Strategy, runs: Sequence[Run], random: S
         if len(shares) < len(runs):
             note = f"{len(runs) - len(shares)} of {len(runs)} starts do not reach it in {LABELS:,} labels"
         else:
-            low, high = _interval(shares)
+            low, high = interval_of_median(shares)
             note = f"{statistics.median(filter(None, needed)):,.0f} labels; interval {low:.2f} to {high:.2f}"
         if shares:
             value = statistics.median(shares)
@@ -156,7 +179,7 @@ def _labels_needed(name: str, strategy: Strategy, runs: Sequence[Run], random: S
     return figures
 
 
-def _interval(values: Sequence[float]) -> tuple[float, float]:
+def interval_of_median(values: Sequence[float]) -> tuple[float, float]:
     """Of the median over starts, 95 %, by bootstrap."""
     rng = np.random.default_rng(1)
     drawn = np.median(rng.choice(values, (2_000, len(values))), axis=1)

@@ -101,7 +101,7 @@ class Forum:
         self.classes = sorted({row.label for row in whole})
         self.truth = np.array([row.label for row in self.rows], dtype=np.int64)
         self.test_truth = np.array([row.label for row in test], dtype=np.int64)
-        self._test = test
+        self.test = test
         self.rng = np.random.default_rng([classes, seed])
         self.is_audit = self.rng.random(len(self.rows)) < AUDIT
         self.is_short = np.array([is_too_short(row.text) for row in self.rows])
@@ -118,7 +118,7 @@ class Forum:
 
     @cached_property
     def test_features(self) -> Any:
-        return self._vectorizer.transform([row.text for row in self._test])
+        return self._vectorizer.transform([row.text for row in self.test])
 
     @cached_property
     def test_weights(self) -> Floats:
@@ -158,7 +158,10 @@ class Forum:
         return found
 
     def score(self, model: LogisticRegression) -> Score:
-        proba = self.probabilities(model, self.test_features)
+        return self.score_of(self.probabilities(model, self.test_features))
+
+    def score_of(self, proba: Floats) -> Score:
+        """proba: (n_test, 3), of the test posts."""
         said = proba.argmax(axis=1)
         return Score(
             float(f1_score(self.test_truth, said, labels=self.classes, average="macro", sample_weight=self.test_weights,

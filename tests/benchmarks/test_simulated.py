@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import random
 from pathlib import Path
 
@@ -11,23 +10,8 @@ import pytest
 
 from core.domain import Label, Strategy
 from tests.benchmarks.selecting import simulate
-from tests.benchmarks.simulated import COPIED, FILES, RARE, Forum, Row, area, labels_to, rare_pool
+from tests.benchmarks.simulated import COPIED, RARE, Forum, Row, area, labels_to, rare_pool
 from tests.conftest import marked_text
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Files in COLD's shape, whose posts say what they are."""
-    for number, name in enumerate(FILES):
-        with (tmp_path / name).open("w", encoding="utf-8", newline="") as file:
-            out = csv.DictWriter(file, ["", "split", "topic", "label", "TEXT"])
-            out.writeheader()
-            for n in range(1_200):
-                kind = n % 3
-                topic = "gender" if kind == 1 else "race"
-                text = marked_text(kind, 10_000 * number + n) + marked_text(kind, 10_000 * number + n + 5_000)
-                out.writerow({"": n, "split": name, "topic": topic, "label": int(kind > 0), "TEXT": text})
-    return tmp_path
 
 
 def test_pool_is_as_rare_and_as_copied_as_it_says() -> None:
