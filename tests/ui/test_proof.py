@@ -81,8 +81,8 @@ def test_shares_of_the_forum_are_said_with_intervals_and_what_they_rest_on() -> 
 def test_what_is_missing_is_said_with_how_to_get_it() -> None:
     proof = found(NONE, NONE)
     assert missing_in_words(proof, have=12, enough=50) == (
-        "12 posts that chance drew are judged; it takes 50. They are 10% of the queue, so about 380 decisions more bring "
-        "them; the Policy page changes that."
+        "12 posts that chance drew are judged; it takes 50. They are 10% of the queue, so about 380 decisions more "
+        "bring them; the Policy page changes that."
     )
     none = missing_in_words(replace(proof, audit_share=0.0), have=1, enough=50)
     assert "1 post that chance drew is judged" in none
