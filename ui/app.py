@@ -36,6 +36,7 @@ PAGES = {
         ("views/distributions.py", N_("Distributions"), Permission.look),
         ("views/proof.py", N_("Proof"), Permission.look),
         ("views/thresholds.py", N_("Thresholds"), Permission.look),
+        ("views/words.py", N_("Words"), Permission.look),
         ("views/exports.py", N_("Exports"), Permission.export),
     ),
     N_("Team"): (

@@ -152,6 +152,8 @@ NEEDS = {
     "training.refuse_taken_name": Permission.manage_runs,
     "training.store_imported": Permission.manage_runs,
     "training.was_exported": Permission.manage_runs,
+    "wordlist.lacking_pieces": Permission.look,
+    "wordlist.list_words": Permission.look,
 }
 VALUES: dict[str, Any] = {
     "name": "nobody",

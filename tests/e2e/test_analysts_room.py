@@ -1,4 +1,4 @@
-"""An analyst tries thresholds, saves them, and takes tables along; every number is the one that SQL gives."""
+"""Thresholds, words and exports in the browser; every number is the one that SQL gives."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sqlalchemy import insert, select
 from core.domain import LABEL_NAMES, Prediction, Role
 from db import models
 from db.engine import write
-from db.tables import distinct_text, post, source
-from tests.conftest import NOW
+from db.tables import audit_log, distinct_text, post, source
+from tests.conftest import NOW, rows
 from tests.core.services.conftest import import_file, unlike
 from tests.e2e.conftest import Served, Visitor, free_port
 
@@ -36,8 +36,8 @@ def forum(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[
     shutil.copy(migrated, home / "data" / "tiebreak.db")
     rng = np.random.default_rng(3)
     truth = rng.choice(3, size=POSTS, p=(0.7, 0.1, 0.2))
-    rows = [f"{n}\t{unlike(n)}\t{LABEL_NAMES[truth[n]]}\tword{n % 3}" for n in range(POSTS)]
-    (home / "labels.tsv").write_text("\n".join(["pid\ttext\tlabel\thit_word", *rows]) + "\n")
+    lines = [f"{n}\t{unlike(n)}\t{LABEL_NAMES[truth[n]]}\tword{n % 3}" for n in range(POSTS)]
+    (home / "labels.tsv").write_text("\n".join(["pid\ttext\tlabel\thit_word", *lines]) + "\n")
     import_file(server.engine, home / "labels.tsv")
     with write(server.engine) as conn:
         made = models.add_version(conn, name="v1", run_id=None, base="b", folder="v1", manifest={}, metrics={}, now=NOW)
@@ -134,3 +134,29 @@ def test_sliders_answer_in_the_forums_own_numbers_and_are_saved_sent_and_exporte
     analyst.shoot("71-exports")
     analyst.assert_clean()
     colleague.assert_clean()
+
+
+def test_words_are_told_with_their_record_and_taken_along(forum: Served, visit: Callable[[Served], Visitor]) -> None:
+    analyst = visit(forum)
+    analyst.enter("ana", "words")
+    page = analyst.page
+    expect(page.get_by_text("3 hit words, 0 of which could go")).to_be_visible(timeout=20_000)
+    with page.expect_download() as downloaded:
+        page.get_by_role("button", name="Download as CSV").click()
+    text = downloaded.value.path().read_text(encoding="utf-8-sig")
+    found = [(row["word"], int(row["posts"]), int(row["violations"])) for row in csv.DictReader(io.StringIO(text))]
+    with forum.engine.connect() as conn:
+        wanted = conn.exec_driver_sql(
+            "SELECT word, count(*), sum(label = 2) FROM hit JOIN decision USING (post_id) GROUP BY word"
+        ).all()
+    assert sorted(found) == sorted(map(tuple, wanted))
+    analyst.shoot("72-words")
+    page.get_by_role("radio", name="Words to retire").click()
+    expect(page.get_by_text("None: of each word", exact=False)).to_be_visible()
+    page.get_by_role("radio", name="What the list lacks").click()
+    expect(page.get_by_text("Nothing tells violations from normal posts", exact=False)).to_be_visible()
+    analyst.settle()
+    assert [row["details"]["what"] for row in rows(forum.engine, audit_log, actor="ana", action="export")][-1] == (
+        "hit-words"
+    )
+    analyst.assert_clean()

@@ -1,0 +1,179 @@
+"""Words: what each hit word is worth, which could go, and what the list lacks."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.clock import utc_now
+from core.hit_words import FEWEST, SELDOM, WordFigures, Worth
+from core.services import auditing, models, wordlist
+from core.services.columns import Columns
+from core.sheets import Sheet, SheetForm, write_sheet
+from core.telling import ENOUGH, LONGEST, SHORTEST
+from core.wording import N_, _, ngettext
+from ui.page import Page, current_page, errors_as_sentences, open_page
+from ui.pool_columns import open_columns
+
+ALL, RETIRE, LACKING = "all", "retire", "lacking"
+PARTS = {ALL: N_("All words"), RETIRE: N_("Words to retire"), LACKING: N_("What the list lacks")}
+WORTHS = {Worth.keep: N_("keep"), Worth.retire: N_("retire"), Worth.unknown: N_("too few decided")}
+
+
+def ask_version(page: Page) -> str | None:
+    """None where there is none: then nothing is expected of the rest."""
+    rows = models.list_versions(page.engine, page.actor)
+    names = [row.version.name for row in rows]
+    if not names:
+        return None
+    active = next((place for place, row in enumerate(rows) if row.is_active), 0)
+    chosen: str = st.selectbox(_("Version"), names, index=active, key="version", bind="query-params", width=300)
+    return chosen
+
+
+def row_of(each: WordFigures) -> dict[str, object]:
+    decided = each.families > 0
+    return {
+        "word": each.word,
+        "posts": each.posts,
+        "alone": each.alone,
+        "decided": each.decided,
+        "families": each.families,
+        "share": each.share,
+        "low": each.interval[0] if decided else None,
+        "high": each.interval[1] if decided else None,
+        "expected": each.expected,
+        "worth": _(WORTHS[each.worth]),
+    }
+
+
+def show_words(found: list[WordFigures]) -> None:
+    st.dataframe(
+        pd.DataFrame([row_of(each) for each in found]),
+        hide_index=True,
+        column_config={
+            "word": st.column_config.TextColumn(_("word"), pinned=True),
+            "posts": st.column_config.NumberColumn(_("posts"), format="localized"),
+            "alone": st.column_config.NumberColumn(
+                _("by it alone"), format="localized", help=_("Posts that have no other hit word: without it, unseen.")
+            ),
+            "decided": st.column_config.NumberColumn(_("decided"), format="localized"),
+            "families": st.column_config.NumberColumn(
+                _("families decided"), format="localized", help=_("Near-copies of one text are one family.")
+            ),
+            "share": st.column_config.NumberColumn(_("violations"), format="percent", help=_("Of these families.")),
+            "low": st.column_config.NumberColumn(_("from"), format="percent", help=_("The 95 % interval of it.")),
+            "high": st.column_config.NumberColumn(_("to"), format="percent", help=_("The 95 % interval of it.")),
+            "expected": st.column_config.NumberColumn(
+                _("expected in the rest"),
+                format="percent",
+                help=_("Violations that the version expects among the posts that nobody has decided."),
+            ),
+            "worth": st.column_config.TextColumn(_("verdict")),
+        },
+        placeholder="–",
+        key="words",
+    )
+    st.caption(
+        _(
+            "What was decided is what the queue brought, the likely violations first: shares are rather too high than "
+            "too low. A word could go where {fewest} families or more are decided, the whole interval lies below "
+            "{seldom}, and the version expects no more of the rest."
+        ).format(fewest=FEWEST, seldom=f"{SELDOM:.0%}")
+    )
+
+
+def show_lacking(page: Page, columns: Columns) -> None:
+    with st.spinner(_("Reading texts…")):
+        found = wordlist.lacking_pieces(page.engine, page.actor, columns)
+    if not found.is_enough:
+        st.info(
+            _(
+                "That takes {needed} violations and {needed} normal posts, decided or such that the version is sure; "
+                "there are {violations} and {others}, one of each family. Decide more posts, or score more."
+            ).format(needed=ENOUGH, violations=found.violations, others=found.others)
+        )
+        return
+    if found.pieces:
+        table = pd.DataFrame(
+            [{"piece": p.piece, "violations": p.violations, "others": p.others, "z": p.z} for p in found.pieces]
+        )
+        columns_of = {
+            "piece": st.column_config.TextColumn(_("piece"), pinned=True),
+            "violations": st.column_config.NumberColumn(_("violations with it"), format="localized"),
+            "others": st.column_config.NumberColumn(_("normal posts with it"), format="localized"),
+            "z": st.column_config.NumberColumn(
+                "z", format="%.1f", help=_("How far its odds are from equal ones, in standard deviations.")
+            ),
+        }
+        st.dataframe(table, hide_index=True, column_config=columns_of, key="pieces", width="content")
+        offer(page, "telling-pieces", wordlist.pieces_sheet(found.pieces))
+    else:
+        st.write(_("Nothing tells violations from normal posts that no hit word holds."))
+    st.caption(
+        _(
+            "Pieces of {shortest} to {longest} characters in {violations} violations and {others} normal posts, one of "
+            "each family, {decided} of them decided by people, the others such that the version is sure. Log-odds with "
+            "a prior (Monroe, Colaresi and Quinn 2008); pieces with or within a hit word are left out."
+        ).format(
+            shortest=SHORTEST,
+            longest=LONGEST,
+            violations=f"{found.violations:,}",
+            others=f"{found.others:,}",
+            decided=f"{found.decided:,}",
+        )
+    )
+
+
+# --- to take along ----------------------------------------------------------------------------------------------------
+
+
+def record(what: str) -> None:
+    page = current_page()
+    with errors_as_sentences():
+        auditing.record_export(page.engine, page.actor, what, now=utc_now())
+
+
+def offer(page: Page, what: str, sheet: Sheet) -> None:
+    st.download_button(
+        _("Download as CSV"),
+        b"".join(write_sheet(sheet, SheetForm.csv)),
+        file_name=f"{what}.csv",
+        mime="text/csv",
+        on_click=record,
+        args=(what,),
+        icon=":material/download:",
+        key=f"take-{what}",
+    )
+
+
+page = open_page(
+    _("Words"), _("What became of the posts with each hit word, which words could go, and what the list lacks.")
+)
+with errors_as_sentences():
+    version = ask_version(page)
+    with st.container():  # of its own: what stands below keeps its place when nothing has to be made
+        columns = open_columns(page, version=version)
+    if not columns.posts.words:
+        st.write(_("No post has a hit word: an export names them in the column hit_word. A lead imports one."))
+        st.stop()
+    part = st.segmented_control(
+        _("Show"), list(PARTS), format_func=lambda each: _(PARTS[each]), default=ALL, required=True, key="part"
+    )
+    if part == LACKING:
+        show_lacking(page, columns)
+    else:
+        found = wordlist.list_words(page.engine, page.actor, columns)
+        to_go = [each for each in found if each.worth is Worth.retire]
+        shown = to_go if part == RETIRE else found
+        said = ngettext(
+            "{count} hit word, {gone} of which could go", "{count} hit words, {gone} of which could go", len(found)
+        )
+        st.caption(said.format(count=f"{len(found):,}", gone=f"{len(to_go):,}"))
+        if shown:
+            show_words(shown)
+            offer(page, "hit-words", wordlist.words_sheet(shown))
+        else:
+            st.write(
+                _("None: of each word, too little is decided, or too many posts with it are or may be violations.")
+            )
