@@ -68,6 +68,11 @@ def _served(conn: Connection) -> list[tuple[int, bool]]:
     return in_front if current is None else [*in_front, (current, False)]
 
 
+def _last_served(conn: Connection) -> int | None:
+    """The complete round; before there is any, the one whose first cards are served."""
+    return next((round_id for round_id, _ in reversed(_served(conn))), None)
+
+
 def publish_round(
     conn: Connection, round_id: int, *, version_id: int | None, strategy: str, last_decision: int, now: datetime
 ) -> None:
@@ -96,8 +101,8 @@ def add_second(conn: Connection, round_id: int, *, post_id: int, reason: str, ra
 
 
 def put_second(conn: Connection, post_id: int) -> None:
-    """A post that waits for another opinion joins the current round at the place that it kept."""
-    round_id = current_round(conn)
+    """A post that waits for another opinion joins the round that is served at the place that it kept."""
+    round_id = _last_served(conn)
     for waiting, reason, rank in seconds.wanted_places(conn, post_id):
         if round_id is not None:
             add_second(conn, round_id, post_id=waiting, reason=reason, rank=rank)
@@ -188,8 +193,8 @@ def take_out(conn: Connection, post_ids: Sequence[int]) -> None:
 
 
 def put_back(conn: Connection, freed: Lease | Place) -> None:
-    """A post that is to be judged again returns to the current round, at its old rank."""
-    round_id = current_round(conn)
+    """A post that is to be judged again returns to the round that is served, at its old rank."""
+    round_id = _last_served(conn)
     if round_id is None:
         return
     take_out(conn, [freed.post_id])
@@ -225,7 +230,7 @@ def put_last(conn: Connection, post_id: int) -> None:
 
 def count_left(conn: Connection, *, most: int | None = None) -> int:
     """most: beyond which it is not counted."""
-    round_id = current_round(conn)
+    round_id = _last_served(conn)
     left = select(queue_entry.c.post_id).where(queue_entry.c.round_id == round_id).limit(most).subquery()
     return conn.execute(select(func.count()).select_from(left)).scalar_one() if round_id is not None else 0
 

@@ -23,7 +23,7 @@ import numpy as np
 from core.domain import Label, Policy, Strategy
 from core.encoders import STARTER
 from core.errors import Conflict
-from core.loading import stay_offline
+from core.loading import prepare_libraries
 from core.selection import Rules, order_pool, trust_in
 from tests.benchmarks.cold import cold_folder
 from tests.benchmarks.figures import Figure, target
@@ -119,7 +119,7 @@ def _score(forum: Forum, version: Version) -> Score:
 
 def tune_starter(forum: Forum, learned: Ids, *, base: Path, name: str, seed: int, rate: float = 3e-4) -> Version:
     """As the worker trains it, without anything to evaluate on meanwhile; the adapter is dropped once it is loaded."""
-    stay_offline()
+    prepare_libraries()
     from core.learning.scoring import load_classifier
     from core.learning.training import TrainingConfig, TrainingExample, train
 

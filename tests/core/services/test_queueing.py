@@ -223,16 +223,22 @@ def test_first_cards_are_served_before_the_whole_order_is_there_and_then_stand_b
 
 
 @pytest.mark.usefixtures("small_samples")
+@pytest.mark.parametrize("is_first_round", [True, False])
 def test_first_cards_decided_while_the_order_is_built_leave_it_and_one_undone_is_in_it(
-    engine: Engine, pool: MakePool, moderator: Actor, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, pool: MakePool, moderator: Actor, monkeypatch: pytest.MonkeyPatch, is_first_round: bool
 ) -> None:
     pool(60)
+    if is_first_round:
+        with write(engine) as conn:
+            conn.exec_driver_sql("DELETE FROM queue_entry")
+            conn.exec_driver_sql("DELETE FROM queue_round")
     decided = []
 
     def decide_two() -> None:
         one, other = sync(engine, moderator, want=2).cards
         sync(engine, moderator, decide(one), decide(other))
-        sync(engine, moderator, undo(other))
+        answer = sync(engine, moderator, undo(other))
+        assert answer.left > 0
         decided.append(one.lease.post_id)
 
     renew_and_meanwhile(engine, monkeypatch, decide_two)
