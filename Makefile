@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 LONG := training or browser or slow
 
-.PHONY: setup run quick test lint words bench bench-import bench-label bench-model bench-queue lock clean
+.PHONY: setup run quick test lint words bench bench-import bench-label bench-model bench-queue bench-look lock clean
 
 setup: $(READY)
 
@@ -59,6 +59,11 @@ bench-model: setup
 # tests/benchmarks/tuning.csv, and an interrupted run goes on.
 bench-queue: setup
 	$(BIN)/python -m tests.benchmarks selecting tuning --markdown $(ARGS)
+
+# The analyst's room at forum scale and at 4 million posts: what its pages ask for, under twelve filters. The databases are
+# made once (some minutes, some gigabytes) and kept in build/.
+bench-look: setup
+	$(BIN)/python -m tests.benchmarks looking --markdown $(ARGS)
 
 # Resolve anew: the newest versions that pyproject.toml allows.
 lock:

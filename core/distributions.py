@@ -6,14 +6,18 @@ Probabilities come as columns, (n_labels, n_posts), NaN for a post that is not s
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from core.domain import LABEL_NAMES
+from core.errors import BadInput
+from core.wording import _
 
 Floats32 = npt.NDArray[np.float32]
 Selection = npt.NDArray[np.bool_]
@@ -112,7 +116,7 @@ def cells_of(proba: Floats32) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int
     Its corners are normal at the left, suspicious at the right and violation at the top: across = suspicious +
     violation / 2, up = violation, both 0 to 1.
     """
-    _normal, suspicious, violation = proba
+    suspicious, violation = proba[1], proba[2]
     across = ((suspicious + violation / 2) * np.float32(ACROSS)).astype(np.int64)
     up = (violation * np.float32(UP)).astype(np.int64)
     return np.clip(across, 0, ACROSS - 1), np.clip(up, 0, UP - 1)
@@ -167,6 +171,33 @@ class WholePart:
 
 
 Part = BinPart | CellPart | WholePart
+_BINS_SAID = re.compile(r"([a-z]+):(\d+)-(\d+)")
+_CELLS_SAID = re.compile(r"cells:(\d+)-(\d+):(\d+)-(\d+)")
+
+
+def part_said(part: Part) -> str:
+    """For an address: `all`, `confidence:3-3`, `cells:0-5:2-4`."""
+    if isinstance(part, BinPart):
+        return f"{part.quantity}:{part.first}-{part.last}"
+    if isinstance(part, CellPart):
+        return f"cells:{part.left}-{part.right}:{part.bottom}-{part.top}"
+    return "all"
+
+
+def read_part(said: str) -> Part:
+    """What `part_said` says. Raises BadInput for anything else."""
+    if said == "all":
+        return WholePart()
+    if cells := _CELLS_SAID.fullmatch(said):
+        return CellPart(*map(int, cells.groups()))
+    bins = _BINS_SAID.fullmatch(said)
+    if bins and bins[1] in Quantity.__members__:
+        return BinPart(Quantity(bins[1]), int(bins[2]), int(bins[3]))
+    raise BadInput(
+        _("{part!r} is no part of a chart; it is written like {example}.").format(
+            part=said[:40], example="confidence:40-49"
+        )
+    )
 
 
 def positions_in(proba: Floats32, part: Part, *, chosen: Selection) -> npt.NDArray[np.int64]:
@@ -179,3 +210,13 @@ def positions_in(proba: Floats32, part: Part, *, chosen: Selection) -> npt.NDArr
             some = here if len(candidates) == here.shape[1] else here[:, candidates]
             found.append(candidates[part.holds(some)] + block.start)
     return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+
+
+def lowest(keys: npt.NDArray[Any], count: int) -> npt.NDArray[np.int64]:
+    """Places of the so many lowest keys, ascending; of equal ones the first. keys: (n,); a part of a sort suffices."""
+    if count >= len(keys):
+        return np.argsort(keys, kind="stable")
+    bound = np.partition(keys, count - 1)[count - 1]
+    below = np.flatnonzero(keys < bound)
+    found = np.sort(np.concatenate((below, np.flatnonzero(keys == bound)[: count - len(below)])))
+    return np.asarray(found[np.argsort(keys[found], kind="stable")])

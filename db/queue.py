@@ -24,9 +24,9 @@ from sqlalchemy import (
 
 from core.domain import Lease, Place, QueueEntry, Reason, SkipKind
 from db import seconds
-from db.engine import insert_rows
+from db.engine import each_of, insert_rows
 from db.posts import count_taken_back, decides, ids_of_visible, is_visible
-from db.tables import decision, lease, post, queue_entry, queue_round, run, skip
+from db.tables import decision, family_place, lease, post, queue_entry, queue_round, run, skip
 
 QueueRow = tuple[int, int, int, str, float | None, float | None]  # (round, post, rank, reason, score, probability)
 
@@ -90,6 +90,7 @@ def publish_round(
     )
     for entry in conn.execute(back).all():
         conn.execute(insert(queue_entry).values(entry._asdict() | {"round_id": round_id}))
+    _keep_front(conn, current_round(conn) or 0, round_id)
     said = {"version_id": version_id, "strategy": strategy, "published_at": now}
     conn.execute(update(queue_round).where(queue_round.c.id == round_id).values(said))
 
@@ -106,6 +107,45 @@ def put_second(conn: Connection, post_id: int) -> None:
     for waiting, reason, rank in seconds.wanted_places(conn, post_id):
         if round_id is not None:
             add_second(conn, round_id, post_id=waiting, reason=reason, rank=rank)
+
+
+def _keep_front(conn: Connection, old_round: int, round_id: int) -> None:
+    """What a lead has sent to the front stays there until it is decided."""
+    sent = [entry._asdict() for entry in conn.execute(_entries_in_order(old_round).where(queue_entry.c.rank < 0))]
+    _take_out_with_copies(conn, round_id, [entry["post_id"] for entry in sent])
+    for entry in sent:
+        conn.execute(insert(queue_entry).values(entry | {"round_id": round_id}))
+
+
+def put_first(conn: Connection, post_ids: Sequence[int], *, reason: Reason) -> None:
+    """Put the posts before all others, in their order; of a near-copy that stood in the queue each takes the place.
+
+    Ranks below 0 stand for it: renewing the queue keeps them.
+    """
+    round_id = current_round(conn) or 0
+    first = conn.execute(select(func.min(queue_entry.c.rank)).where(queue_entry.c.round_id == round_id)).scalar()
+    begin = min(first or 0, 0) - len(post_ids)
+    _take_out_with_copies(conn, round_id, post_ids)
+    rows = [(round_id, post_id, begin + place, reason.value) for place, post_id in enumerate(post_ids)]
+    insert_rows(conn, queue_entry, ("round_id", "post_id", "rank", "reason"), rows)
+
+
+def held_among(conn: Connection, post_ids: Sequence[int]) -> set[int]:
+    """Those of the posts that are on somebody's card, or left to the lead."""
+    held = exists().where(lease.c.post_id == post.c.id, lease.c.ended_at.is_(None))
+    query = select(post.c.id).where(post.c.id.in_(each_of(post_ids)), held | is_left_to_lead(post.c.id))
+    return set(conn.execute(query).scalars())
+
+
+def _take_out_with_copies(conn: Connection, round_id: int, post_ids: Sequence[int]) -> None:
+    """Entries of the round for these posts and others of their families leave it."""
+    of_text = family_place.c.text_id == post.c.text_id
+    their = select(family_place.c.representative_id).join_from(post, family_place, of_text)
+    their = their.where(post.c.id.in_(each_of(post_ids)))
+    copies = select(post.c.id).join_from(family_place, post, of_text)
+    copies = copies.where(family_place.c.representative_id.in_(their))
+    gone = delete(queue_entry).where(queue_entry.c.round_id == round_id, queue_entry.c.post_id.in_(copies))
+    conn.execute(gone)
 
 
 def _is_in_round(round_id: int, post_id: ColumnElement[int]) -> ColumnElement[bool]:

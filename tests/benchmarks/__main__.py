@@ -22,6 +22,7 @@ from tests.benchmarks import (
     first_cards,
     importing,
     labelling,
+    looking,
     loop,
     machine,
     queueing,
@@ -54,6 +55,7 @@ BENCHMARKS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "selecting": selecting.measure,
     "tuning": tuning.measure,
     "cold": cold.measure,
+    "looking": looking.measure,
     "adapting": adapting.measure,
 }
 BUILD = PROJECT_DIR / "build"
@@ -113,6 +115,13 @@ def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], Options, bool]
         default=175_000,
         help="in the forum of desk, team and search, and the pool of first-cards; kept in build/ (%(default)s)",
     )
+    parser.add_argument(
+        "--look-posts",
+        type=int,
+        nargs="+",
+        default=[175_000, 4_000_000],
+        help="in the forums of looking; kept in build/ (%(default)s)",
+    )
     parser.add_argument("--markdown", action="store_true", help="print the figures once more, as tables for README.md")
     parsed = parser.parse_args(arguments)
     unknown = [name for name in parsed.names if name not in BENCHMARKS]
@@ -129,6 +138,7 @@ def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], Options, bool]
         tuple(parsed.seeds),
         parsed.posts,
         parsed.starts,
+        tuple(parsed.look_posts),
     )
     return parsed.names or list(BENCHMARKS), options, parsed.markdown
 

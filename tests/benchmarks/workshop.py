@@ -21,6 +21,7 @@ class Options:
 
     import_rows: of the export that is imported, or whose posts are scored, while moderators decide. labels and seeds:
     of the comparison on COLD. posts: in the forum that is kept for desk, team and search. starts: pools for selecting.
+    look_posts: in the forums that looking is measured on.
     """
 
     rows: int
@@ -30,6 +31,7 @@ class Options:
     seeds: tuple[int, ...]
     posts: int = 175_000
     starts: int = 10
+    look_posts: tuple[int, ...] = (175_000, 4_000_000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,14 @@ from sqlalchemy import Engine
 from core import context, pretrainer, trainer, worker
 from core.clock import utc_now
 from core.context import Context, Pulse
+from core.distributions import Quantity
 from core.domain import LABEL_NAMES, Actor, Policy, Run, RunKind, RunStatus
 from core.encoders import local_encoders
 from core.errors import BadInput, Conflict
 from core.exploration import TEXTS_A_KIND
 from core.loading import encoder_places
-from core.services import annotation, looking, models, pretraining, retraining, runs, scoring, training
+from core.post_filter import PostFilter
+from core.services import annotation, columns, looking, models, pretraining, retraining, runs, scoring, training
 from core.services.launching import Supervisor, log_path
 from core.services.rules import change_policy
 from core.settings import Settings
@@ -115,7 +117,12 @@ def test_the_loop_trains_promotes_scores_and_orders_the_queue_by_the_model(
     assert covered.scored == covered.posts == 300
     assert trained.result["texts_per_second"] > 0
     assert scoring.outlook(forum, OPERATOR, "v1").pace == trained.result["texts_per_second"], "300 tell no better"
-    assert sum(bar.posts for bar in looking.histogram(forum, OPERATOR, version="v1", of="confidence")) == 300
+    # By the worker, once its run has ended: whoever looks need not wait.
+    deadline = time.monotonic() + 30
+    while (made := columns.find(forum, OPERATOR, settings, version="v1")) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert looking.look(forum, OPERATOR, made, of=Quantity.confidence, post_filter=PostFilter()).scored == 300
     reasons = Counter(entry["reason"] for entry in rows(forum, queue_entry))
     assert reasons["uncertain"] > reasons["random"]
     assert 0 < len(rows(forum, exploration)) <= 300 // TEXTS_A_KIND

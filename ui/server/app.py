@@ -28,7 +28,19 @@ from core.services.words import LOOK_EVERY_S
 from core.settings import PROJECT_DIR, Oidc, Settings
 from core.wording import translate_by
 from ui import languages
-from ui.server import audit_log, exports, guidelines, labelling, oidc_signin, reports, runtime, signin, tables, uploads
+from ui.server import (
+    audit_log,
+    exports,
+    guidelines,
+    labelling,
+    looks,
+    oidc_signin,
+    reports,
+    runtime,
+    signin,
+    tables,
+    uploads,
+)
 from ui.server.address import forget_address, record_address
 from ui.server.gate import Gate
 
@@ -62,6 +74,7 @@ def make_app() -> Any:
             *audit_log.routes,
             *tables.routes,
             *exports.routes,
+            *looks.routes,
             *reports.routes,
         ],
         middleware=[Middleware(Gate)],

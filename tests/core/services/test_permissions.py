@@ -17,7 +17,8 @@ from sqlalchemy import Engine
 
 import core.services
 from core.columns import PAIR, assemble_posts
-from core.domain import Actor, CheckStatus, Label, Language, LogFilter, Policy, Role, SecondOpinion, SourceTrust
+from core.distributions import Quantity, WholePart
+from core.domain import Actor, CheckStatus, Label, Language, LogFilter, Policy, Reason, Role, SecondOpinion, SourceTrust
 from core.errors import BadInput, Conflict, NotAllowed, NotFound, SignInFailed, TiebreakError
 from core.permissions import ROLES, Permission
 from core.post_filter import PostFilter
@@ -101,8 +102,11 @@ NEEDS = {
     "inbox.inbox_path": Permission.manage_imports,
     "inbox.list_inbox": Permission.manage_imports,
     "looking.coverage": Permission.look,
-    "looking.histogram": Permission.look,
-    "looking.posts_in_bin": Permission.look,
+    "looking.export_bars": Permission.export,
+    "looking.export_cells": Permission.export,
+    "looking.export_posts": Permission.export,
+    "looking.look": Permission.look,
+    "looking.posts_behind": Permission.look,
     "models.compare": Permission.look,
     "models.list_versions": Permission.look,
     "models.measure_version": Permission.look,
@@ -129,6 +133,7 @@ NEEDS = {
     "scoring.outlook": Permission.look,
     "scoring.queue_scoring": Permission.manage_runs,
     "searching.decide_many": Permission.review,
+    "sending.send_first": Permission.review,
     "searching.find": Permission.search,
     "searching.undo_many": Permission.review,
     "sessions.last_seen": Permission.manage_users,
@@ -165,13 +170,15 @@ VALUES: dict[str, Any] = {
     "today": NOW,
     "now": NOW,
     "post_id": 1,
+    "post_ids": [1],
+    "reason": Reason.uncertain,
     "family_id": 1,
     "label": Label.normal,
     "language": Language.chinese,
     "run_id": 1,
     "version": "v1",
-    "of": "confidence",
-    "bin_": 0,
+    "of": Quantity.confidence,
+    "part": WholePart(),
     "page": 1,
     "limit": 1,
     "decision_id": 1,
@@ -273,8 +280,6 @@ TOLD: dict[str, type[TiebreakError]] = {
     "importing.list_rejects": NotFound,
     "inbox.inbox_path": NotFound,
     "looking.coverage": NotFound,
-    "looking.histogram": NotFound,
-    "looking.posts_in_bin": NotFound,
     "models.compare": NotFound,
     "models.measure_version": NotFound,
     "models.promote": NotFound,
@@ -294,6 +299,7 @@ TOLD: dict[str, type[TiebreakError]] = {
     "flags.close_flag": Conflict,
     "pretraining.queue_pretraining": Conflict,
     "flags.put_back": Conflict,
+    "sending.send_first": Conflict,
     "rating.change_trust": Conflict,
     "training.queue_training": Conflict,
     "importing.queue_import": BadInput,

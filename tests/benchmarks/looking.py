@@ -1,0 +1,128 @@
+"""The analyst's room on forums of several sizes: what each page asks for, without a filter and under twelve of them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import numpy as np
+from sqlalchemy import Engine
+
+from core.distributions import BinPart, Quantity
+from core.domain import Actor, Label, Role, Side
+from core.post_filter import Portion, PostFilter
+from core.services import columns, looking
+from core.services.columns import Columns
+from core.settings import Settings
+from db.engine import open_engine
+from tests.benchmarks.aside import call_aside
+from tests.benchmarks.figures import Figure, target
+from tests.benchmarks.wide_forum import BEGAN, IMPORTS, kept_wide_forum
+from tests.benchmarks.workshop import Workshop
+
+TIMES = 5
+MOST_S, MOST_FILTERED_S = 1.0, 3.0
+VERSION, OTHER = "v2", "v1"
+OPERATOR = Actor(None, "benchmark", Role.lead)
+LATE = (BEGAN + timedelta(weeks=IMPORTS - 4)).date()
+EVERYTHING = PostFilter(
+    since=(BEGAN + timedelta(weeks=2)).date(),
+    until=LATE,
+    words=("词2", "词3"),
+    family_sizes=(1, 1_000),
+    predicted=(Label.normal, Label.suspicious),
+    sides=(Side.train, Side.evaluation),
+    portions=(Portion.undecided, Portion.leased),
+)
+FILTERS = {
+    "one import": PostFilter(imports=(IMPORTS // 2,)),
+    "the last four weeks": PostFilter(since=LATE),
+    "a frequent hit word": PostFilter(words=("词2",)),
+    "a rare hit word": PostFilter(words=("词299",)),
+    "one of three words, not decided": PostFilter(words=("词2", "词3", "词50"), portions=(Portion.undecided,)),
+    "the busiest author": PostFilter(author="author0"),
+    "families of ten or more": PostFilter(family_sizes=(10, None)),
+    "decided as violations": PostFilter(labels=(Label.violation,)),
+    "predicted violations, not decided": PostFilter(predicted=(Label.violation,), portions=(Portion.undecided,)),
+    "the audit slice": PostFilter(sides=(Side.audit,)),
+    "on cards": PostFilter(portions=(Portion.leased,)),
+    "all conditions but author and import": EVERYTHING,
+}
+Ask = Callable[[Engine, Settings, PostFilter], object]
+
+
+def measure(workshop: Workshop) -> list[Figure]:
+    return [figure for posts in workshop.options.look_posts for figure in _measure(posts)]
+
+
+def _measure(posts: int) -> list[Figure]:
+    settings = kept_wide_forum(posts)
+    shutil.rmtree(settings.columns_dir, ignore_errors=True)
+    made = call_aside(make_columns, settings)
+    in_all = sum(path.stat().st_size for path in settings.columns_dir.rglob("*") if path.is_file())
+    engine = open_engine(settings.database_url)
+    figures = [
+        Figure(
+            f"{posts:,} posts, columns made: time",
+            made.seconds,
+            "s",
+            "of the posts and two versions, in another process",
+        ),
+        Figure(f"{posts:,} posts, columns made: longest", made.peak_mib, "MiB", "peak memory"),
+        Figure(f"{posts:,} posts, columns made: files", in_all / 2**20, "MiB"),
+    ]
+    for name, ask in ASKED.items():
+        figures += _figures(f"{posts:,} posts, {name}", engine, settings, ask, PostFilter(), most_s=MOST_S)
+    for name, narrowed in FILTERS.items():
+        figures += _figures(
+            f"{posts:,} posts, distribution of {name}", engine, settings, _look, narrowed, most_s=MOST_FILTERED_S
+        )
+    engine.dispose()
+    return figures
+
+
+def make_columns(settings: Settings) -> None:
+    engine = open_engine(settings.database_url)
+    for version in (VERSION, OTHER):
+        columns.make(engine, settings, version=version)
+    engine.dispose()
+
+
+def _figures(
+    name: str, engine: Engine, settings: Settings, ask: Ask, narrowed: PostFilter, *, most_s: float
+) -> list[Figure]:
+    seconds = []
+    for _ in range(TIMES):
+        begun = time.perf_counter()
+        ask(engine, settings, narrowed)
+        seconds.append(time.perf_counter() - begun)
+    longest = max(seconds)
+    return [
+        Figure(f"{name}: time", float(np.median(seconds)), "s"),
+        Figure(f"{name}: longest", longest, "s", target(longest <= most_s, f"{most_s:g} s")),
+    ]
+
+
+def _columns(engine: Engine, settings: Settings, version: str = VERSION) -> Columns:
+    found = columns.find(engine, OPERATOR, settings, version=version)
+    assert found is not None
+    return found
+
+
+def _look(engine: Engine, settings: Settings, narrowed: PostFilter) -> None:
+    found = _columns(engine, settings)
+    looking.look(engine, OPERATOR, found, of=Quantity.entropy, post_filter=narrowed)
+
+
+def _list(engine: Engine, settings: Settings, narrowed: PostFilter) -> None:
+    found = _columns(engine, settings)
+    part = BinPart(Quantity.confidence, 30, 49)
+    looking.posts_behind(engine, OPERATOR, found, part=part, post_filter=narrowed, page=3)
+
+
+ASKED: dict[str, Ask] = {
+    "distribution": _look,
+    "posts behind two fifths of the bars": _list,
+}
