@@ -58,7 +58,7 @@ class Point:
     score: Score | None
     not_normal: int
     families: int
-    seconds: float  # of the selection before it
+    seconds: float  # of scoring the pool and selecting before it
 
 
 # --- runs -----------------------------------------------------------------------------------------------------------
@@ -277,7 +277,7 @@ def _figures(
             f"{name}: families in 100 labels",
             statistics.mean(point.families / point.labels * 100 for point in last), "",
         ),
-        Figure(f"{name}: seconds to select", statistics.mean(p.seconds for points in mine for p in points[1:]), "s"),
+        Figure(f"{name}: seconds to score and select", statistics.mean(p.seconds for points in mine for p in points[1:]), "s"),
     ]  # fmt: skip
 
 
