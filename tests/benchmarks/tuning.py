@@ -277,7 +277,10 @@ def _figures(
             f"{name}: families in 100 labels",
             statistics.mean(point.families / point.labels * 100 for point in last), "",
         ),
-        Figure(f"{name}: seconds to score and select", statistics.mean(p.seconds for points in mine for p in points[1:]), "s"),
+        Figure(
+            f"{name}: seconds to score and select",
+            statistics.mean(point.seconds for points in mine for point in points[1:]), "s",
+        ),
     ]  # fmt: skip
 
 
