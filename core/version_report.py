@@ -81,9 +81,9 @@ def page_of(
         paragraph(made, class_="quiet"),
         paragraph(_("It was trained on another machine, and measured on this one.")) if _was_imported(report) else None,
         *(paragraph(retell(str(warning)), class_="warning") for warning in report.manifest.get("warnings") or []),
-        *_measured(report.metrics),
+        *figure_sections(report.metrics),
         _calibration(report),
-        section(_("Thresholds"), *_thresholds(report.metrics.get("thresholds"))),
+        section(_("Thresholds"), *threshold_parts(report.metrics.get("thresholds"))),
         *_curves(report),
         *_errors(report),
         section(_("Snapshot and settings"), *_settings(report.manifest)),
@@ -98,7 +98,7 @@ def _was_imported(report: VersionReport) -> bool:
 # --- figures --------------------------------------------------------------------------------------------------------
 
 
-def _measured(metrics: Mapping[str, Any]) -> Iterator[Html]:
+def figure_sections(metrics: Mapping[str, Any]) -> Iterator[Html]:
     if not metrics:
         yield section(_("Figures"), paragraph(_("Measured on nothing: no judged text was kept aside yet.")))
         return
@@ -175,7 +175,7 @@ def _calibration(report: VersionReport) -> Html:
     return section(_("Calibration"), *parts)
 
 
-def _thresholds(found: Mapping[str, Any] | None) -> Iterator[Html]:
+def threshold_parts(found: Mapping[str, Any] | None) -> Iterator[Html]:
     if not found:
         said = _("None are set: that takes {count} labelled texts drawn at random. The most likely label counts.")
         yield paragraph(said.format(count=ENOUGH))

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from sqlalchemy import ColumnElement, Connection, FromClause, case, func, select
 
-from core.domain import CheckStatus, SkipKind, SourceKind, SourceTrust
+from core.domain import CheckStatus, Label, SkipKind, SourceKind, SourceTrust
 from db.posts import decides, stands
 from db.tables import check_post, decision, flag, skip, source
 
@@ -153,3 +153,21 @@ def count_judged(conn: Connection, *, since: datetime, until: datetime) -> int:
         .where(decides(), decision.c.via_id.is_(None))
     )
     return conn.execute(query).scalar_one()
+
+
+def judged_by_label(conn: Connection, starts: Sequence[datetime]) -> list[dict[Label, int]]:
+    """Posts that people judged on each day, each once a day, by what stands of it; near-copies decided along left out.
+
+    starts: when each day begins, and when the last one ends.
+    """
+    found = []
+    for start, end in pairwise(starts):
+        query = (
+            select(decision.c.label, func.count(decision.c.post_id.distinct()))
+            .join_from(decision, source, source.c.id == decision.c.source_id)
+            .where(source.c.kind == SourceKind.person, decision.c.decided_at >= start, decision.c.decided_at < end)
+            .where(decides(), decision.c.via_id.is_(None))
+            .group_by(decision.c.label)
+        )
+        found.append({Label(label): posts for label, posts in conn.execute(query)})
+    return found

@@ -101,6 +101,17 @@ def promote(conn: Connection, version_id: int, *, promoted_by: str, now: datetim
     conn.execute(insert(promotion).values(version_id=version_id, promoted_by=promoted_by, promoted_at=now))
 
 
+def promoted_between(conn: Connection, since: datetime, until: datetime) -> list[tuple[datetime, str]]:
+    """(when, version), oldest first."""
+    query = (
+        select(promotion.c.promoted_at, model_version.c.name)
+        .join_from(promotion, model_version, model_version.c.id == promotion.c.version_id)
+        .where(promotion.c.promoted_at >= since, promotion.c.promoted_at < until)
+        .order_by(promotion.c.id)
+    )
+    return [(promoted_at, name) for promoted_at, name in conn.execute(query)]
+
+
 def add_predictions(conn: Connection, predictions: Sequence[Prediction]) -> None:
     if not predictions:
         return

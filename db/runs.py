@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from core.domain import LABEL_NAMES, OPEN_STATUSES, Run, RunKind, RunPoint, RunStatus
 from core.errors import NotFound
 from core.wording import _
-from db.tables import run, run_point
+from db.tables import post, run, run_point
 
 _RECALLS = tuple(f"recall_{name}" for name in LABEL_NAMES)
 
@@ -185,3 +185,11 @@ def times_of_imports(conn: Connection) -> dict[int, datetime]:
     """When each import that counts was published."""
     query = select(run.c.id, run.c.published_at).where(run.c.published_at.is_not(None), run.c.taken_back_at.is_(None))
     return {run_id: published_at for run_id, published_at in conn.execute(query)}
+
+
+def brought_between(conn: Connection, since: datetime, until: datetime) -> tuple[int, int]:
+    """(imports that count and were published then, posts that they brought and that are still theirs)."""
+    published = (run.c.published_at >= since) & (run.c.published_at < until) & run.c.taken_back_at.is_(None)
+    imports = list(conn.execute(select(run.c.id).where(published)).scalars())
+    posts = select(func.count()).select_from(post).where(post.c.import_id.in_(imports))
+    return len(imports), conn.execute(posts).scalar_one()

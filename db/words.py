@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import Connection, func, select
 
 from core.domain import Label, WordRecord
@@ -11,8 +13,10 @@ from db.posts import decides, living_imports, taken_back_imports
 from db.tables import decision, hit, run
 
 
-def records(conn: Connection) -> dict[str, WordRecord]:
+def records(conn: Connection, *, since: datetime | None = None, until: datetime | None = None) -> dict[str, WordRecord]:
     """By word, of decided posts: by the newest decision on each; near-copies that were decided along count once.
+
+    since, until: by decisions made from then on, and before then.
 
     Posts that somebody may still be measured by are left out: of a rare word the record would tell what was said.
     Goes from the decisions to the hits: there are fewer of the former, and the latter lie together by post.
@@ -20,6 +24,10 @@ def records(conn: Connection) -> dict[str, WordRecord]:
     newest = select(func.max(decision.c.id).label("id")).where(
         decides(), decision.c.via_id.is_(None), ~is_measuring(decision.c.post_id)
     )
+    if since is not None:
+        newest = newest.where(decision.c.decided_at >= since)
+    if until is not None:
+        newest = newest.where(decision.c.decided_at < until)
     of_posts = newest.group_by(decision.c.post_id).subquery()
     worded = (
         select(hit.c.post_id, hit.c.word, decision.c.label)

@@ -15,7 +15,7 @@ PURE = (
     *("tsv", "text", "markup", "labels", "labelled", "json_arrays", "exchange", "gold", "overlaps", "drafts", "blocks"),
     *("people", "forum", "guidelines", "anchoring", "batches", "training_files", "html_page", "version_report"),
     *("calibration", "resampling", "comparison", "evaluation", "thresholds", "exploration", "sheets"),
-    *("prevalence", "growth", "workload", "hit_words", "telling", "proportions"),
+    *("prevalence", "growth", "workload", "hit_words", "telling", "proportions", "week_report"),
     *("columns", "distributions", "post_filter"),
 )
 ENTRANCES = tuple(f"core.{name}" for name in "learning worker trainer pretrainer standalone context loading".split())

@@ -66,6 +66,7 @@ app.add_typer(export_app, name="export")
 
 report_app = typer.Typer(help="Reports as HTML files.", no_args_is_help=True)
 report_app.command("version")(reporting.report_version)
+report_app.command("week")(reporting.report_week)
 app.add_typer(report_app, name="report")
 
 base_app = typer.Typer(help="Base encoders: list, pull from a hub.", no_args_is_help=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 
 import numpy as np
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from core.agreement import Counts, Scale, against_others, alpha, alpha_interval
 from core.domain import Actor, Label, SecondOpinion
@@ -71,6 +71,16 @@ def agreement(engine: Engine, actor: Actor, *, why: SecondOpinion, rng: np.rando
             for monday, group in sorted(_grouped(doubled, _week_of).items())
         ),
     )
+
+
+def agreement_between(
+    conn: Connection, since: datetime, until: datetime, *, rng: np.random.Generator
+) -> tuple[Measured, Measured]:
+    """(of the posts whose second opinion came in then, of all until then): alpha, ordinal, of what chance drew."""
+    both = opinions_of_two(seconds.judgements(conn, why=SecondOpinion.drawn))
+    before = [pair for pair in both if max(said.decided_at for said in pair) < until]
+    then = [pair for pair in before if max(said.decided_at for said in pair) >= since]
+    return _measured(*_counts(then), Scale.ordinal, rng), _measured(*_counts(before), Scale.ordinal, rng)
 
 
 def opinions_of_two(found: Iterable[Judgement]) -> list[list[Judgement]]:

@@ -105,8 +105,8 @@ def test_sliders_answer_in_the_forums_own_numbers_and_are_saved_sent_and_exporte
     expect(page.get_by_text("judged families of the audit slice", exact=False)).to_be_visible()
     analyst.shoot("70-thresholds")
 
-    page.get_by_label("Name", exact=True).fill("careful")
-    page.get_by_label("Name", exact=True).press("Enter")
+    page.get_by_label("Name of the thresholds").fill("careful")
+    page.get_by_label("Name of the thresholds").press("Enter")
     page.get_by_role("button", name="Save these thresholds").click()
     expect(page.get_by_role("button", name="Set the sliders to it")).to_be_visible()
     move(analyst, 0, to="0.95")

@@ -102,3 +102,13 @@ def test_tables_are_written_to_a_file_or_to_standard_output(
     assert "takes gold labels" in tiebreak("export", "families", "--format", "doccano", code=2).stderr
     assert "No model version is active" in tiebreak("export", "predictions", code=1).stderr
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_report_of_a_week_is_written_into_a_file(
+    tiebreak: Terminal, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert tiebreak.json("report", "week", "--week", "2026-W10") == {"week": "2026-W10", "out": "2026-W10.html"}
+    assert "Week 2026-W10" in (tmp_path / "2026-W10.html").read_text(encoding="utf-8")
+    assert tiebreak.json("report", "week", "--out", "last.html")["out"] == "last.html"
+    assert "write it like 2026-W47" in tiebreak("report", "week", "--week", "10", code=2).stderr

@@ -12,6 +12,8 @@ from core.errors import TiebreakError
 from core.html_page import CSP
 from core.services import reporting
 from core.version_report import page_of
+from core.week_report import monday_of
+from core.week_report import page_of as week_page_of
 from ui import languages
 from ui.server import runtime
 from ui.server.refusals import refusal_of
@@ -30,4 +32,20 @@ def version_report(request: Request) -> Response:
     return HTMLResponse(page, headers={"Content-Security-Policy": CSP})
 
 
-routes = [Route("/report/version/{name}", version_report, methods=["GET"])]
+def week_report(request: Request) -> Response:
+    """GET /report/week/YYYY-WNN."""
+    session: Session = request.state.session
+    now = utc_now()
+    try:
+        monday = monday_of(request.path_params["week"])
+        found = reporting.week_report(runtime.require().engine, session.user.actor, monday, now=now)
+    except TiebreakError as err:
+        return refusal_of(err)
+    page = week_page_of(found, now=now, language=languages.TAGS[languages.language()])
+    return HTMLResponse(page, headers={"Content-Security-Policy": CSP})
+
+
+routes = [
+    Route("/report/version/{name}", version_report, methods=["GET"]),
+    Route("/report/week/{week}", week_report, methods=["GET"]),
+]

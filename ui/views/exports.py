@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import streamlit as st
 
+from core.clock import utc_now
 from core.permissions import Permission, may
 from core.services import models, thresholding
 from core.services.exporting import NEEDED, WITH_AUTHORS, Authors, Content
 from core.sheets import TABULAR, SheetForm
+from core.week_report import last_whole_week, week_in_words
 from core.wording import N_, _
 from ui.page import Page, errors_as_sentences, open_page
 
+WEEKS = 12  # whole ones that are offered
 CONTENTS = {
     Content.gold: N_("Gold labels"),
     Content.decisions: N_("Decisions"),
@@ -111,6 +115,22 @@ def show_choice(page: Page) -> dict[str, str] | None:
     return given | {"form": str(form)}
 
 
+def show_week() -> None:
+    """The way to the report of one of the last weeks."""
+    st.subheader(_("A week's report"), anchor=False)
+    newest = last_whole_week(utc_now())
+    weeks = [week_in_words(newest + timedelta(weeks=ahead)) for ahead in range(1, -WEEKS, -1)]
+    left, right, _rest = st.columns([2, 2, 4], vertical_alignment="bottom")
+    week = left.selectbox(_("Week"), weeks, index=1, key="report-week", help=_("The first one is still under way."))
+    right.link_button(_("Open the report"), f"/report/week/{week}", icon=":material/summarize:")
+    st.caption(
+        _(
+            "What was decided, the model, thresholds and hit words on one page to keep or to send, without names; for "
+            "leads also how well people agree. It fetches nothing."
+        )
+    )
+
+
 page = open_page(
     _("Exports"), _("Tables for other programs. What leaves is on record in the audit log, with who took it.")
 )
@@ -127,3 +147,4 @@ with errors_as_sentences():
                 "which it is written. The command line has the same tables: `tiebreak export {table}`."
             ).format(table="decisions --policy" if content == Content.verdicts else content)
         )
+    show_week()

@@ -144,12 +144,11 @@ def show_errors(found: Trial, chosen: Thresholds, a_day: float | None) -> None:
                 _("error"): name,
                 _("of all posts"): share_in_words(of_all),
                 _("a day"): a_day_in_words(of_all, a_day),
-                _("of these"): share_in_words(of_these),
-                _("these are"): these,
+                _("in other words"): words.format(share=share_in_words(of_these)),
             }
-            for name, of_all, of_these, these in (
-                (_("violations that pass"), told.missed, told.missed_of_violations, _("all violations")),
-                (_("posts removed wrongly"), told.wrong, told.wrong_of_removed, _("all that is removed")),
+            for name, of_all, of_these, words in (
+                (_("violations that pass"), told.missed, told.missed_of_violations, _("{share} of the violations")),
+                (_("posts removed wrongly"), told.wrong, told.wrong_of_removed, _("{share} of what is removed")),
             )
         ]
     )
@@ -233,7 +232,7 @@ def show_saved(page: Page, version: str) -> None:
     st.subheader(_("Saved under a name"), anchor=False)
     if may(page.actor, Permission.save_thresholds):
         left, right, _rest = st.columns([3, 2, 4], vertical_alignment="bottom")
-        name = left.text_input(_("Name"), key="policy-name", max_chars=LONGEST_NAME)
+        name = left.text_input(_("Name of the thresholds"), key="policy-name", max_chars=LONGEST_NAME)
         right.button(
             _("Save these thresholds"), type="primary", on_click=save, args=(version,), disabled=not name.strip()
         )

@@ -62,8 +62,8 @@ def show_words(found: list[WordFigures]) -> None:
                 _("families decided"), format="localized", help=_("Near-copies of one text are one family.")
             ),
             "share": st.column_config.NumberColumn(_("violations"), format="percent", help=_("Of these families.")),
-            "low": st.column_config.NumberColumn(_("from"), format="percent", help=_("The 95 % interval of it.")),
-            "high": st.column_config.NumberColumn(_("to"), format="percent", help=_("The 95 % interval of it.")),
+            "low": st.column_config.NumberColumn(_("at least"), format="percent", help=_("The 95 % interval of it.")),
+            "high": st.column_config.NumberColumn(_("at most"), format="percent", help=_("The 95 % interval of it.")),
             "expected": st.column_config.NumberColumn(
                 _("expected in the rest"),
                 format="percent",

@@ -121,6 +121,7 @@ NEEDS = {
     "rating.change_trust": Permission.review,
     "rating.list_sources": Permission.review,
     "reporting.version_report": Permission.look,
+    "reporting.week_report": Permission.look,
     "retraining.finish": Permission.promote,
     "retraining.retrain_if_due": Permission.manage_runs,
     "rules.change_policy": Permission.manage_policy,
@@ -224,6 +225,7 @@ VALUES: dict[str, Any] = {
     "new": NewVersion("v9", "b", {"metrics": {}, "warnings": [], "snapshot": ""}, []),
     "measured": [],
     "pace": 1.0,
+    "monday": NOW.date(),
     "thresholds": Thresholds(0.9, 0.9),
     "wanted": Wanted(Content.gold, SheetForm.csv),
 }
