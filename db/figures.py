@@ -9,9 +9,9 @@ from itertools import pairwise
 
 from sqlalchemy import ColumnElement, Connection, FromClause, case, func, select
 
-from core.domain import CheckStatus, Label, SkipKind, SourceKind, SourceTrust
-from db.posts import decides, stands
-from db.tables import check_post, decision, flag, skip, source
+from core.domain import CheckStatus, Label, Reason, SkipKind, SourceKind, SourceTrust
+from db.posts import decides, is_visible, stands
+from db.tables import check_post, decision, family_place, flag, lease, post, skip, source
 
 PACED = 500  # of the latest decisions that pace is measured by
 
@@ -171,3 +171,21 @@ def judged_by_label(conn: Connection, starts: Sequence[datetime]) -> list[dict[L
         )
         found.append({Label(label): posts for label, posts in conn.execute(query)})
     return found
+
+
+def judged_by_chance(conn: Connection) -> list[tuple[str, int, Label]]:
+    """(who, family, label) of what stands of people's decisions on cards that chance had drawn; visible posts only.
+
+    Corrections, answers to check posts, near-copies decided along and what a lead settled are not among them.
+    """
+    query = (
+        select(source.c.name, family_place.c.representative_id, decision.c.label)
+        .join_from(decision, lease, lease.c.id == decision.c.lease_id)
+        .join(source, source.c.id == decision.c.source_id)
+        .join(post, post.c.id == decision.c.post_id)
+        .join(family_place, family_place.c.text_id == decision.c.text_id)
+        .where(source.c.kind == SourceKind.person, lease.c.reason.in_((Reason.audit, Reason.random)))
+        .where(decides(), decision.c.via_id.is_(None), ~decision.c.settles, is_visible(in_order=True))
+        .order_by(source.c.name, decision.c.id)
+    )
+    return [(name, family, Label(label)) for name, family, label in conn.execute(query)]

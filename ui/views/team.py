@@ -6,19 +6,23 @@ from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import altair as alt
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from core.clock import utc_now
-from core.domain import SkipKind
-from core.services import team
+from core.domain import Label, SkipKind
+from core.prevalence import ENOUGH_DRAWN, Share
+from core.services import leaning, team
+from core.services.leaning import Lean, LeaningReport
 from core.services.team import Forecast, PersonFigures, TeamReport
 from core.wording import _, ngettext
 from db.figures import Agreement
 from ui.page import errors_as_sentences, open_page
-from ui.words import plain
+from ui.words import label_in_words, plain
 
 WEEK = 7
+SEED = 37  # the same decisions give the same intervals each time the page is drawn
 
 
 def here() -> tzinfo:
@@ -163,6 +167,41 @@ def show_hasty(found: TeamReport) -> None:
         st.warning(plain(said.format(names=names)), icon=":material/hourglass_bottom:")
 
 
+def share_in_words(share: Share, lean: Lean | None = None) -> str:
+    """`12 % (8 – 17 %) ▲`."""
+    if not share.is_enough or share.interval is None:
+        return _("too few")
+    low, high = share.interval
+    said = f"{share.value:.0%} ({low:.0%} – {high:.0%})"
+    return said + {Lean.more: " ▲", Lean.less: " ▼"}.get(lean or Lean.alike, "")
+
+
+def show_leanings(found: LeaningReport) -> None:
+    st.subheader(_("Labels on posts that chance drew"), anchor=False)
+    if not found.posts:
+        st.write(
+            _("Nobody has judged a post that chance drew yet. The Policy page says how many of the cards are such.")
+        )
+        return
+    rows = [
+        {_("name"): each.name, _("posts"): each.posts}
+        | {label_in_words(label): share_in_words(each.shares[label], each.leans[label]) for label in Label}
+        for each in found.people
+    ]
+    whole = {label_in_words(label): share_in_words(found.everybody[label]) for label in Label}
+    rows.append({_("name"): _("everybody"), _("posts"): found.posts} | whole)
+    columns = {_("posts"): st.column_config.NumberColumn(format="localized")}
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns, width="content", key="leanings")
+    st.caption(
+        _(
+            "Chance deals to everybody alike: who gives a label more often (▲) or less often (▼) than the others, "
+            "beyond chance, judges otherwise. Who is right, check posts and Review say. Brackets: 95 % intervals. "
+            "From {fewest} posts of a person and of the others on; of twenty figures about one stands out by chance "
+            "alone."
+        ).format(fewest=ENOUGH_DRAWN)
+    )
+
+
 page = open_page(
     _("Team's work"), _("Who decided how much, how fast, and how well; and how long the queue lasts at this pace.")
 )
@@ -175,4 +214,5 @@ with errors_as_sentences():
         show_hasty(found)
         show_days(found)
         show_people(found)
+        show_leanings(leaning.leanings(page.engine, page.actor, rng=np.random.default_rng(SEED)))
         st.link_button(_("Download as TSV"), "/api/team.tsv", icon=":material/download:")

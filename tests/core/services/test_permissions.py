@@ -101,6 +101,7 @@ NEEDS = {
     "importing.queue_import": Permission.manage_imports,
     "inbox.inbox_path": Permission.manage_imports,
     "inbox.list_inbox": Permission.manage_imports,
+    "leaning.leanings": Permission.review,
     "looking.coverage": Permission.look,
     "looking.export_bars": Permission.export,
     "looking.export_cells": Permission.export,
