@@ -17,6 +17,8 @@ PURE = (
     *("calibration", "resampling", "comparison", "evaluation", "thresholds", "exploration", "sheets"),
     *("prevalence", "growth", "workload", "hit_words", "telling", "proportions", "week_report"),
     *("columns", "distributions", "post_filter"),
+    *("prevalence", "growth", "workload", "hit_words", "telling", "proportions"),
+    *("columns", "distributions", "post_filter", "trust"),
 )
 ENTRANCES = tuple(f"core.{name}" for name in "learning worker trainer pretrainer standalone context loading".split())
 FOUNDATION = ("domain", "errors", "settings", "wording")

@@ -34,6 +34,7 @@ PAGES = {
         ("views/retrain.py", N_("Retrain"), Permission.manage_runs),
         ("views/models.py", N_("Models"), Permission.look),
         ("views/distributions.py", N_("Distributions"), Permission.look),
+        ("views/trust.py", N_("Trust"), Permission.look),
         ("views/proof.py", N_("Proof"), Permission.look),
         ("views/thresholds.py", N_("Thresholds"), Permission.look),
         ("views/words.py", N_("Words"), Permission.look),

@@ -15,7 +15,7 @@ import streamlit as st
 
 from core.domain import Label, RunKind, Side
 from core.errors import BadInput
-from core.post_filter import Portion, PostFilter
+from core.post_filter import KEYS, Portion, PostFilter
 from core.services import columns, runs
 from core.services.columns import Columns
 from core.wording import N_, _
@@ -49,8 +49,23 @@ class AddressParts:
 
     names: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        if set(self.names) & set(KEYS):
+            raise ValueError(f"{self.names} has a name that is a condition of the filter")
+
     def given(self, name: str) -> str | None:
         return st.query_params.get(name) or None
+
+    def choose(self, name: str, options: Sequence[str], default: str) -> str:
+        """What the address says, if that is one of the options. Raises BadInput for another."""
+        said = self.given(name) or default
+        if said not in options:
+            raise BadInput(
+                _("{value!r} is not known for {name!r}; there are: {known}.").format(
+                    value=said[:40], name=name, known=", ".join(options)
+                )
+            )
+        return said
 
     def filter(self) -> PostFilter:
         """Raises BadInput for an address that says something else than a view."""

@@ -15,7 +15,7 @@ from core.distributions import Quantity, read_part
 from core.domain import Actor, Session
 from core.errors import BadInput, Conflict, NotFound, TiebreakError
 from core.post_filter import PostFilter
-from core.services import columns, looking
+from core.services import columns, looking, trusting
 from core.services.columns import Columns
 from core.sheets import Sheet, SheetForm, write_sheet
 from core.wording import _
@@ -50,7 +50,18 @@ def _posts(
     return looking.export_posts(engine, actor, found, part=read_part(own["part"]), post_filter=narrowed, now=now)
 
 
-TABLES: dict[str, Make] = {"distribution": _distribution, "triangle": _triangle, "posts": _posts}
+def _judged(
+    engine: Engine, actor: Actor, found: Columns, narrowed: PostFilter, own: dict[str, str], now: datetime
+) -> Sheet:
+    return trusting.export_judged(engine, actor, found, version=own["version"], post_filter=narrowed, now=now)
+
+
+TABLES: dict[str, Make] = {
+    "distribution": _distribution,
+    "triangle": _triangle,
+    "posts": _posts,
+    "judged": _judged,
+}
 
 
 def download(request: Request) -> Response:

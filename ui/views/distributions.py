@@ -9,7 +9,6 @@ import streamlit as st
 
 from core.distributions import ACROSS, BINS, UP, BinPart, CellPart, Part, Quantity, part_said
 from core.domain import Label
-from core.errors import BadInput
 from core.permissions import Permission, may
 from core.post_filter import Portion, PostFilter
 from core.services import looking, models
@@ -306,29 +305,17 @@ def show_counts(found: Look) -> None:
         )
 
 
-def choose(name: str, options: list[str], default: str) -> str:
-    """What the address says, if that is one of the options. Raises BadInput for another."""
-    said = OWN.given(name) or default
-    if said not in options:
-        raise BadInput(
-            _("{value!r} is not known for {name!r}; there are: {known}.").format(
-                value=said[:40], name=name, known=", ".join(options)
-            )
-        )
-    return said
-
-
 def ask_own(names: list[str], active: str) -> dict[str, str]:
     """The page's own choices, as the address says them at first."""
     first, second, third, fourth = st.columns([2, 3, 2, 2], vertical_alignment="bottom")
     of_names = [quantity.value for quantity in Quantity]
     version = first.selectbox(
-        _("Version"), names, index=names.index(choose("version", names, active)), key="look-version"
+        _("Version"), names, index=names.index(OWN.choose("version", names, active)), key="look-version"
     )
     of = second.selectbox(
         _("Distribution of"),
         of_names,
-        index=of_names.index(choose("of", of_names, Quantity.confidence.value)),
+        index=of_names.index(OWN.choose("of", of_names, Quantity.confidence.value)),
         format_func=lambda name: title_of(Quantity(name)),
         key="look-of",
     )
@@ -336,13 +323,13 @@ def ask_own(names: list[str], active: str) -> dict[str, str]:
     by = third.selectbox(
         _("By"),
         stacks,
-        index=stacks.index(choose("by", stacks, BY_LABEL)),
+        index=stacks.index(OWN.choose("by", stacks, BY_LABEL)),
         format_func=lambda name: _(STACKS[name]),
         key="look-by",
     )
     is_log = fourth.toggle(
         _("Logarithmic"),
-        value=choose("scale", ["linear", "log"], "linear") == "log",
+        value=OWN.choose("scale", ["linear", "log"], "linear") == "log",
         key="look-log",
         help=_("Shows rare classes beside frequent ones."),
     )

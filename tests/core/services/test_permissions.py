@@ -30,6 +30,7 @@ from core.services.importing import ImportRequest
 from core.services.pretraining import PretrainingRequest
 from core.services.searching import Query
 from core.services.training import NewVersion, Snapshot, TrainingRequest
+from core.services.trusting import Trust
 from core.settings import PROJECT_DIR, read_settings
 from core.sheets import SheetForm
 from core.thresholds import Thresholds
@@ -153,6 +154,9 @@ NEEDS = {
     "thresholding.save_policy": Permission.save_thresholds,
     "thresholding.trial": Permission.look,
     "training.count_labels": Permission.look,
+    "trusting.export_judged": Permission.export,
+    "trusting.judged_posts": Permission.look,
+    "trusting.trust": Permission.look,
     "training.queue_training": Permission.manage_runs,
     "training.read_snapshot": Permission.manage_runs,
     "training.record_export": Permission.manage_runs,
@@ -181,6 +185,10 @@ VALUES: dict[str, Any] = {
     "version": "v1",
     "of": Quantity.confidence,
     "part": WholePart(),
+    "found": Trust(False, 0, *[np.empty(0, dtype=np.int64)] * 2, np.empty(0), np.empty((0, 3))),
+    "truth": None,
+    "said": None,
+    "page_size": 1,
     "page": 1,
     "limit": 1,
     "decision_id": 1,
@@ -294,6 +302,8 @@ TOLD: dict[str, type[TiebreakError]] = {
     "sessions.sessions_of": NotFound,
     "sessions.sign_out_user": NotFound,
     "siblings.siblings_of": NotFound,
+    "trusting.export_judged": NotFound,
+    "trusting.trust": NotFound,
     "takeback.posts_that_stay": NotFound,
     "takeback.preview_takeback": NotFound,
     "takeback.queue_take_back": NotFound,
