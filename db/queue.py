@@ -28,6 +28,7 @@ from db.engine import each_of, insert_rows
 from db.posts import count_taken_back, decides, ids_of_visible, is_visible
 from db.tables import decision, family_place, lease, post, queue_entry, queue_round, run, skip
 
+END = 2**62  # no rank is as high
 QueueRow = tuple[int, int, int, str, float | None, float | None]  # (round, post, rank, reason, score, probability)
 
 
@@ -55,17 +56,23 @@ def add_entries(conn: Connection, rows: Sequence[QueueRow], *, taken_back: int) 
     insert_rows(conn, queue_entry, columns, rows)
 
 
-def describe_round(conn: Connection, round_id: int, *, version_id: int | None, strategy: str) -> None:
-    """Say by what a round is ordered whose first cards are served while it is built."""
-    said = {"version_id": version_id, "strategy": strategy}
+def open_first_cards(
+    conn: Connection, round_id: int, *, first_cards: int, version_id: int | None, strategy: str
+) -> None:
+    """Serve the posts of so many ranks, from 0, while the others of the round are still put in order."""
+    said = {"first_cards": first_cards, "version_id": version_id, "strategy": strategy}
     conn.execute(update(queue_round).where(queue_round.c.id == round_id).values(said))
 
 
-def _served(conn: Connection) -> list[tuple[int, bool]]:
-    """(round, only its first cards): what is there of the round that is being built, then the one that is complete."""
-    newest, current = conn.execute(select(func.max(queue_round.c.id))).scalar(), current_round(conn)
-    in_front = [] if newest is None or newest == current else [(newest, True)]
-    return in_front if current is None else [*in_front, (current, False)]
+def _served(conn: Connection) -> list[tuple[int, int]]:
+    """(round, rank below which it is served), one after the other: what leads have sent to the front, then the first
+    cards of a round that is being built, then the one that is complete."""
+    newest = select(queue_round.c.id, queue_round.c.first_cards).order_by(queue_round.c.id.desc()).limit(1)
+    building, current = conn.execute(newest).one_or_none(), current_round(conn)
+    whole = [] if current is None else [(current, END)]
+    if building is None or building.id == current or not building.first_cards:
+        return whole
+    return [*((round_id, 0) for round_id, _ in whole), (building.id, building.first_cards), *whole]
 
 
 def _last_served(conn: Connection) -> int | None:
@@ -178,16 +185,16 @@ def claimable(
     """
     asked = {"of_user": user_id, "most": limit}
     found: dict[int, Row[int, int, str, float, int, float]] = {}
-    for round_id, is_in_front in _served(conn):
+    for round_id, below in _served(conn):
         if len(found) < limit:
-            for row in conn.execute(_claimable(later, is_in_front), asked | {"of_round": round_id}):
+            for row in conn.execute(_claimable(later), asked | {"of_round": round_id, "below": below}):
                 found.setdefault(row.post_id, row)
     return list(found.values())[:limit]
 
 
 @cache
-def _claimable(later: bool, is_in_front: bool) -> Select[int, int, str, float, int, float]:
-    """Put together once: that takes longer than the query. is_in_front: only what comes before the round itself."""
+def _claimable(later: bool) -> Select[int, int, str, float, int, float]:
+    """Put together once: that takes longer than the query."""
     post_id, user_id = queue_entry.c.post_id, bindparam("of_user", type_=Integer)
     held = exists().where(lease.c.post_id == post_id, lease.c.ended_at.is_(None))
     decided = exists().where(decision.c.post_id == post_id, decides())
@@ -197,8 +204,7 @@ def _claimable(later: bool, is_in_front: bool) -> Select[int, int, str, float, i
     is_second = seconds.is_wanted(post_id) & ~seconds.is_judged_by(post_id, user_id)
     is_open = ~decided | is_second
     free = _entries_in_order(bindparam("of_round", type_=Integer)).where(~held, is_open, is_there, is_due)
-    if is_in_front:
-        free = free.where(queue_entry.c.rank < 0)
+    free = free.where(queue_entry.c.rank < bindparam("below", type_=Integer))
     return free.where(~is_left_to_lead(post_id)).limit(bindparam("most", type_=Integer))
 
 
@@ -277,12 +283,10 @@ def count_left(conn: Connection, *, most: int | None = None) -> int:
 
 def head_of_queue(conn: Connection, *, limit: int) -> list[QueueEntry]:
     found: dict[int, QueueEntry] = {}
-    for round_id, is_in_front in _served(conn):
-        entries = _entries_in_order(round_id).limit(limit)
+    for round_id, below in _served(conn):
+        entries = _entries_in_order(round_id).where(queue_entry.c.rank < below).limit(limit)
         strategy = conn.execute(select(queue_round.c.strategy).where(queue_round.c.id == round_id)).scalar_one()
-        for post_id, rank, reason, score, _round, probability in conn.execute(
-            entries.where(queue_entry.c.rank < 0) if is_in_front else entries
-        ):
+        for post_id, rank, reason, score, _round, probability in conn.execute(entries):
             entry = QueueEntry(post_id, rank, Reason(reason), score, strategy, round_id, probability)
             found.setdefault(post_id, entry)
     return list(found.values())[:limit]

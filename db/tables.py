@@ -327,6 +327,8 @@ queue_round = Table(
     Column("strategy", String(40), nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("published_at", UtcTime),
+    # The posts of lower ranks are served while the others are still being put in order.
+    Column("first_cards", Integer, nullable=False, default=0, server_default="0"),
 )
 
 # The posts still to do, in order. A decision takes its entry out, undo puts it back.

@@ -66,6 +66,7 @@ def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> in
     post_ids, judged_before = loaded.post_ids, loaded.judged_before
     del loaded  # of hits there are several times as many as posts, and the order is made of them by now
     entries = _entries(picks, post_ids, judged_before)
+    entries["rank"] += len(in_front)
     by_post = np.argsort(entries["post_id"])  # so they are quickest stored
     for start in range(0, len(entries), ENTRIES_PER_TRANSACTION):
         with in_turns(engine, write_unseen) as conn:
@@ -83,7 +84,7 @@ def renew_queue(engine: Engine, *, now: datetime, seed: int | None = None) -> in
 def _put_in_front(
     engine: Engine, round_id: int, version: ModelVersion | None, rules: Rules, *, rng: np.random.Generator
 ) -> list[int]:
-    """Put the first cards of a round before what is served until it is complete; returns their families.
+    """Serve the first cards of a round before what is served until it is complete; returns their families.
 
     They come from a sample that is soon read, so that millions of posts keep nobody waiting. None of a small pool.
     """
@@ -95,11 +96,15 @@ def _put_in_front(
         loaded = load_pool(conn, version, rules, sample=sample)
     picks = _first_picks(loaded, rules, IN_FRONT, sample=sample, rng=rng)
     entries = _ranked(picks, loaded.post_ids, count=-1)
-    entries["rank"] -= len(entries)  # before all others of the round, which begin at 0
     with write(engine) as conn:
         queue.add_entries(conn, _rows(entries, round_id), taken_back=taken_back)
-        version_id = None if version is None else version.id
-        queue.describe_round(conn, round_id, version_id=version_id, strategy=_strategy(loaded, rules))
+        queue.open_first_cards(
+            conn,
+            round_id,
+            first_cards=len(entries),
+            version_id=None if version is None else version.id,
+            strategy=_strategy(loaded, rules),
+        )
     return [int(loaded.family_ids[pick.position]) for pick in picks]
 
 

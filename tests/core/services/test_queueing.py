@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
 
 from core.domain import Actor, Label, Policy, Prediction, Reason, Side
-from core.services import annotation, queueing
+from core.services import annotation, queueing, sending
 from core.services import pool as pools
 from core.services.rules import change_policy
 from db import decisions, explorations, golds, models, queue
@@ -218,8 +218,31 @@ def test_first_cards_are_served_before_the_whole_order_is_there_and_then_stand_b
     assert set(served[:8]) == set(first)
     assert len(set(served)) == 12
     order = sorted(current(engine).items(), key=lambda entry: entry[1])
-    assert {post_id for post_id, rank in order[:8] if rank < 0} == set(first)
+    assert [rank for _, rank in order] == list(range(120))
+    assert {post_id for post_id, _ in order[:8]} == set(first)
     assert sorted(current(engine)) == list(range(1, 121)), "each post once"
+
+
+@pytest.mark.usefixtures("small_samples")
+def test_what_a_lead_sends_comes_before_the_first_cards_and_these_are_not_kept_from_round_to_round(
+    engine: Engine, pool: MakePool, moderator: Actor, lead: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool(120)
+    served: list[int] = []
+
+    def send_and_look() -> None:
+        sending.send_first(engine, lead, [77], reason=Reason.likely_violation, now=NOW)
+        served.extend(card.lease.post_id for card in sync(engine, moderator, want=3).cards)
+
+    renew_and_meanwhile(engine, monkeypatch, send_and_look)
+    assert served[0] == 77
+    first = {post_id for post_id, rank in current(engine).items() if 0 <= rank < 8}
+    assert set(served[1:]) <= first
+    queueing.renew_queue(engine, now=NOW, seed=6)
+    ranks = current(engine)
+    assert sorted(rank for rank in ranks.values() if rank < 0) == [-1]
+    assert ranks[77] == -1
+    assert {post_id for post_id, rank in ranks.items() if 0 <= rank < 8} != first
 
 
 @pytest.mark.usefixtures("small_samples")
@@ -254,7 +277,7 @@ def test_draws_among_the_first_cards_are_as_likely_as_from_the_whole_pool(
         conn.exec_driver_sql("UPDATE text SET side = 'train'")
     monkeypatch.setattr(queueing, "IN_FRONT", 30)
     queueing.renew_queue(engine, now=NOW, seed=5)
-    likely = [row["selection_probability"] for row in rows(engine, queue_entry, reason="audit") if row["rank"] < 0]
+    likely = [row["selection_probability"] for row in rows(engine, queue_entry, reason="audit") if row["rank"] < 30]
     assert 2 <= len(likely) <= 4
     assert likely == pytest.approx([0.1 / 100] * len(likely))
 
