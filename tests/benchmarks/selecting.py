@@ -191,7 +191,7 @@ def _found(name: str, strategy: Strategy, runs: Sequence[Run], random: Sequence[
     """What is not normal among the labels; each is of another family."""
     rates = [_at(run, RARE_AT) / RARE_AT * 100 for run in runs]
     times = [_at(run, RARE_AT) / max(1, _at(its, RARE_AT)) for run, its in zip(runs, random, strict=True)]
-    note = f"{statistics.median(times):.1f} times random's"
+    note = f"{statistics.median(times):.1f} times random's; all of different families"
     if strategy is Strategy.mix:
         note += f"; {target(statistics.median(times) >= LEAST_FOUND, f'{LEAST_FOUND:.0f} times or more')}"
     return [Figure(f"{name}: not normal in 100 labels, at {RARE_AT:,}", statistics.mean(rates), "", note)]
