@@ -9,6 +9,8 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.domain import Reason, Strategy
 from core.selection import (
@@ -275,3 +277,61 @@ def test_posts_that_are_not_scored_yet_still_come() -> None:
 def test_tiny_pools_are_ordered_too(n: int) -> None:
     for strategy in Strategy:
         assert sorted(pick.position for pick in first(10, pool(n), strategy)) == list(range(n))
+
+
+@st.composite
+def pools(draw: st.DrawFn) -> Pool:
+    """Any: posts that are scored or not, of the audit slice or not, short or not, with several hit words or none."""
+    n = draw(st.integers(0, 60))
+    flags = [draw(st.lists(st.booleans(), min_size=n, max_size=n)) for _ in range(3)]
+    is_scored, is_audit, is_short = (np.array(each, dtype=bool) for each in flags)
+    words = draw(st.lists(st.lists(st.integers(0, 4), max_size=3), min_size=n, max_size=n))
+    explored = draw(st.lists(st.integers(0, n - 1), unique=True)) if n else []
+    said = np.where(is_scored[:, None], proba(n, seed=draw(st.integers(0, 9))), 0.0)
+    return Pool(said, is_scored, is_audit, is_short, hits(*words), np.array(explored, dtype=np.intp))
+
+
+@given(
+    pools(),
+    st.sampled_from(list(Strategy)),
+    st.sampled_from([MIX, NO_AUDIT, {}, {"audit": 1.0}, {"uncertain": 0.2, "audit": 0.3}]),
+    st.sampled_from([0.0, 0.25, 1.0]),
+    st.sampled_from([0.0, 0.01, 0.5]),
+)
+def test_any_order_is_a_permutation_of_the_pool_and_draws_alone_say_how_likely_they_were(
+    posts: Pool, strategy: Strategy, shares: dict[str, float], trust: float, clip: float
+) -> None:
+    picks = list(order_pool(posts, Rules(strategy, shares, trust=trust, clip=clip), rng=RNG(1)))
+    assert sorted(pick.position for pick in picks) == list(range(len(posts.proba)))
+    for pick in picks:
+        if pick.selection_probability is not None:
+            assert pick.reason in (Reason.audit, Reason.random)
+            assert 0 < pick.selection_probability <= 1
+        if pick.reason in (Reason.uncertain, Reason.likely_violation):
+            assert posts.is_scored[pick.position]
+    slice_later = [pick.reason for pick in picks if posts.is_audit[pick.position] and not posts.is_short[pick.position]]
+    assert set(slice_later) <= {Reason.audit}, "nothing but chance picks of the slice"
+
+
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=5),
+    st.lists(st.integers(0, 40), min_size=5, max_size=5),
+    st.integers(0, 99),
+)
+def test_any_shares_hold_within_one_as_long_as_every_stream_lasts(
+    weights: list[int], lengths: list[int], seed: int
+) -> None:
+    share_of = [weight / sum(weights) for weight in weights]
+    streams, begin = [], 0
+    for reason, share, length in zip(list(Reason), share_of, lengths, strict=False):
+        streams.append(Stream(reason, RNG(seed).permutation(length) + begin, share=share))
+        begin += length
+    left = {stream.reason: len(stream.order) for stream in streams}
+    counted: Counter[Reason] = Counter()
+    for n, pick in enumerate(interleave(streams), 1):
+        counted[pick.reason] += 1
+        left[pick.reason] -= 1
+        for stream in streams:
+            assert abs(counted[stream.reason] - stream.share * n) < 1 + 1e-9
+        if min(left.values()) == 0:
+            break
