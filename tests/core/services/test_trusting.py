@@ -65,8 +65,8 @@ def test_cells_and_errors_open_what_sql_finds_the_surest_first(engine: Engine, j
     top = "max(p_normal, p_suspicious, p_violation)"
     said = f"CASE {top} WHEN p_normal THEN 0 WHEN p_suspicious THEN 1 ELSE 2 END"
     aside = (
-        "FROM post JOIN text ON text.id = text_id JOIN prediction ON prediction.text_id = text.id JOIN decision ON post_id = post.id"
-        f" WHERE side <> 'train' AND post.id <= {POSTS}"
+        "FROM post JOIN text ON text.id = post.text_id JOIN prediction ON prediction.text_id = text.id"
+        f" JOIN decision ON post_id = post.id WHERE side <> 'train' AND post.id <= {POSTS}"
     )
     texts, _posts = confusion(found.truth, found.said, found.sizes)
     for truth in Label:
