@@ -69,6 +69,7 @@ def show_posts(page: Page, found: Sequence[ScoredPost], *, key: str, export: str
             _("text"): st.column_config.TextColumn(_("text"), width="large"),
             **numbers,
         },
+        height="content",
         on_select="rerun" if is_lead else "ignore",
         selection_mode="multi-row",
         key=f"{key}-{hash(tuple(each.post_id for each in found))}",  # positions would choose other posts

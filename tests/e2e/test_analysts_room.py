@@ -160,3 +160,104 @@ def test_words_are_told_with_their_record_and_taken_along(forum: Served, visit: 
         "hit-words"
     )
     analyst.assert_clean()
+
+
+# --- distributions, trust and change ----------------------------------------------------------------------------------
+
+TOP = "max(p_normal, p_suspicious, p_violation)"
+PREDICTED = f"CASE {TOP} WHEN p_normal THEN 0 WHEN p_suspicious THEN 1 ELSE 2 END"
+RECTANGLES = "svg .mark-rect.role-mark:not([class*=brush]) path"
+SCORED = "FROM post JOIN prediction ON prediction.text_id = post.text_id AND version_id = 1"
+
+
+def by_sql(server: Served, query: str) -> list[tuple[int, ...]]:
+    with server.engine.connect() as conn:
+        return [tuple(row) for row in conn.exec_driver_sql(query)]
+
+
+def marks(visitor: Visitor, chart: int) -> Locator:
+    """Rectangles of a chart in their order, without that of its brush."""
+    visitor.settle()
+    found = visitor.page.get_by_test_id("stVegaLiteChart").nth(chart).locator(RECTANGLES)
+    expect(found.first).to_be_visible(timeout=20_000)
+    return found
+
+
+def test_a_bar_and_the_triangle_open_their_posts_and_the_view_is_sent_and_saved(
+    forum: Served, visit: Callable[[Served], Visitor]
+) -> None:
+    analyst = visit(forum)
+    analyst.enter("ana", "distributions")
+    page = analyst.page
+    expect(page.get_by_text(f"{POSTS} of {POSTS} posts scored by v1")).to_be_visible(timeout=30_000)
+    marks(analyst, 0).last.click(force=True)  # the column over the highest bar
+    ((sure,),) = by_sql(forum, f"SELECT count(*) {SCORED} WHERE {TOP} >= 0.98")
+    heading = f"Probability of the most likely label between 0.980 and 1.000: {sure} posts"
+    expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    listed = page.get_by_test_id("stDataFrame").locator("canvas tbody tr")
+    expect(listed).to_have_count(20)
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_role("heading", name=heading)).to_have_count(0)
+
+    cells = by_sql(
+        forum,
+        "SELECT min(CAST((p_suspicious + p_violation / 2) * 40 AS INTEGER), 39),"
+        f" min(CAST(p_violation * 35 AS INTEGER), 34), count(*) {SCORED} GROUP BY 1, 2 ORDER BY 1, 2",
+    )
+    fullest = max(range(len(cells)), key=lambda place: cells[place][2])
+    marks(analyst, 1).nth(fullest).click(force=True)
+    marked = "In the part of the triangle that is marked"
+    expect(page.get_by_role("heading", name=f"{marked}: {cells[fullest][2]} posts")).to_be_visible()
+    analyst.settle()
+    triangle = page.get_by_test_id("stVegaLiteChart").nth(1).locator("svg.marks")
+    triangle.scroll_into_view_if_needed()
+    box = triangle.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 8, box["y"] + 95)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 8, box["y"] + box["height"] - 25, steps=5)
+    page.mouse.up()
+    expect(page.get_by_role("heading", name=f"{marked}: {POSTS} posts")).to_be_visible()
+    analyst.shoot("73-distributions")
+
+    narrowed = visit(forum)
+    narrowed.enter("ana", "distributions?word=word1&label=violation&of=margin&scale=log")
+    of_filter = f"{SCORED} JOIN hit ON hit.post_id = post.id JOIN decision ON decision.post_id = post.id"
+    ((left,),) = by_sql(forum, f"SELECT count(*) {of_filter} WHERE word = 'word1' AND label = 2")
+    page = narrowed.page
+    expect(page.get_by_text(f"{left} of {left} posts scored by v1")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Margin between the two most likely labels").first).to_be_visible()
+    with page.expect_download() as downloaded:
+        page.get_by_role("link", name="Table as CSV").first.click()
+    text = downloaded.value.path().read_text(encoding="utf-8-sig")
+    assert sum(int(row["posts"]) for row in csv.DictReader(io.StringIO(text))) == left
+    for kind, begins in (("SVG", b"<svg"), ("PNG", b"\x89PNG")):
+        with page.expect_download() as downloaded:
+            page.get_by_role("button", name=f"Save as {kind}").first.click()
+        assert downloaded.value.path().read_bytes().startswith(begins)
+    assert rows(forum.engine, audit_log, actor="ana", action="export")[-1]["details"]["what"] == (
+        "distribution of margin; word word1, label violation"
+    )
+    narrowed.open("/distributions?label=spam")
+    expect(page.get_by_text("'spam' is not known for 'label'; there are: normal, suspicious")).to_be_visible()
+    analyst.assert_clean()
+    narrowed.assert_clean()
+
+
+def test_a_cell_of_the_confusion_matrix_opens_its_posts(forum: Served, visit: Callable[[Served], Visitor]) -> None:
+    analyst = visit(forum)
+    analyst.enter("ana", "trust?of=violation")
+    page = analyst.page
+    measured = (
+        f"{SCORED} JOIN decision ON decision.post_id = post.id JOIN text ON text.id = post.text_id WHERE side = 'audit'"
+    )
+    ((judged,),) = by_sql(forum, f"SELECT count(*) {measured}")
+    expect(page.get_by_text(f"Measured on {judged} judged texts of the audit slice")).to_be_visible(timeout=30_000)
+    ((wrong,),) = by_sql(forum, f"SELECT count(*) {measured} AND label <> {PREDICTED}")
+    expect(page.get_by_role("heading", name=f"{wrong} errors, the surest first")).to_be_visible()
+    marks(analyst, 2).nth(8).click(force=True)  # of violations what was said to be one
+    ((right,),) = by_sql(forum, f"SELECT count(*) {measured} AND label = 2 AND {PREDICTED} = 2")
+    title = f"Decided as violation, predicted violation: {right} judged texts"
+    expect(page.get_by_role("heading", name=title)).to_be_visible()
+    analyst.shoot("74-trust")
+    analyst.assert_clean()

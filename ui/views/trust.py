@@ -290,6 +290,7 @@ def show_judged(page: Page, found: Trust, cell: tuple[Label, Label] | None) -> N
     st.dataframe(
         table,
         hide_index=True,
+        height="content",
         column_config={
             _("post"): post_column(_("post")),
             _("text"): st.column_config.TextColumn(_("text"), width="large"),
