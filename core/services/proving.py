@@ -80,8 +80,10 @@ def prove(engine: Engine, actor: Actor, *, rng: np.random.Generator) -> Proof:
         learned = _learned(conn, of_base, aside)
         audit_share = policies.current_policy(conn).shares.get(Reason.audit, 0.0)
     firsts = list({each.post_id: each for each in reversed(shown)}.values())
-    by_chance = [each for each in firsts if _is_by_chance(each)]
-    by_queue = [each for each in firsts if not _is_by_chance(each)]
+    by_chance: list[ShownDecision] = []
+    by_queue: list[ShownDecision] = []
+    for each in firsts:
+        (by_chance if _is_by_chance(each) else by_queue).append(each)
     audit, queue = _yield(by_chance, rng), _yield(by_queue, rng)
     drawn_families = {each.family for each in firsts if each.is_drawn}
     agreed = {gold.post_id for gold in judged}
@@ -93,11 +95,7 @@ def prove(engine: Engine, actor: Actor, *, rng: np.random.Generator) -> Proof:
         queue=queue,
         audit=audit,
         surplus=surplus(queue.violations, audit.violations),
-        by_reason={
-            reason: _yield([each for each in firsts if each.reason == reason], rng)
-            for reason in Reason
-            if any(each.reason == reason for each in firsts)
-        },
+        by_reason={reason: _yield(of_reason, rng) for reason, of_reason in _by_reason(firsts).items()},
         curve=learning_curve(
             learned,
             np.array([gold.label for gold in aside], dtype=np.int64),
@@ -116,6 +114,14 @@ def prove(engine: Engine, actor: Actor, *, rng: np.random.Generator) -> Proof:
 
 def _is_by_chance(shown: ShownDecision) -> bool:
     return shown.is_drawn or shown.reason == Reason.audit
+
+
+def _by_reason(shown: Sequence[ShownDecision]) -> dict[Reason, list[ShownDecision]]:
+    """In the order of Reason; what no decision was shown for is left out."""
+    found: dict[str, list[ShownDecision]] = {}
+    for each in shown:
+        found.setdefault(each.reason, []).append(each)
+    return {reason: found[reason] for reason in Reason if reason in found}
 
 
 def _yield(shown: Sequence[ShownDecision], rng: np.random.Generator) -> Yield:
@@ -165,8 +171,8 @@ def _labels_of(version: ModelVersion) -> int:
 
 def _paces(shown: Sequence[ShownDecision]) -> dict[Reason, Pace]:
     paces = {}
-    for reason in Reason:
-        seconds = [each.seconds for each in shown if each.reason == reason and each.seconds is not None][-TIMED:]
+    for reason, of_reason in _by_reason(shown).items():
+        seconds = [each.seconds for each in of_reason if each.seconds is not None][-TIMED:]
         if seconds:
             low, median, high = np.quantile(seconds, [0.25, 0.5, 0.75]).tolist()
             paces[reason] = Pace(low, median, high, len(seconds))
