@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from core.columns import Floats32, PostColumns
+from core.columns import Floats32, PostColumns, Selection
 from core.domain import Label
 from core.proportions import wilson
 
@@ -57,16 +57,21 @@ class WordFigures:
         return Worth.retire if self.interval[1] < SELDOM and not is_expected else Worth.keep
 
 
-def word_figures(posts: PostColumns, proba: Floats32, labels: npt.NDArray[np.int8]) -> list[WordFigures]:
-    """Figures of every hit word, those with the most posts first.
+def word_figures(
+    posts: PostColumns, proba: Floats32, labels: npt.NDArray[np.int8], is_chosen: Selection
+) -> list[WordFigures]:
+    """Figures of every hit word that stands in any of the chosen posts, those with the most posts first.
 
-    proba: (n_labels, n_posts), NaN where unscored. labels: (n_posts,), -1 where undecided.
+    proba: (n_labels, n_posts), NaN where unscored. labels: (n_posts,), -1 where undecided. is_chosen: (n_posts,).
     """
     count = len(posts.words)
-    word_of = np.repeat(np.arange(count), np.diff(posts.word_starts))
+    word_of = np.repeat(np.arange(count, dtype=np.int32), np.diff(posts.word_starts))
     held = posts.word_posts
+    if not is_chosen.all():
+        kept = is_chosen[held]
+        word_of, held = word_of[kept], held[kept]
     words_of_post = np.bincount(held, minlength=len(posts))
-    of_each = np.diff(posts.word_starts)
+    of_each = np.bincount(word_of, minlength=count)
     alone = np.bincount(word_of[words_of_post[held] == 1], minlength=count)
     is_decided = labels[held] >= 0
     families, violations = _families(word_of[is_decided], held[is_decided], posts, labels)
@@ -88,7 +93,7 @@ def word_figures(posts: PostColumns, proba: Floats32, labels: npt.NDArray[np.int
 
 
 def _families(
-    words: Ids, held: npt.NDArray[np.integer], posts: PostColumns, labels: npt.NDArray[np.int8]
+    words: npt.NDArray[np.integer], held: npt.NDArray[np.integer], posts: PostColumns, labels: npt.NDArray[np.int8]
 ) -> tuple[Ids, Ids]:
     """(families, those that are violations), (n_words,) each; what most of a family's decided posts are, it is.
 

@@ -11,12 +11,14 @@ from sqlalchemy import Connection, Engine
 from core.calibration import Correction, Floats, Ids
 from core.domain import LABEL_NAMES, Actor, Label, ModelVersion, Side, ThresholdPolicy
 from core.errors import BadInput, NotFound
-from core.evaluation import Aside, refitted
+from core.evaluation import ENOUGH, Aside, refitted
 from core.permissions import Permission, require
+from core.services import auditing
 from core.services.columns import Columns
+from core.sheets import CellKind, Column, Row, Sheet
 from core.thresholds import Thresholds
 from core.wording import _
-from core.workload import Pace, Sample, Workload
+from core.workload import Pace, Sample, Workload, frontier
 from db import audit, families, golds, models, runs, threshold_policies
 from db.engine import read, write
 
@@ -37,6 +39,11 @@ class Trial:
     sample: Sample
     pace: Pace | None
 
+    @property
+    def is_enough(self) -> bool:
+        """Whether it can be told what goes wrong."""
+        return len(self.sample) >= ENOUGH
+
 
 def trial(engine: Engine, actor: Actor, columns: Columns, *, version: str) -> Trial:
     """columns: with the probabilities of that version."""
@@ -47,6 +54,29 @@ def trial(engine: Engine, actor: Actor, columns: Columns, *, version: str) -> Tr
     is_scored = ~np.isnan(columns.proba[Label.normal])
     counted = Workload.of(columns.proba[Label.normal][is_scored], columns.proba[Label.violation][is_scored])
     return Trial(found.name, counted, sample, _pace(times, np.bincount(columns.posts.imports)))
+
+
+def export_frontier(engine: Engine, actor: Actor, columns: Columns, *, version: str, now: datetime) -> Sheet:
+    """A row for each pair of thresholds that no other beats; all but these are shares of posts. It is on record.
+
+    Raises BadInput where too few posts are judged for it.
+    """
+    require(actor, Permission.export)
+    found = trial(engine, actor, columns, version=version)
+    if not found.is_enough:
+        raise BadInput(_("Too few posts of the audit slice are judged for that; the Thresholds page says how many."))
+    auditing.record_export(engine, actor, f"frontier of thresholds of {version} as csv", now=now)
+    names = ("left", "missed", "wrong")
+    rows: list[Row] = [
+        (_as_text(point.thresholds.passes), _as_text(point.thresholds.removes), point.left, point.missed, point.wrong)
+        for point in frontier(found.pool, found.sample)
+    ]
+    columns_of = (Column("passes"), Column("removes"), *(Column(name, CellKind.number) for name in names))
+    return Sheet(columns_of, iter([rows]))
+
+
+def _as_text(threshold: float | None) -> str | None:
+    return None if threshold is None else f"{threshold:g}"
 
 
 def _sample(conn: Connection, version: ModelVersion) -> Sample:

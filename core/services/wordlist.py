@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from core.domain import Actor, Label
 from core.hit_words import WordFigures, word_figures
 from core.permissions import Permission, require
 from core.post_filter import PostFilter
+from core.services import auditing
 from core.services.columns import Columns, view
 from core.sheets import CellKind, Column, Row, Sheet
 from core.telling import ENOUGH, TellingPiece, telling_pieces
@@ -39,22 +41,25 @@ class Lacking:
         return min(self.violations, self.others) >= ENOUGH
 
 
-def list_words(engine: Engine, actor: Actor, columns: Columns) -> list[WordFigures]:
-    """Those with the most posts first."""
+def list_words(engine: Engine, actor: Actor, columns: Columns, post_filter: PostFilter) -> list[WordFigures]:
+    """Of the posts that the filter leaves; words with the most of them first."""
     require(actor, Permission.look)
-    return word_figures(columns.posts, columns.proba, view(engine, actor, columns, PostFilter()).labels)
+    seen = view(engine, actor, columns, post_filter)
+    return word_figures(columns.posts, columns.proba, seen.labels, seen.is_chosen)
 
 
-def lacking_pieces(engine: Engine, actor: Actor, columns: Columns) -> Lacking:
+def lacking_pieces(engine: Engine, actor: Actor, columns: Columns, post_filter: PostFilter) -> Lacking:
     """Pieces that tell violations from other posts and that no hit word holds.
 
-    From texts that people decided, and those that the version is sure of, drawn by chance where there are many.
+    From texts that people decided, and those that the version is sure of, drawn by chance where there are many; all of
+    posts that the filter leaves.
     """
     require(actor, Permission.look)
-    labels = view(engine, actor, columns, PostFilter()).labels
+    seen = view(engine, actor, columns, post_filter)
+    labels = seen.labels
     is_decided, sure = labels >= 0, columns.proba >= SURE
-    bad = np.where(is_decided, labels == Label.violation, sure[Label.violation])
-    good = np.where(is_decided, labels == Label.normal, sure[Label.normal])
+    bad = seen.is_chosen & np.where(is_decided, labels == Label.violation, sure[Label.violation])
+    good = seen.is_chosen & np.where(is_decided, labels == Label.normal, sure[Label.normal])
     rng = np.random.default_rng(SEED)
     violations, others = _drawn(columns, bad, MOST_VIOLATIONS, rng), _drawn(columns, good, MOST_OTHERS, rng)
     with read(engine) as conn:
@@ -77,9 +82,13 @@ def _drawn(columns: Columns, wanted: npt.NDArray[np.bool_], most: int, rng: np.r
 # --- to take along ----------------------------------------------------------------------------------------------------
 
 
-def words_sheet(found: list[WordFigures]) -> Sheet:
+def export_words(engine: Engine, actor: Actor, columns: Columns, *, post_filter: PostFilter, now: datetime) -> Sheet:
+    """A row for each word; it is on record."""
+    require(actor, Permission.export)
+    found = list_words(engine, actor, columns, post_filter)
+    auditing.record_export(engine, actor, "hit words as csv", now=now)
     whole, number = CellKind.whole, CellKind.number
-    columns = (
+    names = (
         Column("word"), Column("posts", whole), Column("alone", whole), Column("decided", whole),
         Column("families", whole), Column("violations", whole), Column("low", number), Column("high", number),
         Column("expected", number), Column("verdict"),
@@ -91,12 +100,16 @@ def words_sheet(found: list[WordFigures]) -> Sheet:
         )
         for each in found
     ]  # fmt: skip
-    return Sheet(columns, iter([rows]))
+    return Sheet(names, iter([rows]))
 
 
-def pieces_sheet(found: tuple[TellingPiece, ...]) -> Sheet:
-    columns = (
+def export_pieces(engine: Engine, actor: Actor, columns: Columns, *, post_filter: PostFilter, now: datetime) -> Sheet:
+    """A row for each piece that the list lacks; it is on record."""
+    require(actor, Permission.export)
+    found = lacking_pieces(engine, actor, columns, post_filter).pieces
+    auditing.record_export(engine, actor, "pieces that the hit words lack as csv", now=now)
+    names = (
         Column("piece"), Column("violations", CellKind.whole), Column("others", CellKind.whole),
         Column("z", CellKind.number),
     )  # fmt: skip
-    return Sheet(columns, iter([[(each.piece, each.violations, each.others, each.z) for each in found]]))
+    return Sheet(names, iter([[(each.piece, each.violations, each.others, each.z) for each in found]]))

@@ -54,8 +54,11 @@ def test_figures_are_those_of_a_loop_over_the_posts(data: st.DataObject) -> None
     scored = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))
     proba = np.tile(np.array([[0.5], [0.25], [0.25]], dtype=np.float32), count)
     proba[:, ~np.array(scored)] = np.nan
-    found = {f.word: f for f in word_figures(forum(hits, families), proba, np.array(labels, dtype=np.int8))}
-    assert set(found) == {word for word, listed in hits.items() if listed}
+    chosen = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    figures_of = word_figures(forum(hits, families), proba, np.array(labels, dtype=np.int8), np.array(chosen))
+    hits = {word: left for word, listed in hits.items() if (left := [n for n in listed if chosen[n - 1]])}
+    found = {figures.word: figures for figures in figures_of}
+    assert set(found) == set(hits)
     for word, figures in found.items():
         with_it = hits[word]
         decided = [n for n in with_it if labels[n - 1] >= 0]
@@ -90,5 +93,7 @@ def test_word_goes_only_where_neither_people_nor_the_model_find_violations_by_it
     proba = np.full((3, count), np.nan, dtype=np.float32)
     if likely is not None:
         proba[:, -1] = 1 - likely, 0, likely
-    (found,) = word_figures(forum({"w": list(range(1, count + 1))}, list(range(1, count + 1))), proba, labels)
+    (found,) = word_figures(
+        forum({"w": list(range(1, count + 1))}, list(range(1, count + 1))), proba, labels, np.full(count, True)
+    )
     assert found.worth is worth

@@ -142,7 +142,7 @@ def test_words_are_told_with_their_record_and_taken_along(forum: Served, visit: 
     page = analyst.page
     expect(page.get_by_text("3 hit words, 0 of which could go")).to_be_visible(timeout=20_000)
     with page.expect_download() as downloaded:
-        page.get_by_role("button", name="Download as CSV").click()
+        page.get_by_role("link", name="Table as CSV").click()
     text = downloaded.value.path().read_text(encoding="utf-8-sig")
     found = [(row["word"], int(row["posts"]), int(row["violations"])) for row in csv.DictReader(io.StringIO(text))]
     with forum.engine.connect() as conn:
@@ -151,13 +151,18 @@ def test_words_are_told_with_their_record_and_taken_along(forum: Served, visit: 
         ).all()
     assert sorted(found) == sorted(map(tuple, wanted))
     analyst.shoot("72-words")
+    expect(page).to_have_url(re.compile("show=all"))
+    analyst.open("/words?word=word1")
+    expect(page.get_by_text("1 hit word, 0 of which could go")).to_be_visible(timeout=20_000)
+    analyst.open("/words")
+    expect(page.get_by_text("3 hit words, 0 of which could go")).to_be_visible(timeout=20_000)
     page.get_by_role("radio", name="Words to retire").click()
     expect(page.get_by_text("None: of each word", exact=False)).to_be_visible()
     page.get_by_role("radio", name="What the list lacks").click()
     expect(page.get_by_text("Nothing tells violations from normal posts", exact=False)).to_be_visible()
     analyst.settle()
     assert [row["details"]["what"] for row in rows(forum.engine, audit_log, actor="ana", action="export")][-1] == (
-        "hit-words"
+        "hit words as csv"
     )
     analyst.assert_clean()
 

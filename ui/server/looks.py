@@ -15,7 +15,7 @@ from core.distributions import Quantity, read_part
 from core.domain import Actor, Session
 from core.errors import BadInput, Conflict, NotFound, TiebreakError
 from core.post_filter import PostFilter
-from core.services import columns, looking, trusting
+from core.services import columns, looking, thresholding, trusting, wordlist
 from core.services.columns import Columns
 from core.sheets import Sheet, SheetForm, write_sheet
 from core.wording import _
@@ -56,11 +56,32 @@ def _judged(
     return trusting.export_judged(engine, actor, found, version=own["version"], post_filter=narrowed, now=now)
 
 
+def _words(
+    engine: Engine, actor: Actor, found: Columns, narrowed: PostFilter, own: dict[str, str], now: datetime
+) -> Sheet:
+    return wordlist.export_words(engine, actor, found, post_filter=narrowed, now=now)
+
+
+def _pieces(
+    engine: Engine, actor: Actor, found: Columns, narrowed: PostFilter, own: dict[str, str], now: datetime
+) -> Sheet:
+    return wordlist.export_pieces(engine, actor, found, post_filter=narrowed, now=now)
+
+
+def _frontier(
+    engine: Engine, actor: Actor, found: Columns, narrowed: PostFilter, own: dict[str, str], now: datetime
+) -> Sheet:
+    return thresholding.export_frontier(engine, actor, found, version=own["version"], now=now)
+
+
 TABLES: dict[str, Make] = {
     "distribution": _distribution,
     "triangle": _triangle,
     "posts": _posts,
     "judged": _judged,
+    "words": _words,
+    "pieces": _pieces,
+    "frontier": _frontier,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from core.services.thresholding import LONGEST_NAME, Trial
 from core.thresholds import Thresholds, Verdict
 from core.wording import _, ngettext
 from core.workload import PLACES, FrontierPoint, Share, expected, frontier, nearest
+from ui.look_charts import show_chart, show_table
 from ui.page import Page, current_page, errors_as_sentences, open_page
 from ui.pool_columns import open_columns
 from ui.words import posts_in_words
@@ -188,20 +191,29 @@ def show_frontier(found: Trial, chosen: Thresholds) -> None:
     ]
     line = alt.Chart(table).mark_line(interpolate="step-after", point=True).encode(x=x, y=y, tooltip=tooltip)
     now = alt.Chart(pd.DataFrame([row_of(here)])).mark_point(size=160, shape="diamond", filled=True, color="#c9483b")
-    st.altair_chart((line + now.encode(x=x, y=y, tooltip=tooltip)).properties(height=280), width="stretch")
+    show_chart(
+        (line + now.encode(x=x, y=y, tooltip=tooltip)).properties(height=280),
+        f"{found.version}-frontier",
+        table=f"/api/look/frontier.csv?{urlencode({'version': found.version})}",
+        key="frontier-chart",
+        may_be_chosen=False,
+    )
     st.caption(
         _(
             "Each dot is a pair of thresholds that no other beats in both: fewer posts left and fewer errors, a missed "
             "violation counting as much as a post removed wrongly. The diamond is what the sliders say."
         )
     )
-    with st.expander(_("As a table")):
-        shares = {name: st.column_config.NumberColumn(words, format="percent") for name, words in (
-            ("left", _("posts left for moderators")), ("errors", _("errors, of all posts")),
-            ("missed", _("violations that pass")), ("wrong", _("posts removed wrongly")),
-        )}  # fmt: skip
-        words = {"passes": _("pass from"), "removes": _("remove from")}
-        st.dataframe(table, hide_index=True, column_config=shares | words, key="frontier")
+    words = {
+        "left": _("posts left for moderators"),
+        "errors": _("errors, of all posts"),
+        "missed": _("violations that pass"),
+        "wrong": _("posts removed wrongly"),
+    }
+    shares: dict[str, object] = {
+        name: st.column_config.NumberColumn(said, format="percent") for name, said in words.items()
+    }
+    show_table(table, shares | {"passes": _("pass from"), "removes": _("remove from")})
 
 
 def row_of(point: FrontierPoint) -> dict[str, object]:
@@ -285,7 +297,7 @@ with errors_as_sentences():
     a_day = ask_pace(found)
     with figures:
         show_counts(found, chosen, a_day)
-    if len(found.sample) < ENOUGH:
+    if not found.is_enough:
         show_too_few(found)
     else:
         show_errors(found, chosen, a_day)

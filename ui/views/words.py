@@ -5,29 +5,47 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.clock import utc_now
+from core.errors import BadInput
 from core.hit_words import FEWEST, SELDOM, WordFigures, Worth
-from core.services import auditing, models, wordlist
+from core.permissions import Permission, may
+from core.post_filter import PostFilter
+from core.services import models, wordlist
 from core.services.columns import Columns
-from core.sheets import Sheet, SheetForm, write_sheet
 from core.telling import ENOUGH, LONGEST, SHORTEST
 from core.wording import N_, _, ngettext
-from ui.page import Page, current_page, errors_as_sentences, open_page
+from ui.page import Page, errors_as_sentences, open_page
 from ui.pool_columns import open_columns
+from ui.post_filter import AddressParts, ask_filter, export_address
 
+OWN = AddressParts(("version", "show"))
 ALL, RETIRE, LACKING = "all", "retire", "lacking"
 PARTS = {ALL: N_("All words"), RETIRE: N_("Words to retire"), LACKING: N_("What the list lacks")}
 WORTHS = {Worth.keep: N_("keep"), Worth.retire: N_("retire"), Worth.unknown: N_("too few decided")}
 
 
 def ask_version(page: Page) -> str | None:
-    """None where there is none: then nothing is expected of the rest."""
+    """None where there is none: then nothing is expected of the rest. Raises BadInput for an unknown one."""
     rows = models.list_versions(page.engine, page.actor)
     names = [row.version.name for row in rows]
     if not names:
         return None
-    active = next((place for place, row in enumerate(rows) if row.is_active), 0)
-    chosen: str = st.selectbox(_("Version"), names, index=active, key="version", bind="query-params", width=300)
+    said = OWN.given("version") or next((row.version.name for row in rows if row.is_active), names[0])
+    if said not in names:
+        raise BadInput(_("There is no model version {name!r}.").format(name=said[:40]))
+    chosen: str = st.selectbox(_("Version"), names, index=names.index(said), key="words-version", width=300)
+    return chosen
+
+
+def ask_part() -> str:
+    said = OWN.given("show")
+    chosen: str = st.segmented_control(
+        _("Show"),
+        list(PARTS),
+        format_func=lambda each: _(PARTS[each]),
+        default=said if said in PARTS else ALL,
+        required=True,
+        key="words-part",
+    )
     return chosen
 
 
@@ -83,9 +101,9 @@ def show_words(found: list[WordFigures]) -> None:
     )
 
 
-def show_lacking(page: Page, columns: Columns) -> None:
+def show_lacking(page: Page, columns: Columns, version: str | None, narrowed: PostFilter) -> None:
     with st.spinner(_("Reading texts…")):
-        found = wordlist.lacking_pieces(page.engine, page.actor, columns)
+        found = wordlist.lacking_pieces(page.engine, page.actor, columns, narrowed)
     if not found.is_enough:
         st.info(
             _(
@@ -107,7 +125,7 @@ def show_lacking(page: Page, columns: Columns) -> None:
             ),
         }
         st.dataframe(table, hide_index=True, column_config=columns_of, key="pieces", width="content")
-        offer(page, "telling-pieces", wordlist.pieces_sheet(found.pieces))
+        offer(page, "pieces", version, narrowed)
     else:
         st.write(_("Nothing tells violations from normal posts that no hit word holds."))
     st.caption(
@@ -125,26 +143,11 @@ def show_lacking(page: Page, columns: Columns) -> None:
     )
 
 
-# --- to take along ----------------------------------------------------------------------------------------------------
-
-
-def record(what: str) -> None:
-    page = current_page()
-    with errors_as_sentences():
-        auditing.record_export(page.engine, page.actor, what, now=utc_now())
-
-
-def offer(page: Page, what: str, sheet: Sheet) -> None:
-    st.download_button(
-        _("Download as CSV"),
-        b"".join(write_sheet(sheet, SheetForm.csv)),
-        file_name=f"{what}.csv",
-        mime="text/csv",
-        on_click=record,
-        args=(what,),
-        icon=":material/download:",
-        key=f"take-{what}",
-    )
+def offer(page: Page, table: str, version: str | None, narrowed: PostFilter) -> None:
+    """The way to the table as a file, for whoever may have it."""
+    if version is not None and may(page.actor, Permission.export):
+        address = export_address(f"/api/look/{table}.csv", narrowed, version=version)
+        st.link_button(_("Table as CSV"), address, icon=":material/download:")
 
 
 page = open_page(
@@ -157,13 +160,13 @@ with errors_as_sentences():
     if not columns.posts.words:
         st.write(_("No post has a hit word: an export names them in the column hit_word. A lead imports one."))
         st.stop()
-    part = st.segmented_control(
-        _("Show"), list(PARTS), format_func=lambda each: _(PARTS[each]), default=ALL, required=True, key="part"
-    )
+    narrowed = ask_filter(page, columns, OWN)
+    part = ask_part()
+    OWN.keep(narrowed, **({} if version is None else {"version": version}), show=part)
     if part == LACKING:
-        show_lacking(page, columns)
+        show_lacking(page, columns, version, narrowed)
     else:
-        found = wordlist.list_words(page.engine, page.actor, columns)
+        found = wordlist.list_words(page.engine, page.actor, columns, narrowed)
         to_go = [each for each in found if each.worth is Worth.retire]
         shown = to_go if part == RETIRE else found
         said = ngettext(
@@ -172,8 +175,10 @@ with errors_as_sentences():
         st.caption(said.format(count=f"{len(found):,}", gone=f"{len(to_go):,}"))
         if shown:
             show_words(shown)
-            offer(page, "hit-words", wordlist.words_sheet(shown))
-        else:
+            offer(page, "words", version, narrowed)
+        elif found:
             st.write(
                 _("None: of each word, too little is decided, or too many posts with it are or may be violations.")
             )
+        else:
+            st.write(_("No post fits the filter. Fewer conditions leave more."))

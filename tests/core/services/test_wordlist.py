@@ -8,6 +8,7 @@ import numpy as np
 from sqlalchemy import Engine, select
 
 from core.domain import LABEL_NAMES, Actor, Prediction
+from core.post_filter import PostFilter
 from core.services import columns, wordlist
 from core.services.columns import Columns
 from core.settings import Settings
@@ -57,7 +58,7 @@ def score(engine: Engine, sure: float, name: str = "v1") -> None:
 def test_figures_of_a_word_are_those_of_sql(engine: Engine, settings: Settings, analyst: Actor, tmp_path: Path) -> None:
     bring(engine, tmp_path / "labels.tsv", labelled=24, more=12)
     score(engine, 0.8)
-    found = wordlist.list_words(engine, analyst, open_columns(engine, settings, analyst, "v1"))
+    found = wordlist.list_words(engine, analyst, open_columns(engine, settings, analyst, "v1"), PostFilter())
     with engine.connect() as conn:
         wanted = conn.exec_driver_sql(
             """
@@ -78,7 +79,7 @@ def test_without_a_version_words_have_their_record_and_nothing_is_expected(
     engine: Engine, settings: Settings, analyst: Actor, tmp_path: Path
 ) -> None:
     bring(engine, tmp_path / "labels.tsv", labelled=24, more=12)
-    found = wordlist.list_words(engine, analyst, open_columns(engine, settings, analyst, None))
+    found = wordlist.list_words(engine, analyst, open_columns(engine, settings, analyst, None), PostFilter())
     assert sum(each.decided for each in found) == 24
     assert {each.expected for each in found} == {None}
 
@@ -87,12 +88,21 @@ def test_list_lacks_what_decided_violations_have_and_what_the_version_is_sure_of
     engine: Engine, settings: Settings, analyst: Actor, tmp_path: Path
 ) -> None:
     bring(engine, tmp_path / "labels.tsv", labelled=36, more=84)
-    few = wordlist.lacking_pieces(engine, analyst, open_columns(engine, settings, analyst, None))
+    few = wordlist.lacking_pieces(engine, analyst, open_columns(engine, settings, analyst, None), PostFilter())
     assert (few.is_enough, few.pieces, few.violations, few.others) == (False, (), 12, 24)
     score(engine, 0.8)  # not sure enough to count
-    unsure = wordlist.lacking_pieces(engine, analyst, open_columns(engine, settings, analyst, "v1"))
+    unsure = wordlist.lacking_pieces(engine, analyst, open_columns(engine, settings, analyst, "v1"), PostFilter())
     assert unsure == few
     score(engine, 0.96, "v2")
-    found = wordlist.lacking_pieces(engine, analyst, open_columns(engine, settings, analyst, "v2"))
+    found = wordlist.lacking_pieces(engine, analyst, open_columns(engine, settings, analyst, "v2"), PostFilter())
     assert (found.is_enough, found.violations, found.others, found.decided) == (True, 40, 80, 36)
     assert [(each.piece, each.violations, each.others) for each in found.pieces] == [(PLANTED, 40, 0)]
+
+
+def test_filter_leaves_its_posts_alone(engine: Engine, settings: Settings, analyst: Actor, tmp_path: Path) -> None:
+    bring(engine, tmp_path / "labels.tsv", labelled=24, more=12)
+    found = open_columns(engine, settings, analyst, None)
+    narrowed = wordlist.list_words(engine, analyst, found, PostFilter(words=("word1",)))
+    assert [(each.word, each.posts) for each in narrowed] == [("word1", 9)]
+    some = wordlist.lacking_pieces(engine, analyst, found, PostFilter(words=("word1",)))
+    assert (some.violations, some.others) == (2, 4)
