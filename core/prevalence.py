@@ -101,12 +101,12 @@ def _share(value: float, totals: Floats | None, *, column: int, counts: Floats, 
     interval = percentile_interval(totals[:, column] / totals[:, -1])
     if interval is not None and (is_of.all() or not is_of.any()):
         # Where all are alike, drawing again gives the same again, which is no certainty (Hanley and Lippman-Hand 1983).
-        unseen = _unseen(counts)
+        unseen = not_ruled_out(counts)
         interval = (max(0.0, value - unseen), value) if is_of.all() else (value, min(1.0, value + unseen))
     return Share(value, interval, len(counts))
 
 
-def _unseen(counts: Floats) -> float:
+def not_ruled_out(counts: Floats) -> float:
     """How common what no family shows may be all the same; counts: (n_families,), what each weighs."""
     effective = counts.sum() ** 2 / (counts**2).sum()
     return float(1 - ((1 - LEVEL) / 2) ** (1 / effective))

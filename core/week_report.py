@@ -217,6 +217,7 @@ def _words(words: Mapping[str, WordRecord]) -> Iterator[Html]:
             for word, record in told[:MOST_WORDS]
         ],
     )
+    yield paragraph(_("Of the posts that people or files decided in this week."), class_="quiet")
     more = len(told) - MOST_WORDS
     if more > 0:
         said = ngettext("{count} more word stands in fewer posts.", "{count} more words stand in fewer posts.", more)

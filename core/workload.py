@@ -2,7 +2,7 @@
 
 How many is counted over the whole pool. What goes wrong is estimated on posts that were drawn at random and judged:
 each family counts as often as it has posts, and probabilities come from corrections that other families gave. Where
-nothing went wrong among them the interval ends where the rule of three has it (Hanley and Lippman-Hand 1983).
+nothing went wrong among them the interval says what they cannot rule out (Hanley and Lippman-Hand 1983).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.domain import Label
-from core.resampling import LEVEL, draw_families, percentile_interval
+from core.prevalence import not_ruled_out
+from core.resampling import draw_families, percentile_interval
 from core.thresholds import Thresholds, Verdict
 
 Floats = npt.NDArray[np.float64]
@@ -158,12 +159,9 @@ def _ratio(posts: Floats, part: int, of: int) -> Floats:
 def _widened(value: float, interval: tuple[float, float] | None, sizes: Floats) -> tuple[float, float] | None:
     """However often a sample without an error is drawn again, it has none: say what it cannot rule out all the same.
 
-    sizes: (n,), of the families among which there is none; as many equal ones as weigh as much (Kish 1965).
+    sizes: (n,), of the families among which there is none.
     """
-    if value != 0 or interval is None:
-        return interval
-    equal = sizes.sum() ** 2 / (sizes**2).sum()
-    return 0.0, float(1 - (1 - LEVEL) ** (1 / equal))
+    return interval if value != 0 or interval is None else (0.0, not_ruled_out(sizes))
 
 
 # --- the frontier -----------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def test_sample_without_an_error_does_not_promise_that_there_is_none() -> None:
     sample = Sample(proba, np.zeros(300, dtype=np.int64), np.ones(300))
     told = expected(sample, Thresholds(None, 0.9), rng=np.random.default_rng(1))
     assert told.missed.value == 0
-    assert told.missed.interval == (0.0, pytest.approx(1 - 0.05 ** (1 / 300)))
+    assert told.missed.interval == (0.0, pytest.approx(1 - 0.025 ** (1 / 300)))
     assert told.wrong.interval == (0.0, 0.0)  # nothing is removed
     assert np.isnan(told.missed_of_violations.value)
     few_weigh_most = Sample(proba, sample.truth, np.r_[np.full(3, 1_000.0), np.ones(297)])

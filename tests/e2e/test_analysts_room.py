@@ -103,6 +103,12 @@ def test_sliders_answer_in_the_forums_own_numbers_and_are_saved_sent_and_exporte
     passed, _removed = counted(forum, 0.96, 0.88)
     expect(metric(analyst, "Pass")).to_contain_text(f"{passed * 1000 / POSTS:,.0f} a day")
     expect(page.get_by_text("judged families of the audit slice", exact=False)).to_be_visible()
+    with page.expect_download() as downloaded:
+        page.get_by_role("link", name="Table as CSV").click()
+    points = list(csv.DictReader(io.StringIO(downloaded.value.path().read_text(encoding="utf-8-sig"))))
+    least = points[0]
+    passed, removed = counted(forum, float(least["passes"] or 2), float(least["removes"] or 2))
+    assert float(least["left"]) == pytest.approx(1 - (passed + removed) / POSTS)
     analyst.shoot("70-thresholds")
 
     page.get_by_label("Name of the thresholds").fill("careful")
