@@ -79,14 +79,14 @@ def predicted_labels(proba: Floats32) -> Small:
     return found
 
 
-def _blocks(count: int) -> Iterator[slice]:
+def blocks(count: int) -> Iterator[slice]:
     return (slice(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK))
 
 
 def labels_in_blocks(proba: Floats32) -> Small:
     """`predicted_labels` of millions."""
     found = np.empty(proba.shape[1], dtype=np.int8)
-    for block in _blocks(len(found)):
+    for block in blocks(len(found)):
         found[block] = predicted_labels(proba[:, block])
     return found
 
@@ -98,7 +98,7 @@ def histogram(proba: Floats32, *, quantity: Quantity, chosen: Selection, portion
     """
     shape = (BINS, len(LABEL_NAMES), n_portions)
     counts = np.zeros(math.prod(shape), dtype=np.int64)
-    for block in _blocks(len(chosen)):
+    for block in blocks(len(chosen)):
         here = proba[:, block]
         labels = predicted_labels(here)
         kept = np.flatnonzero(chosen[block] & (labels != UNSCORED))
@@ -125,7 +125,7 @@ def cells_of(proba: Floats32) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int
 def ternary(proba: Floats32, *, chosen: Selection) -> Counts:
     """(ACROSS, UP): chosen posts that are scored, by cell of the triangle."""
     counts = np.zeros(ACROSS * UP, dtype=np.int64)
-    for block in _blocks(len(chosen)):
+    for block in blocks(len(chosen)):
         here = proba[:, block]
         some = here[:, chosen[block] & ~np.isnan(here[0])]
         across, up = cells_of(some)
@@ -203,7 +203,7 @@ def read_part(said: str) -> Part:
 def positions_in(proba: Floats32, part: Part, *, chosen: Selection) -> npt.NDArray[np.int64]:
     """Ascending positions of the chosen posts that the part holds."""
     found = []
-    for block in _blocks(len(chosen)):
+    for block in blocks(len(chosen)):
         candidates = np.flatnonzero(chosen[block])
         if len(candidates):
             here = proba[:, block]

@@ -18,7 +18,7 @@ PURE = (
     *("prevalence", "growth", "workload", "hit_words", "telling", "proportions", "week_report"),
     *("columns", "distributions", "post_filter"),
     *("prevalence", "growth", "workload", "hit_words", "telling", "proportions"),
-    *("columns", "distributions", "post_filter", "trust"),
+    *("columns", "distributions", "post_filter", "trust", "drift"),
 )
 ENTRANCES = tuple(f"core.{name}" for name in "learning worker trainer pretrainer standalone context loading".split())
 FOUNDATION = ("domain", "errors", "settings", "wording")

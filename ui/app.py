@@ -35,6 +35,7 @@ PAGES = {
         ("views/models.py", N_("Models"), Permission.look),
         ("views/distributions.py", N_("Distributions"), Permission.look),
         ("views/trust.py", N_("Trust"), Permission.look),
+        ("views/change.py", N_("Change"), Permission.look),
         ("views/proof.py", N_("Proof"), Permission.look),
         ("views/thresholds.py", N_("Thresholds"), Permission.look),
         ("views/words.py", N_("Words"), Permission.look),

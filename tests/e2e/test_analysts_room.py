@@ -271,4 +271,7 @@ def test_a_cell_of_the_confusion_matrix_opens_its_posts(forum: Served, visit: Ca
     title = f"Decided as violation, predicted violation: {right} judged texts"
     expect(page.get_by_role("heading", name=title)).to_be_visible()
     analyst.shoot("74-trust")
+    analyst.go("Change")
+    expect(page.get_by_text("There is one version to look at", exact=False)).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Imports of two weeks with 50 scored posts each", exact=False)).to_be_visible()
     analyst.assert_clean()

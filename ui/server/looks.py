@@ -15,27 +15,31 @@ from core.distributions import Quantity, read_part
 from core.domain import Actor, Session
 from core.errors import BadInput, Conflict, NotFound, TiebreakError
 from core.post_filter import PostFilter
-from core.services import columns, looking, thresholding, trusting, wordlist
+from core.services import changing, columns, looking, thresholding, trusting, wordlist
 from core.services.columns import Columns
 from core.sheets import Sheet, SheetForm, write_sheet
 from core.wording import _
 from ui.server import runtime
 from ui.server.refusals import refusal_of
 
-OWN = ("version", "of", "part")
+OWN = ("version", "of", "part", "before")
 Make = Callable[[Engine, Actor, Columns, PostFilter, dict[str, str], datetime], Sheet]
 
 
 def _distribution(
     engine: Engine, actor: Actor, found: Columns, narrowed: PostFilter, own: dict[str, str], now: datetime
 ) -> Sheet:
+    return looking.export_bars(engine, actor, found, of=_quantity(own), post_filter=narrowed, now=now)
+
+
+def _quantity(own: dict[str, str]) -> Quantity:
     if own["of"] not in Quantity.__members__:
         raise BadInput(
             _("{value!r} is not known for {name!r}; there are: {known}.").format(
                 value=own["of"][:40], name="of", known=", ".join(Quantity)
             )
         )
-    return looking.export_bars(engine, actor, found, of=Quantity(own["of"]), post_filter=narrowed, now=now)
+    return Quantity(own["of"])
 
 
 def _triangle(
@@ -74,6 +78,33 @@ def _frontier(
     return thresholding.export_frontier(engine, actor, found, version=own["version"], now=now)
 
 
+def _weeks(
+    engine: Engine, actor: Actor, found: Columns, narrowed: PostFilter, own: dict[str, str], now: datetime
+) -> Sheet:
+    return changing.export_weeks(engine, actor, found, of=_quantity(own), post_filter=narrowed, now=now)
+
+
+def _change(
+    engine: Engine, actor: Actor, found: Columns, narrowed: PostFilter, own: dict[str, str], now: datetime
+) -> Sheet:
+    before, of = _columns(engine, actor, own["before"]), _quantity(own)
+    return changing.export_change(engine, actor, before, found, of=of, post_filter=narrowed, now=now)
+
+
+def _flips(
+    engine: Engine, actor: Actor, found: Columns, narrowed: PostFilter, own: dict[str, str], now: datetime
+) -> Sheet:
+    before = _columns(engine, actor, own["before"])
+    return changing.export_flips(engine, actor, before, found, post_filter=narrowed, now=now)
+
+
+def _columns(engine: Engine, actor: Actor, version: str) -> Columns:
+    found = columns.find(engine, actor, runtime.require().settings, version=version)
+    if found is None:
+        raise Conflict(_("The posts have changed since; open the page again, then export."))
+    return found
+
+
 TABLES: dict[str, Make] = {
     "distribution": _distribution,
     "triangle": _triangle,
@@ -82,6 +113,9 @@ TABLES: dict[str, Make] = {
     "words": _words,
     "pieces": _pieces,
     "frontier": _frontier,
+    "weeks": _weeks,
+    "change": _change,
+    "flips": _flips,
 }
 
 
@@ -96,9 +130,7 @@ def download(request: Request) -> Response:
         said = {key: request.query_params.getlist(key) for key in request.query_params}
         narrowed = PostFilter.from_query(said, beside=OWN)
         own = {key: said.get(key, [""])[0] for key in OWN}
-        found = columns.find(running.engine, actor, running.settings, version=own["version"])
-        if found is None:
-            raise Conflict(_("The posts have changed since; open the page again, then export."))
+        found = _columns(running.engine, actor, own["version"])
         sheet = TABLES[name](running.engine, actor, found, narrowed, own, now)
     except TiebreakError as err:
         return refusal_of(err)

@@ -20,24 +20,14 @@ from ui.look_lists import ORDERS, PAGE_SIZE, ask_page, order_in_words, show_post
 from ui.page import Page, errors_as_sentences, open_page
 from ui.pool_columns import open_columns
 from ui.post_filter import AddressParts, ask_filter, export_address, portion_in_words
+from ui.quantities import quantity_in_words
 from ui.words import label_in_full, label_in_words, posts_in_words
 
-TITLES = {
-    Quantity.confidence: N_("Probability of the most likely label"),
-    Quantity.margin: N_("Margin between the two most likely labels"),
-    Quantity.entropy: N_("Entropy (bits)"),
-}
 BY_LABEL, BY_PORTION = "label", "portion"
 STACKS = {BY_LABEL: N_("predicted label"), BY_PORTION: N_("what became of them")}
 OWN = AddressParts(("version", "of", "by", "scale"))
 CLEARED = "look-cleared"
 LOWEST = 0.8  # of a logarithmic scale of posts: a bar of one can be seen
-
-
-def title_of(quantity: Quantity) -> str:
-    if quantity in TITLES:
-        return _(TITLES[quantity])
-    return _("Probability of {label}").format(label=label_in_words(Label[quantity.value]))
 
 
 def exported(page: Page, name: str, narrowed: PostFilter, **own: str) -> str | None:
@@ -93,7 +83,7 @@ def bars_chart(table: pd.DataFrame, of: Quantity, by: str, *, is_log: bool) -> a
     totals["top"] = totals["posts"].max()
     scale = label_scale() if by == BY_LABEL else portion_scale()
     colour = alt.Color("part:N", scale=scale, legend=alt.Legend(orient="top", title=_(STACKS[by])))
-    x = alt.X("low:Q", title=title_of(of), scale=alt.Scale(domain=[0, of.most], nice=False), bin="binned")
+    x = alt.X("low:Q", title=quantity_in_words(of), scale=alt.Scale(domain=[0, of.most], nice=False), bin="binned")
     if is_log:
         y = alt.Y(
             "posts:Q",
@@ -106,7 +96,7 @@ def bars_chart(table: pd.DataFrame, of: Quantity, by: str, *, is_log: bool) -> a
             scale=alt.Scale(domain=scale.domain, range=list(SHAPES.values())),
             legend=None,
         )
-        line = alt.Chart(table).encode(x=alt.X("middle:Q", title=title_of(of)), y=y, color=colour)
+        line = alt.Chart(table).encode(x=alt.X("middle:Q", title=quantity_in_words(of)), y=y, color=colour)
         drawn = line.mark_line(opacity=0.6) + line.mark_point(filled=True, size=36).encode(shape=shape)
     else:
         drawn = (
@@ -152,7 +142,7 @@ def show_bars(page: Page, columns: Columns, found: Look, narrowed: PostFilter, o
         bin_ = int(chosen[0]["bin"])
         edges = found.of.edges()
         said = _("{title} between {low} and {high}").format(
-            title=title_of(found.of), low=f"{edges[bin_]:.3f}", high=f"{edges[bin_ + 1]:.3f}"
+            title=quantity_in_words(found.of), low=f"{edges[bin_]:.3f}", high=f"{edges[bin_ + 1]:.3f}"
         )
         show_behind(page, columns, BinPart(found.of, bin_, bin_), said, narrowed, own)
 
@@ -316,7 +306,7 @@ def ask_own(names: list[str], active: str) -> dict[str, str]:
         _("Distribution of"),
         of_names,
         index=of_names.index(OWN.choose("of", of_names, Quantity.confidence.value)),
-        format_func=lambda name: title_of(Quantity(name)),
+        format_func=lambda name: quantity_in_words(Quantity(name)),
         key="look-of",
     )
     stacks = list(STACKS)

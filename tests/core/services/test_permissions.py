@@ -57,6 +57,13 @@ NEEDS = {
     "auditing.record_backup": Permission.audit,
     "auditing.record_export": Permission.own_account,
     "auditing.walk_log": Permission.audit,
+    "changing.change": Permission.look,
+    "changing.compare_judged": Permission.look,
+    "changing.export_change": Permission.export,
+    "changing.export_flips": Permission.export,
+    "changing.export_weeks": Permission.export,
+    "changing.flipped_posts": Permission.look,
+    "changing.weeks": Permission.look,
     "checks.change_check": Permission.review,
     "checks.count_checks": Permission.review,
     "checks.list_checks": Permission.review,
@@ -226,6 +233,7 @@ VALUES: dict[str, Any] = {
     "asked": LogFilter(),
     "columns": Columns(assemble_posts(*[np.empty(0, dtype=PAIR)] * 5, []), np.empty((3, 0), dtype=np.float32), None),
     "post_filter": PostFilter(),
+    "was": Label.normal,
     "per_page": 1,
     "what": "families",
     "action": "back up",
@@ -260,6 +268,13 @@ def call(function: Callable[..., Any], engine: Engine, actor: Actor) -> None:
         given["request"] = TrainingRequest()
     if function.__name__ == "queue_pretraining":
         given["request"] = PretrainingRequest("ours")
+    if function.__module__.endswith(".changing"):
+        no_posts = VALUES["columns"]
+        given |= {"first": no_posts, "second": no_posts}
+        if function.__name__ == "compare_judged":
+            given |= {"first": "v1", "second": "v2"}
+        if function.__name__ == "flipped_posts":
+            given["now"] = Label.violation
     if function.__name__ == "change_own_password":
         given["chosen"] = "long enough for all"
     asked = inspect.signature(function).parameters.values()
@@ -278,6 +293,7 @@ TOLD: dict[str, type[TiebreakError]] = {
     "accounts.invite_back": NotFound,
     "accounts.set_password": NotFound,
     "annotation.decide_post": NotFound,
+    "changing.compare_judged": NotFound,
     "checks.change_check": NotFound,
     "checks.make_check": NotFound,
     "columns.find": NotFound,
