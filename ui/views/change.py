@@ -171,8 +171,9 @@ def show_flips(
 
 def flips_chart(table: pd.DataFrame, own: dict[str, str]) -> alt.LayerChart:
     order = [label_in_words(label) for label in Label]
-    x = alt.X("after:N", sort=order, title=_("by {version}").format(version=own["version"]))
-    y = alt.Y("before:N", sort=order, title=_("by {version}").format(version=own["before"]))
+    first, second = own["before"], own["version"]
+    x = alt.X("after:N", sort=order, title=_("by {version}").format(version=second))
+    y = alt.Y("before:N", sort=order, title=_("by {version}").format(version=first))
     cell = alt.selection_point(name="cell", fields=["was", "now"], toggle=False)
     base = alt.Chart(table).encode(x=x.axis(orient="top", labelAngle=0), y=y)
     squares = (
@@ -186,8 +187,8 @@ def flips_chart(table: pd.DataFrame, own: dict[str, str]) -> alt.LayerChart:
             stroke=alt.condition(cell, alt.value("#23272b"), alt.value("#ffffff"), empty=False),
             strokeWidth=alt.condition(cell, alt.value(3), alt.value(1), empty=False),
             tooltip=[
-                alt.Tooltip("before:N", title=own["before"]),
-                alt.Tooltip("after:N", title=own["version"]),
+                alt.Tooltip("before:N", title=first),
+                alt.Tooltip("after:N", title=second),
                 alt.Tooltip("posts:Q", title=_("posts"), format=","),
             ],
         )

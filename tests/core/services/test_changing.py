@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from core.comparison import Verdict
 from core.distributions import Quantity
-from core.domain import LABEL_NAMES, Actor, Label, Prediction
+from core.domain import LABEL_NAMES, Actor, Label, Prediction, Side
 from core.post_filter import PostFilter
 from core.services import changing, columns
 from core.services.columns import Columns
@@ -132,9 +132,10 @@ def test_weeks_are_those_of_imports_and_a_week_that_differs_shows(
     assert [week.shares for week in weeks] == [tuple((np.bincount(row, minlength=3) / 60).tolist()) for row in said]
     assert weeks[2].psi is not None
     assert weeks[2].psi > 0.25
-    few = PostFilter(since=date(2026, 3, 9), predicted=(Label.suspicious,), until=date(2026, 3, 30))
+    few = PostFilter(since=date(2026, 3, 9), sides=(Side.evaluation,), until=date(2026, 3, 30))
     narrowed = changing.weeks(engine, OPERATOR, opened(engine, settings, "v1"), of=Quantity.margin, post_filter=few)
-    assert sum(week.posts for week in narrowed) == int((said[1:] == 1).sum()) > 0
+    aside = "SELECT count(*) FROM post JOIN text ON text.id = text_id WHERE side = 'evaluation' AND import_id > 1"
+    assert [(sum(week.posts for week in narrowed),)] == by_sql(engine, aside)
     assert {week.psi for week in narrowed} == {None}
 
 
