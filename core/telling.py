@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 SHORTEST, LONGEST = 2, 4  # characters
 PRIOR_TEXTS = 10.0  # that the prior weighs
+HALF = 0.5
 LEAST_Z = 5.0  # of a hundred thousand pieces of equal odds, about one in thirty times one reaches it by chance
 FEWEST_TEXTS = 5
 ENOUGH = 20  # texts of each kind
@@ -70,11 +71,10 @@ def _pieces(text: str) -> Iterator[str]:
 
 def _z(bad: int, good: int, bad_texts: int, good_texts: int) -> float:
     """The log-odds ratio of having a piece, in its standard deviations."""
-    prior = PRIOR_TEXTS * (bad + good) / (bad_texts + good_texts)
-    in_bad, in_good = bad + prior, good + prior
-    odds = math.log(in_bad / (bad_texts + PRIOR_TEXTS - in_bad)) - math.log(
-        in_good / (good_texts + PRIOR_TEXTS - in_good)
-    )
+    share = (bad + good + HALF) / (bad_texts + good_texts + 2 * HALF)  # never all: that would have endless odds
+    in_bad, in_good = bad + PRIOR_TEXTS * share, good + PRIOR_TEXTS * share
+    odds = math.log(in_bad / (bad_texts + PRIOR_TEXTS - in_bad))
+    odds -= math.log(in_good / (good_texts + PRIOR_TEXTS - in_good))
     return odds / math.sqrt(1 / in_bad + 1 / in_good)
 
 

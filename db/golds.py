@@ -30,8 +30,10 @@ class GoldPost:
     decision_ids: tuple[int, ...]
 
 
-def gold_posts(conn: Connection) -> Iterator[GoldPost]:
+def gold_posts(conn: Connection, *, side: Side | None = None) -> Iterator[GoldPost]:
     """Posts with a gold label, in order of id; left out while sources disagree or the text changed since.
+
+    side: of the split, that they stand on; of any where it is not given.
 
     Left out for good where an import gave the post a text of the other side after a version had been trained or
     measured on it: what one version is measured on no other has learned from.
@@ -56,6 +58,8 @@ def gold_posts(conn: Connection) -> Iterator[GoldPost]:
         .where(decides(), decision.c.text_id == post.c.text_id, is_visible(), ~_was_used_on_other_side())
         .order_by(post.c.id, decision.c.id)
     )
+    if side is not None:
+        query = query.where(distinct_text.c.side == side)
     for _post_id, group in groupby(plain_rows(conn, query), key=itemgetter(0)):
         said = list(group)
         post_id, text_id, family, side, body = said[0][:5]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from core.domain import Label
@@ -84,19 +86,16 @@ def predictions_between(conn: Connection, first: int, last: int, *, version_id: 
     return plain_rows(conn, query)
 
 
-def families_between(conn: Connection, first: int, last: int) -> Iterator[tuple[Any, ...]]:
-    """(family, size, post, pid, side, text) of each post of families of two or more, by family and post."""
-    size = func.count().over(partition_by=family_place.c.representative_id).label("size")
-    members = (
-        select(family_place.c.representative_id.label("family"), size, post.c.id, post.c.pid)
-        .add_columns(distinct_text.c.side, distinct_text.c.body)
+def members_between(conn: Connection, first: int, last: int) -> npt.NDArray[np.int64]:
+    """(n, 2), family and post of each visible post of the families with these ids, by both."""
+    query = (
+        select(family_place.c.representative_id, post.c.id)
         .join_from(family_place, post, post.c.text_id == family_place.c.text_id)
-        .join(distinct_text, distinct_text.c.id == post.c.text_id)
         .where(family_place.c.representative_id.between(first, last), is_visible(in_order=True))
-        .subquery()
     )
-    query = select(members).where(members.c.size > 1).order_by(members.c.family, members.c.id)
-    return plain_rows(conn, query)
+    numbers = (number for row in plain_rows(conn, query) for number in row)
+    found = np.fromiter(numbers, dtype=np.int64).reshape(-1, 2)
+    return found[np.lexsort((found[:, 1], found[:, 0]))]
 
 
 def extra_names(conn: Connection) -> list[str]:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, Engine
 
 from core.domain import Actor, Label, LogFilter, ModelVersion, SecondOpinion, ThresholdPolicy
@@ -284,7 +285,29 @@ def _likeliest(said: tuple[float, ...]) -> Label:
 def _families(engine: Engine, newest: int) -> Sheet:
     """A row for each post of each family of two or more."""
     columns = (*_whole("family", "size", "post"), *_texts("pid", "side", "text"))
-    return Sheet(columns, _in_steps(engine, newest, lambda *asked: list(sheets.families_between(*asked))))
+
+    def batches() -> Iterator[Batch]:
+        for first in range(1, newest + 1, STEP):
+            with read(engine) as conn:
+                members = sheets.members_between(conn, first, first + STEP - 1)
+            _families, places, sizes = np.unique(members[:, 0], return_inverse=True, return_counts=True)
+            shared = np.column_stack([members[:, 0], sizes[places], members[:, 1]])[sizes[places] > 1]
+            # One family can have more posts than memory should hold texts.
+            for start in range(0, len(shared), STEP):
+                yield _with_texts(engine, shared[start : start + STEP].tolist())
+
+    return Sheet(columns, batches())
+
+
+def _with_texts(engine: Engine, members: list[list[int]]) -> list[Row]:
+    """members: (family, size, post). One that has gone since is left out."""
+    with read(engine) as conn:
+        texts = {found[0]: found for found in sheets.texts_of_posts(conn, [post_id for _f, _s, post_id in members])}
+    return [
+        (family, size, post_id, texts[post_id][1], *texts[post_id][3:5])
+        for family, size, post_id in members
+        if post_id in texts
+    ]
 
 
 def _agreement(conn: Connection) -> Sheet:

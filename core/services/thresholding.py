@@ -9,6 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 
 from core.calibration import Correction, Floats, Ids
+from core.columns import PostColumns
 from core.domain import LABEL_NAMES, Actor, Label, ModelVersion, Side, ThresholdPolicy
 from core.errors import BadInput, NotFound
 from core.evaluation import ENOUGH, Aside, refitted
@@ -19,7 +20,7 @@ from core.sheets import CellKind, Column, Row, Sheet
 from core.thresholds import Thresholds
 from core.wording import _
 from core.workload import Pace, Sample, Workload, frontier
-from db import audit, families, golds, models, runs, threshold_policies
+from db import audit, golds, models, runs, threshold_policies
 from db.engine import read, write
 
 SEED = 17  # of folds: the same posts say the same each time that they are asked
@@ -50,7 +51,7 @@ def trial(engine: Engine, actor: Actor, columns: Columns, *, version: str) -> Tr
     require(actor, Permission.look)
     with read(engine) as conn:
         found = models.require_version(conn, version)
-        sample, times = _sample(conn, found), runs.times_of_imports(conn)
+        sample, times = _sample(conn, found, columns.posts), runs.times_of_imports(conn)
     is_scored = ~np.isnan(columns.proba[Label.normal])
     counted = Workload.of(columns.proba[Label.normal][is_scored], columns.proba[Label.violation][is_scored])
     return Trial(found.name, counted, sample, _pace(times, np.bincount(columns.posts.imports)))
@@ -79,19 +80,20 @@ def _as_text(threshold: float | None) -> str | None:
     return None if threshold is None else f"{threshold:g}"
 
 
-def _sample(conn: Connection, version: ModelVersion) -> Sample:
+def _sample(conn: Connection, version: ModelVersion, posts: PostColumns) -> Sample:
     """Families of the audit slice, each by the post that stands for it, as far as they are judged and scored."""
-    judged = golds.gold_families(gold for gold in golds.gold_posts(conn) if gold.side is Side.audit)
+    judged = golds.gold_families(golds.gold_posts(conn, side=Side.audit))
     said = {
         each.text_id: each.probabilities
         for each in models.predictions_for(conn, version_id=version.id, text_ids=[gold.text_id for gold in judged])
     }
     there = [gold for gold in judged if gold.text_id in said]
-    sizes = families.sizes_of(conn, [gold.family for gold in there])
+    places, are_known = posts.positions([gold.post_id for gold in there])
+    sizes = np.where(are_known, posts.family_sizes[places], 1) if len(posts) else np.ones(len(there))
     drawn = Aside(
         np.array([gold.label for gold in there], dtype=np.int64),
         np.array([gold.family for gold in there], dtype=np.int64),
-        np.array([sizes[gold.family] for gold in there], dtype=np.float64),
+        sizes.astype(np.float64),
         np.full(len(there), True),
     )
     proba = np.array([said[gold.text_id] for gold in there], dtype=np.float64).reshape(-1, len(LABEL_NAMES))

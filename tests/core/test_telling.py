@@ -49,3 +49,8 @@ def test_numbers_and_punctuation_are_no_pieces_and_latin_letters_are_alike_in_bo
 def test_a_few_texts_say_nothing() -> None:
     few = texts(ENOUGH - 1, seed=1, planted="刷单返利", of_them=ENOUGH - 1)
     assert telling_pieces(few, texts(500, seed=2), listed=[]) == []
+
+
+def test_what_every_text_has_tells_nothing() -> None:
+    every = texts(30, seed=1, planted="帖子", of_them=30), texts(30, seed=2, planted="帖子", of_them=30)
+    assert telling_pieces(*every, listed=[]) == []
