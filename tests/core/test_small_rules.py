@@ -142,7 +142,8 @@ def test_lead_may_everything_and_the_others_what_the_design_says() -> None:
         Permission.own_account, Permission.label, Permission.search, Permission.read_guidelines,
     }  # fmt: skip
     assert ROLES[Role.analyst] == {
-        Permission.own_account, Permission.look, Permission.search, Permission.read_guidelines,
+        Permission.own_account, Permission.look, Permission.search, Permission.export, Permission.save_thresholds,
+        Permission.read_guidelines,
     }  # fmt: skip
     with pytest.raises(NotAllowed, match="ask a lead"):
         require(Actor(1, "mo", Role.moderator), Permission.promote)

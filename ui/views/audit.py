@@ -48,6 +48,7 @@ ACTIONS = {
     "cancel export": N_("cancel an export"),
     "decide": N_("decide at the command line"),
     "decide many": N_("decide many"),
+    "send to the front": N_("send posts to the front"),
     "undo many": N_("undo many"),
     "settle": N_("settle"),
     "put back": N_("put a post back"),
