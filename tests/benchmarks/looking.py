@@ -10,12 +10,16 @@ from datetime import timedelta
 import numpy as np
 from sqlalchemy import Engine
 
+from core.clock import utc_now
 from core.distributions import BinPart, Quantity
 from core.domain import Actor, Label, Role, Side
 from core.post_filter import Portion, PostFilter
-from core.services import columns, looking
+from core.services import columns, exporting, looking, thresholding, wordlist
 from core.services.columns import Columns
 from core.settings import Settings
+from core.sheets import SheetForm, write_sheet
+from core.thresholds import Thresholds
+from core.workload import expected, frontier
 from db.engine import open_engine
 from tests.benchmarks.aside import call_aside
 from tests.benchmarks.figures import Figure, target
@@ -80,7 +84,12 @@ def _measure(posts: int) -> list[Figure]:
             f"{posts:,} posts, distribution of {name}", engine, settings, _look, narrowed, most_s=MOST_FILTERED_S
         )
     engine.dispose()
-    return figures
+    exported = call_aside(export_predictions, settings)
+    return [
+        *figures,
+        Figure(f"{posts:,} posts, predictions as Parquet: time", exported.seconds, "s", f"{exported.value:,} bytes"),
+        Figure(f"{posts:,} posts, predictions as Parquet: most", exported.peak_mib, "MiB", "peak memory"),
+    ]
 
 
 def make_columns(settings: Settings) -> None:
@@ -122,7 +131,34 @@ def _list(engine: Engine, settings: Settings, narrowed: PostFilter) -> None:
     looking.posts_behind(engine, OPERATOR, found, part=part, post_filter=narrowed, page=3)
 
 
+def _try_thresholds(engine: Engine, settings: Settings, narrowed: PostFilter) -> None:
+    found = thresholding.trial(engine, OPERATOR, _columns(engine, settings), version=VERSION)
+    expected(found.sample, Thresholds(0.9, 0.97), rng=np.random.default_rng(1))
+    frontier(found.pool, found.sample)
+
+
+def _words(engine: Engine, settings: Settings, narrowed: PostFilter) -> None:
+    wordlist.list_words(engine, OPERATOR, _columns(engine, settings), narrowed)
+
+
+def _pieces(engine: Engine, settings: Settings, narrowed: PostFilter) -> None:
+    wordlist.lacking_pieces(engine, OPERATOR, _columns(engine, settings), narrowed)
+
+
+def export_predictions(settings: Settings) -> int:
+    """Returns how many bytes were written."""
+    engine = open_engine(settings.database_url)
+    wanted = exporting.Wanted(exporting.Content.predictions, SheetForm.parquet, version=VERSION)
+    sheet = exporting.open_sheet(engine, OPERATOR, wanted, settings=settings, now=utc_now())
+    written = sum(len(piece) for piece in write_sheet(sheet, SheetForm.parquet))
+    engine.dispose()
+    return written
+
+
 ASKED: dict[str, Ask] = {
     "distribution": _look,
     "posts behind two fifths of the bars": _list,
+    "thresholds, with errors and frontier": _try_thresholds,
+    "hit words": _words,
+    "what the hit words lack": _pieces,
 }
