@@ -11,7 +11,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -91,6 +91,7 @@ def write_sheet(sheet: Sheet, form: SheetForm, *, is_spreadsheet_safe: bool = Fa
     is_spreadsheet_safe: no cell of a TSV is read as a formula; in CSV none ever is, for spreadsheets open it.
     Label Studio and doccano take a sheet with the columns text and label, and each row as a task with its annotation.
     """
+    sheet = replace(sheet, batches=filter(len, sheet.batches))
     if form is SheetForm.parquet:
         return _parquet(sheet)
     if form is SheetForm.csv:
@@ -162,11 +163,13 @@ def _json_lines(sheet: Sheet, made: Callable[[dict[str, Cell]], dict[str, Any]])
 
 def _records(sheet: Sheet, batch: Batch) -> Iterator[dict[str, Cell]]:
     for row in batch:
-        yield {name: _json_cell(cell) for name, cell in zip(sheet.names, row, strict=True)}
+        yield {column.name: _json_cell(cell, column.kind) for column, cell in zip(sheet.columns, row, strict=True)}
 
 
-def _json_cell(cell: Cell) -> Cell:
-    return "" if cell is None else cell.isoformat() if isinstance(cell, datetime) else cell
+def _json_cell(cell: Cell, kind: CellKind) -> Cell:
+    if cell is None and kind is CellKind.text:
+        return ""
+    return cell.isoformat() if isinstance(cell, datetime) else cell
 
 
 def _json(value: object) -> str:

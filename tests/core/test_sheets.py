@@ -62,6 +62,8 @@ def test_every_format_holds_every_row_of_every_batch() -> None:
     lines = written(*batches, form=SheetForm.jsonl).decode().splitlines()
     assert [json.loads(line)["text"] for line in lines] == [row[2] for row in ROWS]
     assert json.loads(lines[1])["label"] == ""
+    missing = [(3, None, "x", None, True, NOON)]  # a number is missing as null, so that its column stays one of numbers
+    assert json.loads(written(missing, form=SheetForm.jsonl))["p"] is None
     text = written(*batches, form=SheetForm.csv).decode()
     assert text.startswith(BOM)
     assert list(csv.reader(io.StringIO(text.removeprefix(BOM), newline=""))) == [
@@ -71,9 +73,10 @@ def test_every_format_holds_every_row_of_every_batch() -> None:
     ]
 
 
+@pytest.mark.parametrize("batches", [(), ([],)], ids=["no batch", "an empty batch"])
 @pytest.mark.parametrize("form", list(SheetForm))
-def test_table_without_rows_is_a_file_that_can_be_read(form: SheetForm) -> None:
-    found = written(form=form)
+def test_table_without_rows_is_a_file_that_can_be_read(form: SheetForm, batches: tuple[Batch, ...]) -> None:
+    found = written(*batches, form=form)
     if form is SheetForm.parquet:
         assert parquet.read_table(io.BytesIO(found)).num_rows == 0
     elif form is SheetForm.label_studio:
