@@ -23,6 +23,7 @@ from torch.nn.functional import cross_entropy
 from core.calibration import Ids
 from core.domain import LABEL_NAMES
 from core.errors import Cancelled, TiebreakError
+from core.learning.memory import Leftovers
 from core.learning.metric import compute_metrics
 from core.learning.schedules import Schedule, epochs_of, rate_at
 from core.wording import N_, _
@@ -177,6 +178,7 @@ class _Fit:
         self._curve: list[dict[str, Any]] = []
         self._best: tuple[float, int, dict[str, torch.Tensor]] | None = None
         self._worse_epochs = 0
+        self._leftovers = Leftovers()
 
     def run(self, training: Encoded, evaluation: Encoded | None, *, metric_folder: str) -> Fitted:
         for weight in self._trained:
@@ -217,6 +219,7 @@ class _Fit:
         self._scaler.update()
         self._step += 1
         self._losses.append(loss)
+        self._leftovers.give_back()
         self._tell_step()
         if self._is_cancelled():
             raise Cancelled(_("Training was cancelled; nothing was changed."))

@@ -29,6 +29,7 @@ from core.learning.classifiers import load_tokenizer, longest_input, quieten_lib
 from core.learning.corpora import UNMASKED, Corpus, Masked, batches_of, encode, mask
 from core.learning.device import Device, find_device
 from core.learning.fitting import Place, is_out_of_memory
+from core.learning.memory import Leftovers
 from core.learning.schedules import rate_at
 from core.learning.vocabulary import build_vocabulary, make_tokenizer
 from core.wording import _
@@ -207,6 +208,7 @@ class _Trainer:
         self._tokenizer, self._corpus, self._config = tokenizer, corpus, config
         self._device = device
         self._at_once = config.batch_size
+        self._leftovers = Leftovers()
         self._optimizer = torch.optim.AdamW(
             model.parameters(),
             lr=config.learning_rate,
@@ -251,6 +253,7 @@ class _Trainer:
                     group["lr"] = config.learning_rate * rate_at(step, steps=steps + 1, warmup=warmup)
                 batch = self._corpus.rows(training[places].tolist())
                 losses.append(self._take_step(mask(batch, self._tokenizer, config.masked_share, generator)))
+                self._leftovers.give_back()
                 now = time.monotonic()
                 if now - reported > REPORT_EVERY_S or step == steps:
                     report(PretrainingProgress(step, steps, float(torch.stack(losses).mean())))

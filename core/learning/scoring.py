@@ -21,6 +21,7 @@ from core.learning.adapters import load_merged
 from core.learning.classifiers import load_tokenizer
 from core.learning.device import Device, find_device
 from core.learning.manifests import correction_of, read_manifest
+from core.learning.memory import Leftovers
 from core.learning.quantising import is_in_8bit
 from core.learning.tokens import Ids, TokenCache
 from core.wording import _
@@ -142,6 +143,7 @@ class Classifier(Reader):
         self._model.classifier.float().register_forward_pre_hook(lambda head, given: (given[0].float(), *given[1:]))
         self._device = device
         self._tokens_at_once = TOKENS_AT_ONCE[device.kind]
+        self._leftovers = Leftovers()
 
     def stream(self, encoded: Sequence[Encoded]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
         """Yield (places, logits) of some texts after the other, each once: (n,) into encoded, and (n, 3)."""
@@ -175,6 +177,7 @@ class Classifier(Reader):
                 self._tokens_at_once = len(places) * longest // 2
                 continue
             start += len(places)
+            self._leftovers.give_back()
             yield places, found
 
     def _padded(self, rows: Sequence[Encoded], longest: int) -> dict[str, torch.Tensor]:
