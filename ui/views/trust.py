@@ -150,7 +150,7 @@ def show_thresholds(found: Trust, label: Label, address: str | None, version: st
     long = wide.melt(id_vars=["threshold", "share"], value_vars=list(LINES), var_name="line", value_name="value")
     long["line"] = long["line"].map(lambda name: _(LINES[name]))
     names = [_(name) for name in LINES.values()]
-    title = _("threshold: probability of {label} from which a post is called so").format(label=label_in_words(label))
+    title = _("threshold of the probability of {label}").format(label=label_in_words(label))
     chart = (
         alt.Chart(long)
         .mark_line(interpolate="step-before", strokeWidth=2)
