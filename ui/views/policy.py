@@ -21,7 +21,7 @@ from ui.words import plain, reason_in_words
 SHARES = {
     "uncertain": _("posts that the model is unsure of"),
     "likely_violation": _("posts that it takes for violations"),
-    "exploration": _("one post of each kind that the pool holds"),
+    "exploration": _("one post of each kind in the pool"),
     "audit": _("posts drawn by chance to measure by"),
 }
 STRATEGIES = {
