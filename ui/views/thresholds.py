@@ -159,8 +159,8 @@ def show_errors(found: Trial, chosen: Thresholds, a_day: float | None) -> None:
     st.caption(
         _(
             "Estimated on {judged} judged families of the audit slice, drawn by chance, {violations} of them "
-            "violations; each counts as often as it has posts, and is judged by a correction that other families gave. "
-            "Brackets: 95 % intervals. Removed wrongly is all that is no violation, suspicious posts too."
+            "violations; each counts as often as it has posts, and has no part in the correction that it is tried "
+            "with. Brackets: 95 % intervals. Removed wrongly is all that is no violation, suspicious posts too."
         ).format(judged=f"{len(found.sample):,}", violations=f"{found.sample.violations:,}")
     )
     if found.sample.violations < FEW_VIOLATIONS:
@@ -277,6 +277,23 @@ def saved_row(policy: ThresholdPolicy, newest: dict[str, ThresholdPolicy]) -> di
     }
 
 
+@st.fragment
+def show_trial(found: Trial) -> None:
+    """What the sliders say. Moving them draws this part anew, and not what it takes to know the pool."""
+    with errors_as_sentences():
+        chosen = ask_thresholds()
+        figures = st.container()
+        a_day = ask_pace(found)
+        with figures:
+            show_counts(found, chosen, a_day)
+        if found.is_enough:
+            show_errors(found, chosen, a_day)
+            show_frontier(found, chosen)
+        else:
+            show_too_few(found)
+        show_saved(current_page(), found.version)
+
+
 page = open_page(
     _("Thresholds"), _("Which posts pass by themselves, which are removed, and how many are left for moderators.")
 )
@@ -285,21 +302,11 @@ with errors_as_sentences():
     with st.container():  # of its own: what stands below keeps its place when nothing has to be made
         columns = open_columns(page, version=version)
     found = thresholding.trial(page.engine, page.actor, columns, version=version)
-    if not found.pool.posts:
+    if found.pool.posts:
+        show_trial(found)
+    else:
         st.write(
             _("This version has scored nothing yet. Promote it, or run `tiebreak score --model {version}`.").format(
                 version=version
             )
         )
-        st.stop()
-    chosen = ask_thresholds()
-    figures = st.container()
-    a_day = ask_pace(found)
-    with figures:
-        show_counts(found, chosen, a_day)
-    if not found.is_enough:
-        show_too_few(found)
-    else:
-        show_errors(found, chosen, a_day)
-        show_frontier(found, chosen)
-    show_saved(page, version)
