@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from core.domain import Label, Side, SourceKind, SourceTrust
 from core.gold import Vote, gold_label
-from db.engine import plain_rows
+from db.engine import each_of, plain_rows
 from db.posts import decides, is_visible
 from db.tables import decision, distinct_text, family_place, post, snapshot_decision, source
 
@@ -34,6 +34,10 @@ def gold_posts(conn: Connection, *, side: Side | None = None) -> Iterator[GoldPo
     """Posts with a gold label, in order of id; left out while sources disagree or the text changed since.
 
     side: of the split, that they stand on; of any where it is not given.
+def gold_posts(conn: Connection, *, among: Collection[int] | None = None) -> Iterator[GoldPost]:
+    """Posts with a gold label, in order of id; left out while sources disagree or the text changed since.
+
+    among: ids of posts that alone are looked at; all where left out.
 
     Left out for good where an import gave the post a text of the other side after a version had been trained or
     measured on it: what one version is measured on no other has learned from.
@@ -60,6 +64,8 @@ def gold_posts(conn: Connection, *, side: Side | None = None) -> Iterator[GoldPo
     )
     if side is not None:
         query = query.where(distinct_text.c.side == side)
+    if among is not None:
+        query = query.where(post.c.id.in_(each_of(among)))
     for _post_id, group in groupby(plain_rows(conn, query), key=itemgetter(0)):
         said = list(group)
         post_id, text_id, family, side, body = said[0][:5]

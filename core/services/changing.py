@@ -239,10 +239,10 @@ def _by_week(columns: Columns, number: Ids, count: int, of: Quantity, chosen: Se
     return by_group.reshape(count, n_groups), by_label.reshape(count, n_labels)
 
 
-def compare_judged(engine: Engine, actor: Actor, *, first: str, second: str) -> Judged:
+def compare_judged(engine: Engine, actor: Actor, first: Columns, second: Columns) -> Judged:
     """On the texts that both are measured on; no gaps for fewer than would make them honest."""
     require(actor, Permission.look)
-    ours, theirs = (trusting.trust(engine, actor, version=name) for name in (first, second))
+    ours, theirs = trusting.trust_both(engine, actor, first, second)
     common, mine, its = np.intersect1d(ours.post_ids, theirs.post_ids, return_indices=True)
     found = (
         gaps(

@@ -9,6 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 
 from core.calibration import Floats, Ids
+from core.columns import SIDES
 from core.domain import Actor, Label, Side
 from core.evaluation import ENOUGH
 from core.permissions import Permission, require
@@ -16,8 +17,10 @@ from core.post_filter import PostFilter
 from core.services import auditing
 from core.services.columns import Columns, View, view
 from core.sheets import CellKind, Column, Row, Sheet
-from db import families, golds, models, posts
+from db import columns as rows
+from db import golds, posts
 from db.engine import read
+from db.golds import GoldPost
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,34 +60,49 @@ class JudgedPost:
     posts: int
 
 
-def trust(engine: Engine, actor: Actor, *, version: str) -> Trust:
-    """Raises NotFound for an unknown version."""
+def trust(engine: Engine, actor: Actor, columns: Columns) -> Trust:
+    """What the columns' version says of the judged posts of now."""
     require(actor, Permission.look)
     with read(engine) as conn:
-        return _trust(conn, version)
+        return _beside(_judged_aside(conn, columns), columns)
 
 
-def _trust(conn: Connection, version: str) -> Trust:
-    version_id = models.require_version(conn, version).id
-    aside = golds.gold_families(gold for gold in golds.gold_posts(conn) if gold.side is not Side.train)
-    by_text = {gold.text_id: gold for gold in aside}
-    said = {
-        each.text_id: each.probabilities
-        for each in models.predictions_for(conn, version_id=version_id, text_ids=list(by_text))
-    }
-    common = [by_text[text_id] for text_id in by_text if text_id in said]
-    random = [gold for gold in common if gold.side is Side.audit]
-    is_random = len(random) >= ENOUGH
-    judged = random if is_random else common
-    sizes = families.sizes_of(conn, [gold.family for gold in judged])
-    return Trust(
-        is_random,
-        len(by_text),
-        np.array([gold.post_id for gold in judged], dtype=np.int64),
-        np.array([gold.label for gold in judged], dtype=np.int64),
-        np.array([sizes[gold.family] for gold in judged], dtype=np.float64),
-        np.array([said[gold.text_id] for gold in judged], dtype=np.float64).reshape(-1, len(Label)),
-    )
+def trust_both(engine: Engine, actor: Actor, first: Columns, second: Columns) -> tuple[Trust, Trust]:
+    """Of two versions, on the same judged posts; the columns are of the same posts."""
+    require(actor, Permission.look)
+    with read(engine) as conn:
+        judged = _judged_aside(conn, first)
+    return _beside(judged, first), _beside(judged, second)
+
+
+def _judged_aside(conn: Connection, columns: Columns) -> list[GoldPost]:
+    """A judged post of each family that no version is trained on.
+
+    Which posts are held out is looked up in the columns: of all that is decided, four fifths need not be read.
+    """
+    decided = np.unique(rows.decided_labels(conn)["first"])
+    positions, are_there = columns.posts.positions(decided)
+    if not len(columns.posts):
+        return []
+    held_out = decided[are_there & (columns.posts.sides[positions] != SIDES.index(Side.train))]
+    found = golds.gold_posts(conn, among=held_out.tolist())
+    return golds.gold_families(gold for gold in found if gold.side is not Side.train)
+
+
+def _beside(judged: list[GoldPost], columns: Columns) -> Trust:
+    post_ids = np.array([gold.post_id for gold in judged], dtype=np.int64)
+    truth = np.array([gold.label for gold in judged], dtype=np.int64)
+    is_audit = np.array([gold.side is Side.audit for gold in judged], dtype=np.bool_)
+    positions, are_there = columns.posts.positions(post_ids)
+    if not len(columns.posts):
+        return Trust(False, 0, post_ids, truth, np.empty(0), np.empty((0, len(Label))))
+    proba = columns.proba[:, positions].T.astype(np.float64)
+    kept = are_there & ~np.isnan(proba[:, 0])
+    is_random = int((kept & is_audit).sum()) >= ENOUGH
+    if is_random:
+        kept &= is_audit
+    sizes = columns.posts.family_sizes[positions].astype(np.float64)
+    return Trust(is_random, len(judged), post_ids[kept], truth[kept], sizes[kept], proba[kept])
 
 
 def narrow(found: Trust, seen: View) -> Trust:
@@ -147,7 +165,7 @@ def export_judged(
     require(actor, Permission.export)
     seen = view(engine, actor, columns, post_filter)
     with read(engine) as conn:
-        found = narrow(_trust(conn, version), seen)
+        found = narrow(_beside(_judged_aside(conn, columns), columns), seen)
         is_right = found.truth == found.said
         order = np.lexsort((-found.proba.max(axis=1), is_right)) if len(found) else np.empty(0, dtype=np.int64)
         listed = _posts_at(conn, found, order)
@@ -158,8 +176,8 @@ def export_judged(
         *(Column(f"p_{label.name}", CellKind.number) for label in Label), Column("family_size", CellKind.whole),
         Column("text"),
     )  # fmt: skip
-    rows: list[Row] = [
+    listed_rows: list[Row] = [
         (each.post_id, each.pid, each.truth.name, each.said.name, *proba[each.post_id], each.posts, each.text)
         for each in listed
     ]
-    return Sheet(names, iter([rows] if rows else []))
+    return Sheet(names, iter([listed_rows] if listed_rows else []))

@@ -237,9 +237,9 @@ def show_flipped(listed: list[FlippedPost], was: Label, now: Label) -> None:
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def show_figures(page: Page, own: dict[str, str]) -> None:
+def show_figures(page: Page, first: Columns, second: Columns, own: dict[str, str]) -> None:
     st.subheader(_("Which is the better one?"), anchor=False)
-    found = changing.compare_judged(page.engine, page.actor, first=own["before"], second=own["version"])
+    found = changing.compare_judged(page.engine, page.actor, first, second)
     if not found.gaps:
         st.write(
             _(
@@ -423,5 +423,5 @@ with errors_as_sentences():
         show_distributions(page, found, narrowed, own)
         if found.posts:
             show_flips(page, before, columns, found, narrowed, own)
-        show_figures(page, own)
+        show_figures(page, before, columns, own)
     show_weeks(page, columns, narrowed, own)

@@ -357,7 +357,7 @@ with errors_as_sentences():
     columns = open_columns(page, version=version)
     narrowed = ask_filter(page, columns, OWN)
     OWN.keep(narrowed, version=version, of=of, threshold=label)
-    found = trusting.trust(page.engine, page.actor, version=version)
+    found = trusting.trust(page.engine, page.actor, columns)
     if not narrowed.is_empty:
         found = trusting.narrow(found, pool_columns.view(page.engine, page.actor, columns, narrowed))
     address = (

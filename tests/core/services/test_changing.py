@@ -139,7 +139,9 @@ def test_weeks_are_those_of_imports_and_a_week_that_differs_shows(
     assert {week.psi for week in narrowed} == {None}
 
 
-def test_versions_are_compared_on_the_judged_texts_that_both_have_scored(engine: Engine, tmp_path: Path) -> None:
+def test_versions_are_compared_on_the_judged_texts_that_both_have_scored(
+    engine: Engine, settings: Settings, tmp_path: Path
+) -> None:
     truth = [n % 3 for n in range(120)]
     path = tmp_path / "labels.tsv"
     lines = [f"{n}\t{unlike(n)}\t{LABEL_NAMES[truth[n]]}" for n in range(120)]
@@ -153,12 +155,17 @@ def test_versions_are_compared_on_the_judged_texts_that_both_have_scored(engine:
             )
             said = [np.eye(3)[(truth[n] + (right if n % 4 else 0)) % 3].tolist() for n in range(120 - 10 * right)]
             models.add_predictions(conn, [Prediction(made.id, n + 1, tuple(row)) for n, row in enumerate(said)])
-    found = changing.compare_judged(engine, OPERATOR, first="v1", second="v2")
+    first, second = opened(engine, settings, "v1"), opened(engine, settings, "v2")
+    found = changing.compare_judged(engine, OPERATOR, first, second)
     assert found.texts == 110
     assert found.gaps["accuracy"].verdict is Verdict.worse
-    assert changing.compare_judged(engine, OPERATOR, first="v2", second="v1").gaps["macro_f1"].verdict is Verdict.better
-    same = changing.compare_judged(engine, OPERATOR, first="v1", second="v1").gaps["accuracy"]
+    assert changing.compare_judged(engine, OPERATOR, second, first).gaps["macro_f1"].verdict is Verdict.better
+    same = changing.compare_judged(engine, OPERATOR, first, first).gaps["accuracy"]
     assert same.verdict is Verdict.cannot_tell
     with write(engine) as conn:
-        conn.exec_driver_sql("DELETE FROM prediction WHERE text_id > 40")
-    assert changing.compare_judged(engine, OPERATOR, first="v1", second="v2").gaps == {}
+        conn.exec_driver_sql("UPDATE decision SET label = 0 WHERE label = 1")
+    moved = changing.compare_judged(engine, OPERATOR, first, second)
+    assert moved.gaps["accuracy"].value != found.gaps["accuracy"].value, "decisions are those of now"
+    with write(engine) as conn:
+        conn.exec_driver_sql("DELETE FROM decision WHERE post_id > 40")
+    assert changing.compare_judged(engine, OPERATOR, first, second).gaps == {}

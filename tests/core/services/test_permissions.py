@@ -165,6 +165,7 @@ NEEDS = {
     "trusting.export_judged": Permission.export,
     "trusting.judged_posts": Permission.look,
     "trusting.trust": Permission.look,
+    "trusting.trust_both": Permission.look,
     "training.queue_training": Permission.manage_runs,
     "training.read_snapshot": Permission.manage_runs,
     "training.record_export": Permission.manage_runs,
@@ -268,11 +269,9 @@ def call(function: Callable[..., Any], engine: Engine, actor: Actor) -> None:
         given["request"] = TrainingRequest()
     if function.__name__ == "queue_pretraining":
         given["request"] = PretrainingRequest("ours")
-    if function.__module__.endswith(".changing"):
+    if function.__module__.endswith((".changing", ".trusting")):
         no_posts = VALUES["columns"]
         given |= {"first": no_posts, "second": no_posts}
-        if function.__name__ == "compare_judged":
-            given |= {"first": "v1", "second": "v2"}
         if function.__name__ == "flipped_posts":
             given["now"] = Label.violation
     if function.__name__ == "change_own_password":
@@ -293,7 +292,6 @@ TOLD: dict[str, type[TiebreakError]] = {
     "accounts.invite_back": NotFound,
     "accounts.set_password": NotFound,
     "annotation.decide_post": NotFound,
-    "changing.compare_judged": NotFound,
     "checks.change_check": NotFound,
     "checks.make_check": NotFound,
     "columns.find": NotFound,
@@ -321,8 +319,6 @@ TOLD: dict[str, type[TiebreakError]] = {
     "sessions.sessions_of": NotFound,
     "sessions.sign_out_user": NotFound,
     "siblings.siblings_of": NotFound,
-    "trusting.export_judged": NotFound,
-    "trusting.trust": NotFound,
     "takeback.posts_that_stay": NotFound,
     "takeback.preview_takeback": NotFound,
     "takeback.queue_take_back": NotFound,
