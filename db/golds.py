@@ -30,14 +30,13 @@ class GoldPost:
     decision_ids: tuple[int, ...]
 
 
-def gold_posts(conn: Connection, *, side: Side | None = None) -> Iterator[GoldPost]:
+def gold_posts(
+    conn: Connection, *, side: Side | None = None, among: Collection[int] | None = None
+) -> Iterator[GoldPost]:
     """Posts with a gold label, in order of id; left out while sources disagree or the text changed since.
 
-    side: of the split, that they stand on; of any where it is not given.
-def gold_posts(conn: Connection, *, among: Collection[int] | None = None) -> Iterator[GoldPost]:
-    """Posts with a gold label, in order of id; left out while sources disagree or the text changed since.
-
-    among: ids of posts that alone are looked at; all where left out.
+    side: of the split, that they stand on; of any where it is not given. among: ids of posts that alone are looked at;
+    all where it is not given.
 
     Left out for good where an import gave the post a text of the other side after a version had been trained or
     measured on it: what one version is measured on no other has learned from.
