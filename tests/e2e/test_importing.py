@@ -106,7 +106,8 @@ def test_people_without_the_right_do_not_see_the_page(served: Served, visit: Cal
         Role.moderator: {"Home", "Label", "My work", "Search", "Guidelines", "Post history", "My account"},
         Role.analyst: {
             *("Home", "Search", "Guidelines", "Post history", "My account"),
-            *("Families", "Models", "Distributions", "Proof", "Thresholds", "Words", "Exports"),
+            *("Families", "Models", "Distributions", "Trust", "Change", "Proof"),
+            *("Thresholds", "Words", "Exports"),
         },
     }
     for role, sees in expected.items():

@@ -93,13 +93,14 @@ def test_a_new_lead_goes_once_round_the_loop(served: Served, visit: Callable[[Se
     lead.shoot("10-label-by-the-model")
 
     lead.go("Distributions")
-    bars = page.locator("[data-testid=stVegaLiteChart] svg .mark-rect path")
+    bars = page.get_by_test_id("stVegaLiteChart").first.locator("svg .mark-rect path")
     expect(bars.first).to_be_attached(timeout=60_000)
     assert bars.count() >= 10
     expect(page.get_by_text("1,200 of 1,200 posts scored by v1")).to_be_visible()
     lead.shoot("11-distributions")
     bars.last.click(force=True)
-    expect(page.get_by_text(re.compile(r"^\d+ posts? between"))).to_be_visible(timeout=30_000)
+    behind = re.compile(r" between \d\.\d+ and \d\.\d+: \d+ posts?$")
+    expect(page.get_by_role("heading", name=behind)).to_be_visible(timeout=30_000)
     lead.shoot("12-distribution-posts")
 
     lead.go("Proof")
