@@ -49,13 +49,13 @@ BENCHMARKS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "desk": desk.measure,
     "team": team.measure,
     "search": searches.measure,
+    "looking": looking.measure,
     "training": training.measure,
     "scoring": scoring.measure,
     "score-and-decide": rescoring.measure,
     "selecting": selecting.measure,
     "tuning": tuning.measure,
     "cold": cold.measure,
-    "looking": looking.measure,
     "adapting": adapting.measure,
 }
 BUILD = PROJECT_DIR / "build"
