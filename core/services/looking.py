@@ -32,7 +32,7 @@ from core.post_filter import Portion, PostFilter
 from core.services import auditing
 from core.services.columns import UNDECIDED, Columns, View, view
 from core.sheets import Batch, CellKind, Column, Row, Sheet
-from db import distributions, models, posts
+from db import posts
 from db.engine import read
 
 Positions = npt.NDArray[np.int64]
@@ -76,21 +76,6 @@ class ScoredPost:
     predicted: Label
     label: Label | None
     portion: Portion
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    posts: int
-    scored: int
-
-
-def coverage(engine: Engine, actor: Actor, *, version: str) -> Coverage:
-    """How many of the posts the version has scored, now."""
-    require(actor, Permission.look)
-    with read(engine) as conn:
-        version_id = models.require_version(conn, version).id
-        scored = distributions.count_posts_scored(conn, version_id=version_id)
-        return Coverage(posts.count_posts(conn), scored)
 
 
 def look(engine: Engine, actor: Actor, columns: Columns, *, of: Quantity, post_filter: PostFilter) -> Look:
