@@ -234,8 +234,11 @@ def test_what_was_forgotten_is_in_no_file(engine: Engine, settings: Settings, sc
 
 
 def test_what_was_forgotten_while_columns_were_made_is_not_left_behind(
-    engine: Engine, settings: Settings, scored: str
+    engine: Engine, settings: Settings, scored: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The file is written anew when nobody reads an older state, and the columns' view is open until this is done.
+    monkeypatch.setattr("db.engine.BUSY_TIMEOUT_MS", 50)
+
     def forget_meanwhile(stage: str, done: int, total: int) -> None:
         if stage == "reading predictions":
             forgetting.forget(engine, OPERATOR, Target("author", "author7"), settings=settings, now=NOW)
