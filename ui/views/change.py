@@ -342,7 +342,7 @@ def shares_chart(found: list[Week]) -> alt.Chart:
         alt.Chart(table)
         .mark_line(point=alt.OverlayMarkDef(filled=True, size=50))
         .encode(
-            x=alt.X("week:T", title=None),
+            x=alt.X("week:T", title=None, axis=alt.Axis(format="%m-%d")),
             y=alt.Y("share:Q", title=_("share of the posts"), axis=alt.Axis(format="%")),
             color=alt.Color("label:N", scale=rare, legend=alt.Legend(orient="top", title=_("predicted"))),
             shape=alt.Shape("label:N", legend=None),
@@ -364,7 +364,7 @@ def index_chart(found: list[Week]) -> alt.Chart:
         alt.Chart(table)
         .mark_line(color=ACCENT, point=alt.OverlayMarkDef(filled=True, size=50, color=ACCENT))
         .encode(
-            x=alt.X("week:T", title=_("week of import")),
+            x=alt.X("week:T", title=_("week of import"), axis=alt.Axis(format="%m-%d")),
             y=alt.Y("psi:Q", title=_("stability index")),
             tooltip=[
                 alt.Tooltip("week:T", title=_("week from"), format="%Y-%m-%d"),
@@ -424,4 +424,6 @@ with errors_as_sentences():
         if found.posts:
             show_flips(page, before, columns, found, narrowed, own)
         show_figures(page, before, columns, own)
+        if not narrowed.is_empty:
+            st.caption(_("The filter does not narrow these figures: they are of all judged texts."))
     show_weeks(page, columns, narrowed, own)
