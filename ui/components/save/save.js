@@ -1,4 +1,5 @@
 // Saves the chart above it: the SVG that the browser has drawn, as it is or as PNG; and the table behind it, as CSV.
+// A chart of SVG is read by screen readers too: what is drawn of a brush has nothing to tell them.
 const SCALE = 2; // of a PNG: sharp on paper
 
 export default function ({ parentElement, data }) {
@@ -11,6 +12,16 @@ export default function ({ parentElement, data }) {
   table.hidden = !data.table;
   table.textContent = data.words.csv;
   if (data.table) table.href = data.table; // an address of our own server
+  const drawing = new MutationObserver(hushBrushes); // charts are drawn later, and again
+  drawing.observe(document.body, { childList: true, subtree: true });
+  hushBrushes();
+  return () => drawing.disconnect();
+}
+
+/** Vega gives the rectangle of an interval selection a role and no name, and no way to leave it out. */
+function hushBrushes() {
+  const brushes = document.querySelectorAll("svg.marks [class*='brush_brush']:not([aria-hidden])");
+  for (const brush of brushes) brush.setAttribute("aria-hidden", "true");
 }
 
 function save(parentElement, name, kind) {
