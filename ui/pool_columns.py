@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import Conflict
 from core.services import columns
@@ -24,17 +25,17 @@ def open_columns(page: Page, *, version: str | None) -> Columns:
 
     Raises NotFound for an unknown version, Conflict where they cannot be made.
     """
+    place = st.empty()  # also where nothing is to be shown: what stands below keeps its place, and with it its state
     for _try in range(TRIES):
         found = columns.find(page.engine, page.actor, page.settings, version=version)
         if found is not None:
             return found
-        _make(page, version)
+        _make(page, version, place)
     raise Conflict(_("The posts change faster than they can be read; look again when imports and scoring have ended."))
 
 
-def _make(page: Page, version: str | None) -> None:
+def _make(page: Page, version: str | None, place: DeltaGenerator) -> None:
     writing = runtime.require().writings.join(page.settings, version)
-    place = st.empty()
     while not writing.wait(LOOK_EVERY_S):
         stage = _(writing.stage) if writing.stage else _("beginning")
         said = _("Making the posts ready to be looked at, as after each import and scoring: {stage}")

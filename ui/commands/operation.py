@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -45,6 +46,7 @@ def serve(
         raise typer.BadParameter("--certificate and --key come together")
     oidc = read_oidc(os.environ)
     installation = open_installation()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the server ends in its own way, and says nothing of it
     serve_app(
         installation.settings,
         installation.engine,

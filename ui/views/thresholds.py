@@ -299,8 +299,7 @@ page = open_page(
 )
 with errors_as_sentences():
     version = ask_version(page) or st.stop()
-    with st.container():  # of its own: what stands below keeps its place when nothing has to be made
-        columns = open_columns(page, version=version)
+    columns = open_columns(page, version=version)
     found = thresholding.trial(page.engine, page.actor, columns, version=version)
     if found.pool.posts:
         show_trial(found)

@@ -155,8 +155,7 @@ page = open_page(
 )
 with errors_as_sentences():
     version = ask_version(page)
-    with st.container():  # of its own: what stands below keeps its place when nothing has to be made
-        columns = open_columns(page, version=version)
+    columns = open_columns(page, version=version)
     if not columns.posts.words:
         st.write(_("No post has a hit word: an export names them in the column hit_word. A lead imports one."))
         st.stop()
