@@ -12,7 +12,7 @@ from core.domain import Label
 from core.drift import FEWEST, Shift, shift_of
 from core.permissions import Permission, may
 from core.post_filter import PostFilter
-from core.services import changing, models
+from core.services import changing
 from core.services.changing import Change, FlippedPost, Week
 from core.services.columns import Columns
 from core.wording import N_, _
@@ -23,6 +23,7 @@ from ui.pool_columns import open_columns
 from ui.post_filter import AddressParts, ask_filter, export_address
 from ui.post_links import post_cell, post_column
 from ui.quantities import quantity_in_words
+from ui.versions import versions_to_look_at
 from ui.words import LABEL_COLOURS, label_in_words, posts_in_words
 
 OWN = AddressParts(("version", "before", "of", "scale"))
@@ -405,16 +406,11 @@ page = open_page(
     _("What another version judges otherwise, whether it is the better one, and whether the forum itself changes."),
 )
 with errors_as_sentences():
-    rows = models.list_versions(page.engine, page.actor)
-    if not rows:
-        st.write(_("There is no model version yet, so nothing has been scored. A lead makes one on the Retrain page."))
-        st.stop()
-    names = [row.version.name for row in rows]
-    own = ask_own(names, next((row.version.name for row in rows if row.is_active), names[0]))
+    own = ask_own(*versions_to_look_at(page))
     columns = open_columns(page, version=own["version"])
     narrowed = ask_filter(page, columns, OWN)
     OWN.keep(narrowed, **own)
-    if len(names) < 2 or own["before"] == own["version"]:
+    if own["before"] == own["version"]:
         st.write(_("There is one version to look at; the next training makes another to compare it with."))
     else:
         before = open_columns(page, version=own["before"])

@@ -11,7 +11,7 @@ from core.distributions import ACROSS, BINS, UP, BinPart, CellPart, Part, Quanti
 from core.domain import Label
 from core.permissions import Permission, may
 from core.post_filter import Portion, PostFilter
-from core.services import looking, models
+from core.services import looking
 from core.services.columns import Columns
 from core.services.looking import Look, Order, middle_of_cell
 from core.wording import N_, _
@@ -21,6 +21,7 @@ from ui.page import Page, errors_as_sentences, open_page
 from ui.pool_columns import open_columns
 from ui.post_filter import AddressParts, ask_filter, export_address, portion_in_words
 from ui.quantities import quantity_in_words
+from ui.versions import versions_to_look_at
 from ui.words import label_in_full, label_in_words, posts_in_words
 
 BY_LABEL, BY_PORTION = "label", "portion"
@@ -331,12 +332,7 @@ page = open_page(
     _("How sure a model version is, and of what. Click a bar to read its posts; the address holds the whole view."),
 )
 with errors_as_sentences():
-    rows = models.list_versions(page.engine, page.actor)
-    if not rows:
-        st.write(_("There is no model version yet, so nothing has been scored. A lead makes one on the Retrain page."))
-        st.stop()
-    names = [row.version.name for row in rows]
-    own = ask_own(names, next((row.version.name for row in rows if row.is_active), names[0]))
+    own = ask_own(*versions_to_look_at(page))
     columns = open_columns(page, version=own["version"])
     narrowed = ask_filter(page, columns, OWN)
     OWN.keep(narrowed, **own)

@@ -13,7 +13,7 @@ from core.clock import utc_now
 from core.domain import ThresholdPolicy
 from core.evaluation import ENOUGH
 from core.permissions import Permission, may
-from core.services import models, thresholding
+from core.services import thresholding
 from core.services.thresholding import LONGEST_NAME, Trial
 from core.thresholds import Thresholds, Verdict
 from core.wording import _, ngettext
@@ -21,6 +21,7 @@ from core.workload import PLACES, FrontierPoint, Share, expected, frontier, near
 from ui.look_charts import show_chart, show_table
 from ui.page import Page, current_page, errors_as_sentences, open_page
 from ui.pool_columns import open_columns
+from ui.versions import versions_to_look_at
 from ui.words import posts_in_words
 
 SEED = 29  # the same thresholds give the same intervals each time the page is drawn
@@ -37,14 +38,11 @@ def choose(passes: float | None, removes: float | None) -> None:
     st.session_state["passes"], st.session_state["removes"] = nearest(passes), nearest(removes)
 
 
-def ask_version(page: Page) -> str | None:
-    rows = models.list_versions(page.engine, page.actor)
-    names = [row.version.name for row in rows]
-    if not names:
-        st.write(_("There is no model version yet, so nothing has been scored. A lead makes one on the Retrain page."))
-        return None
-    active = next((place for place, row in enumerate(rows) if row.is_active), 0)
-    chosen: str = st.selectbox(_("Version"), names, index=active, key="version", bind="query-params", width=300)
+def ask_version(page: Page) -> str:
+    names, active = versions_to_look_at(page)
+    chosen: str = st.selectbox(
+        _("Version"), names, index=names.index(active), key="version", bind="query-params", width=300
+    )
     return chosen
 
 
@@ -298,7 +296,7 @@ page = open_page(
     _("Thresholds"), _("Which posts pass by themselves, which are removed, and how many are left for moderators.")
 )
 with errors_as_sentences():
-    version = ask_version(page) or st.stop()
+    version = ask_version(page)
     columns = open_columns(page, version=version)
     found = thresholding.trial(page.engine, page.actor, columns, version=version)
     if found.pool.posts:

@@ -12,7 +12,7 @@ from core.evaluation import ENOUGH
 from core.permissions import Permission, may
 from core.post_filter import PostFilter
 from core.services import columns as pool_columns
-from core.services import models, trusting
+from core.services import trusting
 from core.services.trusting import Trust
 from core.trust import FEWEST, FEWEST_OF_CLASS, UNITS_A_BIN, bands, confusion, enough_of, precision_and_recall
 from core.wording import N_, _, ngettext
@@ -22,6 +22,7 @@ from ui.page import Page, errors_as_sentences, open_page
 from ui.pool_columns import open_columns
 from ui.post_filter import AddressParts, ask_filter, export_address
 from ui.post_links import post_cell, post_column
+from ui.versions import versions_to_look_at
 from ui.words import LABEL_COLOURS, label_in_full, label_in_words
 
 OWN = AddressParts(("version", "of", "threshold"))
@@ -335,12 +336,7 @@ page = open_page(
     _("Whether a version's probabilities can be believed, on judged posts that no version has learned from."),
 )
 with errors_as_sentences():
-    rows = models.list_versions(page.engine, page.actor)
-    if not rows:
-        st.write(_("There is no model version yet, so nothing has been scored. A lead makes one on the Retrain page."))
-        st.stop()
-    names = [row.version.name for row in rows]
-    active = next((row.version.name for row in rows if row.is_active), names[0])
+    names, active = versions_to_look_at(page)
     ofs = [CONFIDENCE, *(label.name for label in Label)]
     first, second, third = st.columns(3)
     version = first.selectbox(_("Version"), names, index=names.index(OWN.choose("version", names, active)))
